@@ -1,0 +1,108 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Registry is the kind of place that a finished artifact goes to.
+type Registry string
+
+// The kinds of registry that a description can name.
+const (
+	OCI     Registry = "oci"
+	Hawkbit Registry = "hawkbit"
+)
+
+// ManualTrigger is the entry of "build.triggers" that keeps changes of the
+// description from starting a build (A23): only a call does then.
+const ManualTrigger = "manual"
+
+// DefaultTimeout bounds a build whose description names no timeout (contract 5.1).
+const DefaultTimeout = time.Hour
+
+// Description is a normalized, valid build description: one spelling, with all
+// defaults filled in. Its JSON form travels in events and is what is hashed.
+type Description struct {
+	Registry Registry `json:"registry"`
+	// Image is the reference to publish to, relative to the configured prefix,
+	// always with a tag and never with a digest (A21). Empty for hawkBit.
+	Image string `json:"image,omitempty"`
+	// Controller is the hawkBit target to assign to. Empty for OCI.
+	Controller string `json:"controller,omitempty"`
+	// Builder is the reference of the builder image.
+	Builder  string   `json:"builder"`
+	Source   Source   `json:"source"`
+	Env      []EnvVar `json:"env,omitempty"`
+	Args     []string `json:"args,omitempty"`
+	Artifact string   `json:"artifact"`
+	Timeout  Duration `json:"timeout"`
+	Triggers []string `json:"triggers,omitempty"`
+}
+
+// Source says where the firmware's source is.
+type Source struct {
+	URI string `json:"uri"`
+	// Rev is a branch, a tag or a commit; empty for the default branch.
+	Rev string `json:"rev,omitempty"`
+	// Path is the folder below the repository's root that the builder starts
+	// in; "." for the root itself.
+	Path string `json:"path"`
+}
+
+// EnvVar is one variable of the builder's environment.
+type EnvVar struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Duration is a time.Duration whose JSON form is Go's text, such as "1h0m0s".
+type Duration time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (d Duration) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(d).String())
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	var s string
+	if err := json.Unmarshal(data, &s); err != nil {
+		return fmt.Errorf("read duration: %w", err)
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("read duration: %w", err)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Hash returns 64 hexadecimal digits that change when anything that is built
+// changes. When it is built (triggers) does not count.
+func (d Description) Hash() string {
+	d.Triggers = nil
+	data, err := json.Marshal(d)
+	if err != nil { // strings and numbers only: cannot happen
+		panic(err)
+	}
+	return digest("description", string(data))
+}
+
+// BuildsOnChange reports whether a change of the description starts a build.
+func (d Description) BuildsOnChange() bool {
+	return !slices.Contains(d.Triggers, ManualTrigger)
+}
+
+// Tag returns the tag of Image, which is the version that the update server
+// delivers (contract 6.2).
+func (d Description) Tag() string {
+	_, tag, _ := strings.Cut(d.Image, ":")
+	return tag
+}

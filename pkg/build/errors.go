@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+var (
+	// ErrNoBuild says that an object has no firmware section, or one that only
+	// describes delivery: there is nothing to build (contract A7).
+	ErrNoBuild = errors.New("no build description")
+	// ErrInvalidTarget says that a name cannot be that of a Drogue object.
+	ErrInvalidTarget = errors.New("invalid target")
+	// ErrNotFound says that a build is not known (any more).
+	ErrNotFound = errors.New("build not found")
+)
+
+// Violation is one thing wrong with a build description.
+type Violation struct {
+	// Path is the JSON path of the offending member below the object, for
+	// example "spec.firmware.container.build.timeout".
+	Path string `json:"path"`
+	// Detail says what is wrong, and what to write instead.
+	Detail string `json:"detail"`
+}
+
+// InvalidError reports every violation of a build description at once.
+type InvalidError struct {
+	Violations []Violation
+}
+
+// Error lists all violations in one line.
+func (e *InvalidError) Error() string {
+	parts := make([]string, len(e.Violations))
+	for i, v := range e.Violations {
+		parts[i] = v.Path + ": " + v.Detail
+	}
+	return "invalid build description: " + strings.Join(parts, "; ")
+}
+
+// quote renders untrusted text for a message: escaped, and cut after 80 bytes.
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}

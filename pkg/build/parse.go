@@ -1,0 +1,262 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Limits of a description. They keep a PipelineRun, which carries all of it,
+// far below what etcd stores, and an argument list below what a kernel takes.
+const (
+	maxText    = 4096
+	maxArgs    = 256
+	maxEnv     = 256
+	maxTimeout = 24 * time.Hour
+)
+
+// sectionPath is where a description stands on a Drogue object.
+const sectionPath = "spec.firmware"
+
+// Parse reads the section "spec.firmware" of a Drogue object into a normalized
+// description. It accepts the seed's spelling and the one of existing
+// installations (contract 5.1 to 5.3): the registry as "oci", "container" or
+// "hawkbit", the sub-folder as "source.path" or "source.git.project". Unknown
+// members are left alone, because delivery tolerates them (contract 5.2).
+//
+// It returns [ErrNoBuild] when there is nothing to build, and an
+// [*InvalidError] that holds every violation when there is, but it is wrong.
+func Parse(section json.RawMessage) (Description, error) {
+	if len(bytes.TrimSpace(section)) == 0 || bytes.Equal(bytes.TrimSpace(section), []byte("null")) {
+		return Description{}, ErrNoBuild
+	}
+	var tree any
+	dec := json.NewDecoder(bytes.NewReader(section))
+	dec.UseNumber()
+	if err := dec.Decode(&tree); err != nil {
+		return Description{}, &InvalidError{[]Violation{{sectionPath, "not valid JSON: " + err.Error()}}}
+	}
+	r := &reader{}
+	d, found := r.section(tree)
+	switch {
+	case len(r.violations) > 0:
+		return Description{}, &InvalidError{r.violations}
+	case !found:
+		return Description{}, ErrNoBuild
+	}
+	return d, nil
+}
+
+// reader walks a decoded description and collects what is wrong with it.
+type reader struct{ violations []Violation }
+
+func (r *reader) fail(path, format string, args ...any) {
+	r.violations = append(r.violations, Violation{path, fmt.Sprintf(format, args...)})
+}
+
+// section finds the one registry block, then its build block. It reports false
+// when there is no build block at all.
+func (r *reader) section(tree any) (d Description, found bool) {
+	root, ok := r.object(tree, sectionPath)
+	if !ok {
+		return d, false
+	}
+	var kinds []string
+	for _, kind := range []string{"container", "oci", "hawkbit", "file"} {
+		if _, ok := root[kind]; ok {
+			kinds = append(kinds, kind)
+		}
+	}
+	if len(kinds) > 1 {
+		// Delivery cannot read such a section at all (contract 5.2, A1).
+		r.fail(sectionPath, "has %s side by side: keep exactly one", strings.Join(kinds, " and "))
+		return d, false
+	}
+	if len(kinds) == 0 || kinds[0] == "file" {
+		return d, false
+	}
+	at := sectionPath + "." + kinds[0]
+	block, ok := r.object(root[kinds[0]], at)
+	if !ok {
+		return d, false
+	}
+	value, found := block["build"]
+	if !found || value == nil {
+		return d, false
+	}
+	if kinds[0] == "hawkbit" {
+		d.Registry = Hawkbit
+		d.Controller = r.controller(r.text(block, "controller", at, true), at+".controller")
+	} else {
+		d.Registry = OCI
+		d.Image = r.image(r.text(block, "image", at, true), at+".image")
+	}
+	if b, ok := r.object(value, at+".build"); ok {
+		r.build(&d, b, at+".build")
+	}
+	return d, true
+}
+
+func (r *reader) build(d *Description, b map[string]any, at string) {
+	d.Builder = r.builder(r.text(b, "image", at, true), at+".image")
+	d.Source = r.source(b, at)
+	d.Env = r.env(b["env"], at+".env")
+	d.Args = r.args(b["args"], at+".args")
+	if a, ok := r.child(b, "artifact", at); ok {
+		d.Artifact = r.artifact(r.text(a, "path", at+".artifact", true), at+".artifact.path")
+	}
+	d.Timeout = r.timeout(r.text(b, "timeout", at, false), at+".timeout")
+	d.Triggers = r.triggers(b["triggers"], at+".triggers")
+}
+
+func (r *reader) source(b map[string]any, at string) (s Source) {
+	source, ok := r.child(b, "source", at)
+	if !ok {
+		return s
+	}
+	at += ".source"
+	git, ok := r.child(source, "git", at)
+	if !ok {
+		return s
+	}
+	s.URI = r.uri(r.text(git, "uri", at+".git", true), at+".git.uri")
+	s.Rev = r.rev(r.text(git, "rev", at+".git", false), at+".git.rev")
+	// The seed's place for the folder is source.path; git.project wins (A2).
+	folder, where := r.text(source, "path", at, false), at+".path"
+	if project := r.text(git, "project", at+".git", false); project != "" {
+		folder, where = project, at+".git.project"
+	}
+	s.Path = r.folder(folder, where)
+	return s
+}
+
+func (r *reader) env(v any, at string) (env []EnvVar) {
+	list, ok := r.list(v, at, maxEnv)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for i, item := range list {
+		at := fmt.Sprintf("%s[%d]", at, i)
+		entry, ok := r.object(item, at)
+		if !ok {
+			continue
+		}
+		name := r.text(entry, "name", at, true)
+		if name != "" && slices.Contains(names, name) {
+			r.fail(at+".name", "%s is set twice: remove one", quote(name))
+		}
+		names = append(names, name)
+		r.envName(name, at+".name")
+		env = append(env, EnvVar{Name: name, Value: r.envValue(entry, at)})
+	}
+	return env
+}
+
+// envValue reads a string, or a list of strings that is joined with commas (A18).
+func (r *reader) envValue(entry map[string]any, at string) string {
+	switch v := entry["value"].(type) {
+	case string:
+		return r.plain(v, at+".value")
+	case []any:
+		parts := make([]string, 0, len(v))
+		for i, p := range v {
+			s, ok := p.(string)
+			if !ok {
+				r.fail(fmt.Sprintf("%s.value[%d]", at, i), "is %s: write a string", kindOf(p))
+			}
+			parts = append(parts, s)
+		}
+		return r.plain(strings.Join(parts, ","), at+".value")
+	case nil:
+		r.fail(at+".value", "is missing: write a string, \"\" for an empty one")
+	default:
+		r.fail(at+".value", "is %s: write a string or a list of strings", kindOf(v))
+	}
+	return ""
+}
+
+func (r *reader) args(v any, at string) (args []string) {
+	list, ok := r.list(v, at, maxArgs)
+	if !ok {
+		return nil
+	}
+	for i, item := range list {
+		at := fmt.Sprintf("%s[%d]", at, i)
+		s, ok := item.(string)
+		if !ok {
+			r.fail(at, "is %s: write a string", kindOf(item))
+			continue
+		}
+		args = append(args, r.plain(s, at))
+	}
+	return args
+}
+
+func (r *reader) triggers(v any, at string) (triggers []string) {
+	list, ok := r.list(v, at, maxArgs)
+	if !ok {
+		return nil
+	}
+	for i, item := range list {
+		if item != ManualTrigger {
+			r.fail(fmt.Sprintf("%s[%d]", at, i), "is not a trigger: write %q, or remove the list to build on every change", ManualTrigger)
+			continue
+		}
+		if !slices.Contains(triggers, ManualTrigger) {
+			triggers = append(triggers, ManualTrigger)
+		}
+	}
+	return triggers
+}
+
+func (r *reader) timeout(s, at string) Duration {
+	if s == "" {
+		return Duration(DefaultTimeout)
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		r.fail(at, "%s is no duration: write one like \"1h0m0s\"", quote(s))
+		return 0
+	}
+	if d < time.Second || d > maxTimeout {
+		r.fail(at, "%s is out of range: use 1s to %s", quote(s), maxTimeout)
+	}
+	return Duration(d)
+}
+
+// folder cleans a relative path that must not leave the repository.
+func (r *reader) folder(s, at string) string {
+	if s == "" {
+		return "."
+	}
+	return r.relative(s, at)
+}
+
+func (r *reader) artifact(s, at string) string {
+	if s == "" {
+		return ""
+	}
+	clean := r.relative(s, at)
+	if clean == "." {
+		r.fail(at, "names a folder: name the file that the builder leaves")
+	}
+	return clean
+}
+
+// relative refuses absolute paths and every ".." (A20), also those that would
+// cancel out: a symbolic link on the way makes them mean something else.
+func (r *reader) relative(s, at string) string {
+	r.plain(s, at)
+	if strings.HasPrefix(s, "/") || strings.Contains(s, "\\") || slices.Contains(strings.Split(s, "/"), "..") {
+		r.fail(at, "%s leaves the source folder: write a path below it, without \"..\" and backslashes", quote(s))
+	}
+	return path.Clean(s)
+}

@@ -1,0 +1,115 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Trigger says what asked for a build.
+type Trigger string
+
+// The kinds of trigger.
+const (
+	TriggerAPI    Trigger = "api"
+	TriggerChange Trigger = "change"
+)
+
+// Request asks for one build. It is the data of the event build.requested.
+type Request struct {
+	ID              string      `json:"id"`
+	Target          Target      `json:"target"`
+	Description     Description `json:"description"`
+	DescriptionHash string      `json:"descriptionHash"`
+	Requester       string      `json:"requester,omitempty"`
+	Trigger         Trigger     `json:"trigger"`
+	Time            time.Time   `json:"time"`
+}
+
+var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// ValidID reports whether id has the form of a build id, a UUID in lower case.
+func ValidID(id string) bool { return idPattern.MatchString(id) }
+
+// Validate refuses a request that no api of this project made.
+func (r Request) Validate() error {
+	if !ValidID(r.ID) {
+		return fmt.Errorf("build id %s is no UUID", quote(r.ID))
+	}
+	if r.Time.IsZero() {
+		return fmt.Errorf("build %s has no time", r.ID)
+	}
+	return r.Target.Validate()
+}
+
+// RunName returns the name of the PipelineRun of a build. It is stable: an
+// event that is delivered again must find the run that it made before.
+func RunName(id string) string {
+	return "fw-" + digest("run", id)[:40]
+}
+
+// Rejection says that a build was refused before it became a run. It is the
+// data of the event build.rejected.
+type Rejection struct {
+	ID      string    `json:"id"`
+	Target  Target    `json:"target"`
+	Reason  Reason    `json:"reason"`
+	Message string    `json:"message"`
+	Time    time.Time `json:"time"`
+}
+
+// Cancellation asks for the end of a build. It is the data of build.cancelled.
+type Cancellation struct {
+	ID        string `json:"id"`
+	Requester string `json:"requester,omitempty"`
+}
+
+// Run is a build as it stands: what was asked for, and how far it has come.
+type Run struct {
+	ID              string    `json:"id"`
+	Name            string    `json:"name"`
+	UID             string    `json:"-"`
+	Target          Target    `json:"target"`
+	DescriptionHash string    `json:"descriptionHash"`
+	Requester       string    `json:"requester,omitempty"`
+	Trigger         Trigger   `json:"trigger"`
+	Requested       time.Time `json:"requested"`
+	Started         time.Time `json:"started,omitzero"`
+	Completed       time.Time `json:"completed,omitzero"`
+	Phase           Phase     `json:"phase"`
+	Reason          Reason    `json:"reason"`
+	Message         string    `json:"message,omitempty"`
+	// Progress is in percent, 0 to 100.
+	Progress float64   `json:"progress"`
+	Commit   string    `json:"commit,omitempty"`
+	Artifact *Artifact `json:"artifact,omitempty"`
+}
+
+// Artifact is what a build published.
+type Artifact struct {
+	// Reference is the full reference with the tag that was asked for.
+	Reference string `json:"reference"`
+	// Digest is that of the manifest, "sha256:…".
+	Digest string `json:"digest"`
+	// Version is the REVISION that the builder was given (OCI-4).
+	Version string `json:"version"`
+	// Size is that of the firmware, in bytes.
+	Size int64 `json:"size"`
+	// SHA256 is the bare hexadecimal checksum of the firmware.
+	SHA256 string `json:"sha256"`
+}
+
+// After reports whether r was asked for after s. Builds that were asked for at
+// the same time are ordered by their ids, so that every observer agrees.
+func (r Run) After(s Run) bool {
+	if !r.Requested.Equal(s.Requested) {
+		return r.Requested.After(s.Requested)
+	}
+	return r.ID > s.ID
+}
+
+// Active reports whether the run has not ended yet.
+func (r Run) Active() bool { return !r.Phase.Final() }

@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Target names the Drogue object that is built for: an application, or one
+// device of it.
+type Target struct {
+	// Application is the name of the application, always set.
+	Application string `json:"application"`
+	// Device is the raw name of the device; empty for the application itself.
+	Device string `json:"device,omitempty"`
+}
+
+// Limits of Drogue's own names (contract 1.4).
+const (
+	maxApplicationName = 64
+	maxDeviceName      = 255
+)
+
+// String returns "application" or "application/device" for people to read. It
+// is ambiguous, since device names may hold anything: use [Target.Hash] as a key.
+func (t Target) String() string {
+	if t.Device == "" {
+		return t.Application
+	}
+	return t.Application + "/" + t.Device
+}
+
+// Hash returns 32 hexadecimal digits that identify the target. It is a valid
+// label value whatever the names hold, and differs for the targets "a", "b-c"
+// and "a-b", "c".
+func (t Target) Hash() string {
+	return digest("target", t.Application, t.Device)[:32]
+}
+
+// Validate refuses names that the Drogue registry cannot hold, so that they
+// never reach a URL, a selector or a log. Device names may be anything of 1 to
+// 255 bytes without NUL (contract 1.4).
+func (t Target) Validate() error {
+	if !validHost(t.Application) || len(t.Application) > maxApplicationName {
+		return fmt.Errorf("%w: application name %s: use lower-case letters, digits, '-' and '.', at most %d characters",
+			ErrInvalidTarget, quote(t.Application), maxApplicationName)
+	}
+	if len(t.Device) > maxDeviceName || strings.ContainsRune(t.Device, 0) || !utf8.ValidString(t.Device) {
+		return fmt.Errorf("%w: device name %s: use 1 to %d bytes of UTF-8 without NUL",
+			ErrInvalidTarget, quote(t.Device), maxDeviceName)
+	}
+	return nil
+}
+
+// validHost reports whether s is an RFC 1123 host name in lower case.
+func validHost(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		if strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// digest hashes parts such that no two different lists of parts collide: each
+// part is preceded by its length. The result is 64 hexadecimal digits.
+func digest(parts ...string) string {
+	sum := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(sum, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}

@@ -1,0 +1,143 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// The grammar of image references is that of the OCI distribution
+// specification: a repository of lower-case components, then a tag of at most
+// 128 characters. A builder may name a registry host first, and a digest last.
+const (
+	component  = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+	repository = component + `(?:/` + component + `)*`
+	tag        = `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}`
+	host       = `(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/`
+	digestForm = `@sha256:[0-9a-f]{64}`
+)
+
+var (
+	imagePattern   = regexp.MustCompile(`^` + repository + `:` + tag + `$`)
+	builderPattern = regexp.MustCompile(`^(?:` + host + `)?` + repository + `(?::` + tag + `)?(?:` + digestForm + `)?$`)
+	revPattern     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./+@=-]*$`)
+	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	scpPattern     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9_~./][A-Za-z0-9_~./+-]*$`)
+	hostPattern    = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+)$`)
+	userPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+)
+
+// plain refuses text that could be taken for anything but itself: "$(" starts a
+// variable for Tekton and for the kubelet, and there is no way to write it that
+// both read as plain text.
+func (r *reader) plain(s, at string) string {
+	switch {
+	case len(s) > maxText:
+		r.fail(at, "has %d bytes: use at most %d", len(s), maxText)
+	case strings.Contains(s, "$("):
+		r.fail(at, "contains \"$(\": variables are not expanded here, move the text into a file of the repository")
+	case strings.ContainsFunc(s, func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\t' }):
+		r.fail(at, "contains a control character: remove it")
+	}
+	return s
+}
+
+func (r *reader) image(s, at string) string {
+	switch {
+	case s == "":
+	case strings.Contains(s, "@"):
+		r.fail(at, "%s has a digest: name a tag to publish to", quote(s))
+	case !strings.Contains(s, ":"):
+		r.fail(at, "%s has no tag: add one, the update server delivers it as the version", quote(s))
+	case !imagePattern.MatchString(s) || len(s) > 255:
+		r.fail(at, "%s is no image reference: write NAME:TAG, the name in lower case and relative to the registry prefix", quote(s))
+	}
+	return s
+}
+
+func (r *reader) builder(s, at string) string {
+	if s != "" && (!builderPattern.MatchString(s) || len(s) > 512) {
+		r.fail(at, "%s is no image reference: write [HOST/]NAME[:TAG]", quote(s))
+	}
+	return s
+}
+
+func (r *reader) controller(s, at string) string {
+	r.plain(s, at)
+	if len(s) > 256 {
+		r.fail(at, "has %d bytes: hawkBit takes at most 256", len(s))
+	}
+	return s
+}
+
+// uri accepts https, http and ssh URLs and git's user@host:path. Everything
+// else that git understands (file:, ext::, local paths) runs commands or reads
+// files on the machine that builds.
+func (r *reader) uri(s, at string) string {
+	const remedy = "write an https:// or ssh:// URL, or user@host:path"
+	if s == "" || (len(s) <= 2048 && scpPattern.MatchString(s)) {
+		return s
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || len(s) > 2048 || r.unclean(s):
+		// The text is not repeated: it may hold a password.
+		r.fail(at, "is no URL: %s", remedy)
+	case u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh":
+		r.fail(at, "has the scheme %s: %s", quote(u.Scheme), remedy)
+	case !hostPattern.MatchString(u.Hostname()):
+		r.fail(at, "has no valid host: %s", remedy)
+	case u.User != nil && !allowedUser(u):
+		r.fail(at, "holds credentials: remove them, credentials are configured for the installation")
+	case u.Path == "" || u.Path == "/":
+		r.fail(at, "has no path: name a repository")
+	case u.RawQuery != "" || u.Fragment != "":
+		r.fail(at, "has a query or a fragment: remove it, name a revision in rev")
+	}
+	return s
+}
+
+func (r *reader) unclean(s string) bool {
+	return strings.Contains(s, "$(") || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '\\' })
+}
+
+// allowedUser accepts a plain login name for ssh, which is no secret.
+func allowedUser(u *url.URL) bool {
+	_, password := u.User.Password()
+	return u.Scheme == "ssh" && !password && userPattern.MatchString(u.User.Username())
+}
+
+// rev follows git-check-ref-format(1), and refuses what git would take for an
+// option or a range.
+func (r *reader) rev(s, at string) string {
+	if s == "" {
+		return s
+	}
+	if len(s) > 255 || !revPattern.MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
+		strings.Contains(s, "//") || strings.HasSuffix(s, "/") || strings.HasSuffix(s, ".") || strings.HasSuffix(s, ".lock") {
+		r.fail(at, "%s is no revision: write a branch, a tag or a commit", quote(s))
+	}
+	return s
+}
+
+// reserved variables belong to the platform: REVISION is given to the builder
+// (OCI-4), the others change what programs are run.
+var reserved = map[string]bool{
+	"REVISION": true, "PATH": true, "HOME": true, "IFS": true, "ENV": true, "BASH_ENV": true, "SHELLOPTS": true,
+	"K_SINK": true, "HOSTNAME": true,
+}
+
+func (r *reader) envName(s, at string) {
+	switch {
+	case s == "":
+	case !envPattern.MatchString(s) || len(s) > 255:
+		r.fail(at, "%s is no variable name: use letters, digits and '_'", quote(s))
+	case reserved[s] || strings.HasPrefix(s, "LD_") || strings.HasPrefix(s, "DYLD_") ||
+		strings.HasPrefix(s, "GIT_") || strings.HasPrefix(s, "TEKTON_"):
+		r.fail(at, "%s is reserved: choose another name", quote(s))
+	}
+}
