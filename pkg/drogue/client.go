@@ -1,0 +1,196 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package drogue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+const (
+	basePath = "/api/registry/v1alpha1/apps"
+	// maxObject bounds an object that is read: the registry takes bodies of 64
+	// KiB, and gives back somewhat more than it took (N2).
+	maxObject = 1 << 20
+	// maxList bounds a list: 40,000 devices were 89 MB.
+	maxList = 256 << 20
+	// retryWithin bounds how long a write is tried: a clash of aliases answers
+	// like a lock conflict and would go on for ever (N10).
+	retryWithin = 20 * time.Second
+)
+
+// Auth writes credentials into the header of a request. The registry compares
+// "Bearer" and "Basic" case-sensitively, and takes a request without usable
+// credentials for an anonymous one (X4, AUTH-1).
+type Auth func(http.Header) error
+
+// Bearer authenticates with an access token.
+func Bearer(token string) Auth {
+	return func(h http.Header) error {
+		if strings.TrimSpace(token) == "" {
+			return errors.New("empty token: the call would be anonymous")
+		}
+		h.Set("Authorization", "Bearer "+token)
+		return nil
+	}
+}
+
+// Basic authenticates with a user name and a personal access token.
+func Basic(user, token string) Auth {
+	return func(h http.Header) error {
+		if user == "" || token == "" {
+			return errors.New("empty user or token: the call would be anonymous")
+		}
+		(&http.Request{Header: h}).SetBasicAuth(user, token)
+		return nil
+	}
+}
+
+// Client calls one registry. It is safe for concurrent use.
+type Client struct {
+	base string
+	http *http.Client
+	auth Auth
+}
+
+// New returns a client of the registry at the URL, which acts with its own
+// credentials unless a call is made [Client.As] somebody else.
+func New(base string, client *http.Client, auth Auth) *Client {
+	return &Client{base: strings.TrimSuffix(base, "/"), http: client, auth: auth}
+}
+
+// As returns a client that acts with other credentials (AUTH-3).
+func (c *Client) As(auth Auth) *Client {
+	other := *c
+	other.auth = auth
+	return &other
+}
+
+// path escapes each name as one segment, since device names may hold anything (REG-8).
+func path(t build.Target) string {
+	p := basePath + "/" + segment(t.Application)
+	if t.Device != "" {
+		p += "/devices/" + segment(t.Device)
+	}
+	return p
+}
+
+// segment escapes a name such that no proxy takes it for a relative path.
+func segment(name string) string {
+	if name == "." || name == ".." {
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
+	return url.PathEscape(name)
+}
+
+// Get reads an object.
+func (c *Client) Get(ctx context.Context, t build.Target) (*Object, error) {
+	data, err := c.do(ctx, http.MethodGet, path(t), nil, maxObject)
+	if err != nil {
+		return nil, err
+	}
+	return ParseObject(data)
+}
+
+// Applications returns the names of all applications that may be read.
+func (c *Client) Applications(ctx context.Context) ([]string, error) {
+	data, err := c.do(ctx, http.MethodGet, basePath, nil, maxList)
+	if err != nil {
+		return nil, err
+	}
+	var list []struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("read list of applications: %w", err)
+	}
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.Metadata.Name
+	}
+	return names, nil
+}
+
+// Update changes the status of an object. It reads the object, lets change edit
+// it, and writes it back under the uid and resourceVersion that were read. When
+// somebody else was faster it starts over; a soft-deleted object is left alone,
+// and nothing is written when change reports false (REG-1, REG-2, REG-6).
+//
+// change may be called several times, each time with a fresh object.
+func (c *Client) Update(ctx context.Context, t build.Target, change func(*Object) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, retryWithin)
+	defer cancel()
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := c.updateOnce(ctx, t, change)
+		if err == nil || !(errors.Is(err, ErrConflict) || errors.Is(err, ErrUnavailable)) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait/2 + rand.N(wait)): //nolint:gosec // spreads writers, keeps no secret
+		}
+	}
+}
+
+func (c *Client) updateOnce(ctx context.Context, t build.Target, change func(*Object) (bool, error)) error {
+	o, err := c.Get(ctx, t)
+	if err != nil || o.Deleted() {
+		return err
+	}
+	changed, err := change(o)
+	if err != nil || !changed {
+		return err
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", t, err)
+	}
+	_, err = c.do(ctx, http.MethodPut, path(t), body, maxObject)
+	return err
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
+	u, err := url.Parse(c.base + path)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if err := c.auth(req.Header); err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrForbidden, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrUnavailable, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		return nil, statusError(method, path, res)
+	}
+	// A list that fails late ends without its last chunk, which is an error here (X6).
+	data, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, limit))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrUnavailable, err)
+	}
+	return data, nil
+}

@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package drogue
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// The kinds of failure of a call. Test with errors.Is.
+var (
+	// ErrNotFound says that an object does not exist or may not be seen: a
+	// device that may not be written answers the same (REG-11).
+	ErrNotFound = errors.New("not found in the registry")
+	// ErrForbidden says that the caller may not do this, or is not known.
+	ErrForbidden = errors.New("refused by the registry")
+	// ErrConflict says that the object changed since it was read.
+	ErrConflict = errors.New("changed in the registry")
+	// ErrRejected says that the registry will never take the request.
+	ErrRejected = errors.New("rejected by the registry")
+	// ErrUnavailable says that the call may work later.
+	ErrUnavailable = errors.New("registry unavailable")
+)
+
+// statusError tells the kind by the status alone; the body is a hint and may be
+// missing or no JSON (REG-9).
+func statusError(method, what string, res *http.Response) error {
+	kind := ErrRejected
+	switch {
+	case res.StatusCode == http.StatusNotFound:
+		kind = ErrNotFound
+	case res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusUnauthorized:
+		kind = ErrForbidden
+	case res.StatusCode == http.StatusConflict:
+		kind = ErrConflict
+	case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:
+		kind = ErrUnavailable
+	}
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) //nolint:errcheck // a hint only
+	var hint struct {
+		Message string `json:"message"`
+	}
+	text := strings.TrimSpace(string(body))
+	if json.Unmarshal(body, &hint) == nil && hint.Message != "" {
+		text = hint.Message
+	}
+	return fmt.Errorf("%s %s: %w: %d %.200q", method, what, kind, res.StatusCode, text)
+}
