@@ -1,0 +1,180 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package git_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/git"
+	"github.com/drogue-iot/ajour/pkg/git/gittest"
+)
+
+// repository is a served repository with two commits, of which the first has
+// the annotated tag v1 and is what the branch old points to.
+type repository struct {
+	url           string
+	first, second string
+}
+
+func serve(t *testing.T, wrap func(http.Handler) http.Handler) repository {
+	t.Helper()
+	s, err := gittest.New(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := s.Create(t.Context(), "fw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := func(content string) fstest.MapFS {
+		return fstest.MapFS{
+			"boards/a/main.c": {Data: []byte(content), Mode: 0o644},
+			"out":             {Data: []byte("/etc"), Mode: os.ModeSymlink},
+			".gitattributes":  {Data: []byte("*.c filter=evil\n"), Mode: 0o644},
+		}
+	}
+	var r repository
+	if r.first, err = repo.Commit(t.Context(), "main", files("first")); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"tag", "--annotate", "--message", "v1", "v1"}, {"push", "--quiet", "origin", "v1", "main:old", "main:feature/x"},
+	} {
+		if _, err := repo.Git(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.second, err = repo.Commit(t.Context(), "main", files("second")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Create(t.Context(), "void"); err != nil {
+		t.Fatal(err)
+	}
+	var h http.Handler = s
+	if wrap != nil {
+		h = wrap(h)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	r.url = srv.URL + repo.Path()
+	return r
+}
+
+func fetch(t *testing.T, uri, rev, path string) (git.Result, string, error) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "source")
+	if err := os.MkdirAll(filepath.Join(dir, "left-over"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, err := git.Fetch(t.Context(), git.Options{URI: uri, Revision: rev, Path: path, Dir: dir, Log: io.Discard})
+	if err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "left-over")); err == nil {
+			t.Error("what was in the folder is still there")
+		}
+	}
+	return r, dir, err
+}
+
+func TestFetchFindsEveryKindOfRevision(t *testing.T) {
+	t.Parallel()
+	repo := serve(t, nil)
+	for rev, want := range map[string]string{
+		"": repo.second, "main": repo.second, "refs/heads/main": repo.second, "old": repo.first, "feature/x": repo.first,
+		"v1": repo.first, "refs/tags/v1": repo.first, repo.first: repo.first, repo.second: repo.second,
+		repo.first[:7]: repo.first, repo.second[:12]: repo.second,
+	} {
+		t.Run("revision "+rev, func(t *testing.T) {
+			t.Parallel()
+			got, dir, err := fetch(t, repo.url, rev, "boards/a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{want, want[:7]}, []string{got.Commit, got.Version}); diff != "" || got.Time.IsZero() {
+				t.Error(diff, got.Time)
+			}
+			content, err := os.ReadFile(filepath.Join(dir, "boards/a/main.c"))
+			if wanted := map[string]string{repo.first: "first", repo.second: "second"}[want]; err != nil || string(content) != wanted {
+				t.Errorf("got %q, %v", content, err)
+			}
+		})
+	}
+}
+
+func TestFetchExplainsFailures(t *testing.T) {
+	t.Parallel()
+	repo := serve(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasPrefix(r.URL.Path, "/private"):
+				w.Header().Set("WWW-Authenticate", "Basic")
+				w.WriteHeader(http.StatusUnauthorized)
+			case strings.HasPrefix(r.URL.Path, "/forbidden"):
+				w.WriteHeader(http.StatusForbidden)
+			default:
+				next.ServeHTTP(w, r)
+			}
+		})
+	})
+	base := strings.TrimSuffix(repo.url, "/fw.git")
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for _, tt := range []struct {
+		name, uri, rev, path string
+		want                 build.Reason
+	}{
+		{"an unknown branch", repo.url, "nosuch", ".", build.ReasonRevisionNotFound},
+		{"an unknown full commit", repo.url, strings.Repeat("a", 40), ".", build.ReasonRevisionNotFound},
+		{"an unknown short commit", repo.url, "abcd123", ".", build.ReasonRevisionNotFound},
+		{"an unknown repository", base + "/nosuch.git", "", ".", build.ReasonSourceNotFound},
+		{"a repository without a commit", base + "/void.git", "", ".", build.ReasonRevisionNotFound},
+		{"a repository that wants credentials", base + "/private.git", "", ".", build.ReasonSourceAuthFailed},
+		{"a repository that refuses", base + "/forbidden.git", "", ".", build.ReasonSourceAuthFailed},
+		{"a server that is away", closed.URL + "/fw.git", "", ".", build.ReasonSourceUnavailable},
+		{"a folder that does not exist", repo.url, "main", "boards/b", build.ReasonSourceNotFound},
+		{"a folder that is a file", repo.url, "main", "boards/a/main.c", build.ReasonSourceNotFound},
+		{"a folder that leads out", repo.url, "main", "out", build.ReasonSourceNotFound},
+		{"a transport that runs commands", "ext::touch /tmp/x", "", ".", build.ReasonSourceUnavailable},
+		{"a local repository", "file:///etc", "", ".", build.ReasonSourceUnavailable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := fetch(t, tt.uri, tt.rev, tt.path)
+			var step *build.StepError
+			if !errors.As(err, &step) || step.Reason != tt.want || step.Message == "" {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestFetchTriesAgainWhenTheServerStumbles(t *testing.T) {
+	t.Parallel()
+	failures := make(chan struct{}, 2)
+	failures <- struct{}{}
+	failures <- struct{}{}
+	repo := serve(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-failures:
+				w.WriteHeader(http.StatusServiceUnavailable)
+			default:
+				next.ServeHTTP(w, r)
+			}
+		})
+	})
+	if _, _, err := fetch(t, repo.url, "main", "."); err != nil {
+		t.Error(err)
+	}
+}
