@@ -104,6 +104,7 @@ func Send(ctx context.Context, client *http.Client, url string, ev cloudevents.E
 	if len(body) > 0 {
 		msg := cehttp.NewMessage(res.Header, io.NopCloser(bytes.NewReader(body)))
 		if ev, err := binding.ToEvent(ctx, msg); err == nil && ev.Validate() == nil {
+			unescapeAttributes(ev)
 			reply.Event = ev
 		}
 	}

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package broker
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"go.uber.org/zap"
+	duckv1 "knative.dev/eventing/pkg/apis/duck/v1"
+	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
+	"knative.dev/eventing/pkg/eventfilter"
+	"knative.dev/eventing/pkg/eventfilter/subscriptionsapi"
+	"knative.dev/eventing/pkg/kncloudevents"
+	"sigs.k8s.io/yaml"
+)
+
+// Knative's default broker retries ten times, doubling from 0.2 s.
+const (
+	defaultRetry   = 10
+	defaultBackoff = "PT0.2S"
+	// maxBackoff keeps a late retry within what somebody at a desk waits for.
+	maxBackoff = 30 * time.Second
+)
+
+// LoadTriggers reads and validates every Trigger manifest of a file system.
+func LoadTriggers(files fs.FS) ([]*eventingv1.Trigger, error) {
+	var triggers []*eventingv1.Trigger
+	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(files, path)
+		if err != nil {
+			return err
+		}
+		t := &eventingv1.Trigger{}
+		if err := yaml.UnmarshalStrict(data, t); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		ctx := context.Background()
+		t.SetDefaults(ctx)
+		if err := t.Validate(ctx); err != nil {
+			return fmt.Errorf("validate %s: %w", path, err)
+		}
+		triggers = append(triggers, t)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load triggers: %w", err)
+	}
+	return triggers, nil
+}
+
+// subscription is a Trigger that is ready to be used.
+type subscription struct {
+	name   string
+	url    string
+	filter eventfilter.Filter
+	retry  kncloudevents.RetryConfig
+}
+
+func newSubscription(t *eventingv1.Trigger, url string) (*subscription, error) {
+	spec := duckv1.DeliverySpec{}
+	if t.Spec.Delivery != nil {
+		spec = *t.Spec.Delivery
+	}
+	if spec.Retry == nil {
+		n, delay, policy := int32(defaultRetry), defaultBackoff, duckv1.BackoffPolicyExponential
+		spec.Retry, spec.BackoffDelay, spec.BackoffPolicy = &n, &delay, &policy
+	}
+	retry, err := kncloudevents.RetryConfigFromDeliverySpec(spec)
+	if err != nil {
+		return nil, fmt.Errorf("trigger %s: %w", t.Name, err)
+	}
+	log := zap.NewNop()
+	return &subscription{
+		name: t.Name, url: url, retry: retry,
+		filter: subscriptionsapi.NewAllFilter(subscriptionsapi.MaterializeFiltersList(log, t.Spec.Filters)...),
+	}, nil
+}
+
+func (s *subscription) wants(ctx context.Context, ev cloudevents.Event) bool {
+	return s.filter.Filter(ctx, ev) != eventfilter.FailFilter
+}
+
+// backoff is the time between an attempt and the next.
+func (s *subscription) backoff(attempt int, res *http.Response) time.Duration {
+	if s.retry.Backoff == nil {
+		return 0
+	}
+	return min(s.retry.Backoff(attempt, res), maxBackoff)
+}

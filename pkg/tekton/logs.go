@@ -1,0 +1,151 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tekton
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+// maxTail is how much of the end of a log is searched for an error.
+const maxTail = 16 << 10
+
+// Logs gives access to what steps print.
+type Logs interface {
+	// Log returns the output of a step. If follow is set, reading waits for
+	// more until the step ends. The output of a step that never ran is empty.
+	Log(ctx context.Context, tr *v1.TaskRun, step string, follow bool) (io.ReadCloser, error)
+}
+
+// Log copies the output of all steps of a build, in their order, each under a
+// heading. If follow is set it goes on until the build ends.
+func (c *Client) Log(ctx context.Context, id string, w io.Writer, follow bool) error {
+	pr, err := c.runs.Get(ctx, build.RunName(id), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("build %s: %w", id, build.ErrNotFound)
+	}
+	if err != nil {
+		return fmt.Errorf("get run of build %s: %w", id, err)
+	}
+	for _, s := range stages {
+		tr, err := c.await(ctx, pr, s.task, follow)
+		if err != nil || tr == nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "== %s\n", s.task); err != nil {
+			return fmt.Errorf("write log: %w", err)
+		}
+		if err := c.copyLog(ctx, w, tr, follow); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) copyLog(ctx context.Context, w io.Writer, tr *v1.TaskRun, follow bool) error {
+	for _, step := range steps[tr.Labels[labelPipelineTask]] {
+		r, err := c.logs.Log(ctx, tr, step, follow)
+		if err != nil {
+			return fmt.Errorf("read log of %s: %w", step, err)
+		}
+		_, err = io.Copy(w, r)
+		if err := r.Close(); err != nil {
+			return fmt.Errorf("close log of %s: %w", step, err)
+		}
+		if err != nil {
+			return fmt.Errorf("copy log of %s: %w", step, err)
+		}
+	}
+	return nil
+}
+
+// steps names the steps of our tasks.
+var steps = map[string][]string{taskFetch: {"fetch"}, taskBuild: {"build"}, taskPublish: {"publish"}}
+
+// await returns the TaskRun of a task, nil if there is none and none will come.
+func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, task string, follow bool) (*v1.TaskRun, error) {
+	for {
+		now, err := c.runs.Get(ctx, pr.Name, metav1.GetOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("get run %s: %w", pr.Name, err)
+		}
+		tasks, err := c.tasksOf(ctx, labelBuild+"="+pr.Labels[labelBuild])
+		if err != nil {
+			return nil, err
+		}
+		if tr := tasks[pr.UID][task]; tr != nil || !follow || now.IsDone() {
+			return tr, nil
+		}
+		if err := pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// excerpt returns the one line of the builder's output that says best why it
+// failed: the first of the last lines that speaks of an error, else the last.
+func (c *Client) excerpt(ctx context.Context, tr *v1.TaskRun) string {
+	if tr == nil || c.logs == nil {
+		return ""
+	}
+	r, err := c.logs.Log(ctx, tr, steps[taskBuild][0], false)
+	if err != nil {
+		return "" // the log may be gone with its pod; the exit code has to do
+	}
+	defer r.Close()
+	return Excerpt(tail(r))
+}
+
+// tail returns the end of what a reader gives.
+func tail(r io.Reader) string {
+	var end []byte
+	buf := make([]byte, maxTail)
+	for {
+		n, err := r.Read(buf)
+		if end = append(end, buf[:n]...); len(end) > maxTail {
+			end = append([]byte{}, end[len(end)-maxTail:]...)
+		}
+		if err != nil {
+			return string(end)
+		}
+	}
+}
+
+// located matches what compilers say of a place in a file.
+var located = regexp.MustCompile(`^\S+\.\w+:\d+(:\d+)?: `)
+
+// Excerpt finds the line of a compiler's output that tells most.
+func Excerpt(log string) string {
+	const lines, length = 40, 300
+	var last []string
+	for line := range strings.Lines(log) {
+		if line = build.Clean(line); line != "" {
+			last = append(last, line)
+		}
+	}
+	if len(last) == 0 {
+		return ""
+	}
+	best := last[len(last)-1]
+	for _, line := range last[max(0, len(last)-lines):] {
+		lower := strings.ToLower(line)
+		if strings.Contains(lower, "error:") || strings.HasPrefix(lower, "error") || (located.MatchString(line) && !strings.Contains(lower, "warning")) {
+			best = line
+			break
+		}
+	}
+	if len(best) > length {
+		best = strings.ToValidUTF8(best[:length], "") + "…"
+	}
+	return best
+}

@@ -1,0 +1,152 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tekton
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	podtemplate "github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+// Labels of our PipelineRuns; Tekton copies them to TaskRuns and pods.
+const (
+	labelManagedBy   = "app.kubernetes.io/managed-by"
+	labelBuild       = "ajour.drogue.io/build"
+	labelTarget      = "ajour.drogue.io/target"
+	labelApplication = "application"
+	labelDevice      = "device"
+
+	managedBy = "ajour"
+)
+
+// Annotations of our PipelineRuns.
+const (
+	annotationApplication = "ajour.drogue.io/application"
+	annotationDevice      = "ajour.drogue.io/device"
+	annotationDescription = "ajour.drogue.io/description"
+	annotationHash        = "ajour.drogue.io/description-hash"
+	annotationRequester   = "ajour.drogue.io/requester"
+	annotationTrigger     = "ajour.drogue.io/trigger"
+	annotationRequested   = "ajour.drogue.io/requested"
+	annotationCancelled   = "ajour.drogue.io/cancelled"
+	annotationCancelledBy = "ajour.drogue.io/cancelled-by"
+)
+
+// The tasks of our pipelines.
+const (
+	taskFetch   = "fetch-source"
+	taskBuild   = "build-firmware"
+	taskPublish = "publish"
+)
+
+// Config is what an installation sets for all of its builds.
+type Config struct {
+	// Namespace is where builds run.
+	Namespace string
+	// RegistryPrefix is put in front of the image of a description, without
+	// anything between them: the update server does the same (OCI-2).
+	RegistryPrefix string
+	// PlainHTTP speaks HTTP to the registry.
+	PlainHTTP bool
+	// ServiceAccount of the builds; the namespace's default if empty.
+	ServiceAccount string
+	// Storage is the size of a build's workspace; 4Gi if zero.
+	Storage resource.Quantity
+}
+
+// Render returns the PipelineRun of a request. The same request always gives
+// the same PipelineRun.
+func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
+	description, err := json.Marshal(req.Description)
+	if err != nil {
+		return nil, fmt.Errorf("render build %s: %w", req.ID, err)
+	}
+	pr := &v1.PipelineRun{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: build.RunName(req.ID), Namespace: c.Namespace, Labels: labels(req),
+			Annotations: map[string]string{
+				annotationApplication: req.Target.Application,
+				annotationDevice:      req.Target.Device,
+				annotationDescription: string(description),
+				annotationHash:        req.DescriptionHash,
+				annotationRequester:   req.Requester,
+				annotationTrigger:     string(req.Trigger),
+				annotationRequested:   req.Time.UTC().Format(time.RFC3339Nano),
+			},
+		},
+		Spec: v1.PipelineRunSpec{
+			PipelineRef: &v1.PipelineRef{Name: "firmware-" + string(req.Description.Registry)},
+			Params:      params(req.Description, c),
+			Timeouts:    &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: time.Duration(req.Description.Timeout)}},
+			Workspaces:  []v1.WorkspaceBinding{workspace(c)},
+			TaskRunTemplate: v1.PipelineTaskRunTemplate{
+				ServiceAccountName: c.ServiceAccount,
+			},
+		},
+	}
+	if env := environment(req.Description); len(env) > 0 {
+		// The number of variables differs from build to build, which a Task's
+		// steps cannot express: they go into the pod of the builder alone.
+		pr.Spec.TaskRunSpecs = []v1.PipelineTaskRunSpec{{
+			PipelineTaskName: taskBuild, PodTemplate: &podtemplate.PodTemplate{Env: env},
+		}}
+	}
+	return pr, nil
+}
+
+// labels adds the names only where they are valid values (A25); the hash of the
+// target always is.
+func labels(req build.Request) map[string]string {
+	l := map[string]string{labelManagedBy: managedBy, labelBuild: req.ID, labelTarget: req.Target.Hash()}
+	for name, value := range map[string]string{labelApplication: req.Target.Application, labelDevice: req.Target.Device} {
+		if value != "" && len(validation.IsValidLabelValue(value)) == 0 {
+			l[name] = value
+		}
+	}
+	return l
+}
+
+func params(d build.Description, c Config) v1.Params {
+	list := v1.Params{}
+	for _, p := range [][2]string{
+		{"uri", d.Source.URI}, {"revision", d.Source.Rev}, {"path", d.Source.Path}, {"builder", d.Builder},
+		{"artifact", d.Artifact}, {"image", c.RegistryPrefix + d.Image}, {"plain-http", strconv.FormatBool(c.PlainHTTP)},
+	} {
+		list = append(list, v1.Param{Name: p[0], Value: v1.ParamValue{Type: v1.ParamTypeString, StringVal: p[1]}})
+	}
+	args := append([]string{}, d.Args...)
+	return append(list, v1.Param{Name: "args", Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: args}})
+}
+
+func environment(d build.Description) (env []corev1.EnvVar) {
+	for _, e := range d.Env {
+		env = append(env, corev1.EnvVar{Name: e.Name, Value: e.Value})
+	}
+	return env
+}
+
+// workspace gives every build a volume of its own, never a shared one.
+func workspace(c Config) v1.WorkspaceBinding {
+	size := c.Storage
+	if size.IsZero() {
+		size = resource.MustParse("4Gi")
+	}
+	return v1.WorkspaceBinding{Name: "source", VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: size}},
+		},
+	}}
+}

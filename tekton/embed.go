@@ -1,0 +1,13 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package tekton carries the product's Tasks and Pipelines, for the embedded
+// mode, which runs the same files that a cluster is given.
+package tekton
+
+import "embed"
+
+// Files holds tasks/*.yaml and pipelines/*.yaml.
+//
+//go:embed tasks/*.yaml pipelines/*.yaml
+var Files embed.FS
