@@ -71,12 +71,7 @@ func Open(path string, o Options) (*Broker, error) {
 }
 
 // Close closes the file. Run must have returned.
-func (b *Broker) Close() error {
-	for _, s := range b.subscriptions {
-		s.filter.Cleanup()
-	}
-	return b.store.db.Close()
-}
+func (b *Broker) Close() error { return b.store.db.Close() }
 
 // ServeHTTP takes an event: 202 means that it is on disk.
 func (b *Broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {

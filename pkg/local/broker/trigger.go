@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
@@ -61,7 +62,7 @@ func LoadTriggers(files fs.FS) ([]*eventingv1.Trigger, error) {
 type subscription struct {
 	name   string
 	url    string
-	filter eventfilter.Filter
+	filter []filter
 	retry  kncloudevents.RetryConfig
 }
 
@@ -78,15 +79,47 @@ func newSubscription(t *eventingv1.Trigger, url string) (*subscription, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", t.Name, err)
 	}
-	log := zap.NewNop()
-	return &subscription{
-		name: t.Name, url: url, retry: retry,
-		filter: subscriptionsapi.NewAllFilter(subscriptionsapi.MaterializeFiltersList(log, t.Spec.Filters)...),
-	}, nil
+	return &subscription{name: t.Name, url: url, retry: retry, filter: newFilters(t.Spec.Filters)}, nil
+}
+
+// filter reports whether an event passes.
+type filter func(context.Context, cloudevents.Event) bool
+
+// newFilters composes Knative's filters. The leaves are Knative's own; its "all"
+// and "any" are not used, because they reorder their parts while others read
+// them, which is a data race (eventing v0.50.0, any_filter.go).
+func newFilters(specs []eventingv1.SubscriptionsAPIFilter) []filter {
+	list := make([]filter, len(specs))
+	for i, spec := range specs {
+		switch {
+		case len(spec.All) > 0:
+			list[i] = all(newFilters(spec.All))
+		case len(spec.Any) > 0:
+			parts := newFilters(spec.Any)
+			list[i] = func(ctx context.Context, ev cloudevents.Event) bool {
+				return slices.ContainsFunc(parts, func(f filter) bool { return f(ctx, ev) })
+			}
+		case spec.Not != nil:
+			part := newFilters([]eventingv1.SubscriptionsAPIFilter{*spec.Not})[0]
+			list[i] = func(ctx context.Context, ev cloudevents.Event) bool { return !part(ctx, ev) }
+		default:
+			leaf := subscriptionsapi.MaterializeSubscriptionsAPIFilter(zap.NewNop(), spec)
+			list[i] = func(ctx context.Context, ev cloudevents.Event) bool {
+				return leaf.Filter(ctx, ev) != eventfilter.FailFilter
+			}
+		}
+	}
+	return list
+}
+
+func all(parts []filter) filter {
+	return func(ctx context.Context, ev cloudevents.Event) bool {
+		return !slices.ContainsFunc(parts, func(f filter) bool { return !f(ctx, ev) })
+	}
 }
 
 func (s *subscription) wants(ctx context.Context, ev cloudevents.Event) bool {
-	return s.filter.Filter(ctx, ev) != eventfilter.FailFilter
+	return all(s.filter)(ctx, ev)
 }
 
 // backoff is the time between an attempt and the next.
