@@ -17,6 +17,16 @@ var (
 	ErrInvalidTarget = errors.New("invalid target")
 	// ErrNotFound says that a build is not known (any more).
 	ErrNotFound = errors.New("build not found")
+	// ErrRefused says that the cluster will never take a build's run.
+	ErrRefused = errors.New("run refused")
+
+	// ErrNoObject says that an object does not exist in the registry, or may
+	// not be seen: for a device the registry tells neither apart (REG-11).
+	ErrNoObject = errors.New("not found in the registry")
+	// ErrForbidden says that the registry does not allow a call to its caller.
+	ErrForbidden = errors.New("refused by the registry")
+	// ErrRejected says that the registry will never take a request.
+	ErrRejected = errors.New("rejected by the registry")
 )
 
 // Violation is one thing wrong with a build description.

@@ -34,6 +34,14 @@ var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 // ValidID reports whether id has the form of a build id, a UUID in lower case.
 func ValidID(id string) bool { return idPattern.MatchString(id) }
 
+// DerivedID returns a build id that follows from the parts: a UUID of version 8
+// (RFC 9562), the same for the same parts.
+func DerivedID(parts ...string) string {
+	d := []byte(digest(append([]string{"id"}, parts...)...)[:32])
+	d[12], d[16] = '8', "89ab"[d[16]&3]
+	return fmt.Sprintf("%s-%s-%s-%s-%s", d[:8], d[8:12], d[12:16], d[16:20], d[20:32])
+}
+
 // Validate refuses a request that no api of this project made.
 func (r Request) Validate() error {
 	if !ValidID(r.ID) {

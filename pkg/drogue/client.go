@@ -125,13 +125,32 @@ func (c *Client) Applications(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
+// Firmware reads the section spec.firmware of an object, nil if it has none.
+func (c *Client) Firmware(ctx context.Context, t build.Target) (json.RawMessage, error) {
+	o, err := c.Get(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return o.Firmware(), nil
+}
+
+// FirmwareAs is like Firmware, on behalf of the bearer of an access token.
+func (c *Client) FirmwareAs(ctx context.Context, token string, t build.Target) (json.RawMessage, error) {
+	return c.As(Bearer(token)).Firmware(ctx, t)
+}
+
+// ApplicationsAs is like Applications, on behalf of the bearer of an access token.
+func (c *Client) ApplicationsAs(ctx context.Context, token string) ([]string, error) {
+	return c.As(Bearer(token)).Applications(ctx)
+}
+
 // Update changes the status of an object. It reads the object, lets change edit
 // it, and writes it back under the uid and resourceVersion that were read. When
 // somebody else was faster it starts over; a soft-deleted object is left alone,
 // and nothing is written when change reports false (REG-1, REG-2, REG-6).
 //
 // change may be called several times, each time with a fresh object.
-func (c *Client) Update(ctx context.Context, t build.Target, change func(*Object) (bool, error)) error {
+func (c *Client) Update(ctx context.Context, t build.Target, change func(build.Object) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, retryWithin)
 	defer cancel()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
@@ -147,7 +166,7 @@ func (c *Client) Update(ctx context.Context, t build.Target, change func(*Object
 	}
 }
 
-func (c *Client) updateOnce(ctx context.Context, t build.Target, change func(*Object) (bool, error)) error {
+func (c *Client) updateOnce(ctx context.Context, t build.Target, change func(build.Object) (bool, error)) error {
 	o, err := c.Get(ctx, t)
 	if err != nil || o.Deleted() {
 		return err

@@ -73,8 +73,8 @@ func create(t *testing.T, url, path, body string) {
 }
 
 // set returns a change that sets one section.
-func set(value string) func(*drogue.Object) (bool, error) {
-	return func(o *drogue.Object) (bool, error) {
+func set(value string) func(build.Object) (bool, error) {
+	return func(o build.Object) (bool, error) {
 		o.SetStatus("firmware", json.RawMessage(value))
 		return true, nil
 	}
@@ -153,7 +153,7 @@ func TestConcurrentUpdatesAreAllKept(t *testing.T) {
 	for range writers {
 		wg.Go(func() {
 			for range rounds {
-				err := c.Update(t.Context(), target, func(o *drogue.Object) (bool, error) {
+				err := c.Update(t.Context(), target, func(o build.Object) (bool, error) {
 					var n int
 					if raw := o.Status("n"); raw != nil {
 						if err := json.Unmarshal(raw, &n); err != nil {
@@ -236,7 +236,7 @@ func TestUpdateRetriesWhatMayPass(t *testing.T) {
 	})
 	create(t, url, "", `{"metadata":{"name":"a"}}`)
 	c := drogue.New(url, http.DefaultClient, drogue.Bearer("alice"))
-	err := c.Update(t.Context(), build.Target{Application: "a"}, func(o *drogue.Object) (bool, error) {
+	err := c.Update(t.Context(), build.Target{Application: "a"}, func(o build.Object) (bool, error) {
 		if o.Status("firmware") != nil {
 			return false, nil
 		}
@@ -262,7 +262,7 @@ func TestADeletedObjectIsLeftAlone(t *testing.T) {
 	}
 	res.Body.Close()
 	c := drogue.New(url, http.DefaultClient, drogue.Bearer("alice"))
-	err = c.Update(t.Context(), build.Target{Application: "a"}, func(*drogue.Object) (bool, error) {
+	err = c.Update(t.Context(), build.Target{Application: "a"}, func(build.Object) (bool, error) {
 		t.Error("asked to change a deleted object")
 		return true, nil
 	})

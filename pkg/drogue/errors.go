@@ -10,19 +10,21 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // The kinds of failure of a call. Test with errors.Is.
 var (
 	// ErrNotFound says that an object does not exist or may not be seen: a
 	// device that may not be written answers the same (REG-11).
-	ErrNotFound = errors.New("not found in the registry")
+	ErrNotFound = build.ErrNoObject
 	// ErrForbidden says that the caller may not do this, or is not known.
-	ErrForbidden = errors.New("refused by the registry")
+	ErrForbidden = build.ErrForbidden
 	// ErrConflict says that the object changed since it was read.
 	ErrConflict = errors.New("changed in the registry")
 	// ErrRejected says that the registry will never take the request.
-	ErrRejected = errors.New("rejected by the registry")
+	ErrRejected = build.ErrRejected
 	// ErrUnavailable says that the call may work later.
 	ErrUnavailable = errors.New("registry unavailable")
 )

@@ -6,7 +6,6 @@ package tekton
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -30,9 +29,6 @@ type TaskRuns interface {
 	List(ctx context.Context, opts metav1.ListOptions) (*v1.TaskRunList, error)
 }
 
-// ErrRefused says that a run was refused for good when it was created.
-var ErrRefused = errors.New("run refused")
-
 // Client manages builds as PipelineRuns of one namespace.
 type Client struct {
 	runs   PipelineRuns
@@ -48,7 +44,7 @@ func NewClient(runs PipelineRuns, tasks TaskRuns, logs Logs, c Config) *Client {
 
 // Create makes the run of a request. A run that exists already is the one that
 // was asked for, since its name follows from the build's id. The error wraps
-// ErrRefused when trying again cannot help.
+// build.ErrRefused when trying again cannot help.
 func (c *Client) Create(ctx context.Context, req build.Request) error {
 	pr, err := Render(req, c.config)
 	if err != nil {
@@ -59,7 +55,7 @@ func (c *Client) Create(ctx context.Context, req build.Request) error {
 	case err == nil || apierrors.IsAlreadyExists(err):
 		return nil
 	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err):
-		return fmt.Errorf("%w: create run of build %s: %w", ErrRefused, req.ID, err)
+		return fmt.Errorf("%w: create run of build %s: %w", build.ErrRefused, req.ID, err)
 	default:
 		return fmt.Errorf("create run of build %s: %w", req.ID, err)
 	}

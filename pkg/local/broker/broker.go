@@ -79,7 +79,9 @@ func (b *Broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Publish takes an event from within the process.
-func (b *Broker) Publish(ctx context.Context, ev cloudevents.Event) error { return b.publish(ctx, ev, 0) }
+func (b *Broker) Publish(ctx context.Context, ev cloudevents.Event) error {
+	return b.publish(ctx, ev, 0)
+}
 
 func (b *Broker) publish(ctx context.Context, ev cloudevents.Event, hops int) error {
 	var list []*delivery

@@ -1,0 +1,186 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
+	"github.com/drogue-iot/ajour/pkg/auth"
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+// Prefixes are the paths that the API is served at.
+var Prefixes = []string{"/api/builds/v1alpha1", "/api/build/v1alpha1"}
+
+// Verifier lets calls through that carry a valid access token.
+type Verifier interface {
+	Middleware(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler
+}
+
+// Registry reads the Drogue registry on behalf of a caller.
+type Registry interface {
+	// FirmwareAs reads the section spec.firmware, nil if there is none.
+	FirmwareAs(ctx context.Context, token string, t build.Target) (json.RawMessage, error)
+	// ApplicationsAs returns the names of the applications that may be read.
+	ApplicationsAs(ctx context.Context, token string) ([]string, error)
+}
+
+// Runs reads builds.
+type Runs interface {
+	Get(ctx context.Context, id string) (build.Run, error)
+	// List returns the builds of a target, or of all for the zero target.
+	List(ctx context.Context, t build.Target) ([]build.Run, error)
+	// Log copies the output of a build's steps, until its end if follow is set.
+	Log(ctx context.Context, id string, w io.Writer, follow bool) error
+}
+
+// Sender publishes events.
+type Sender interface {
+	Send(ctx context.Context, ev cloudevents.Event) error
+}
+
+// Options configure a handler.
+type Options struct {
+	Log   *slog.Logger
+	Clock func() time.Time
+	// NewID mints the ids of builds, UUIDs of version 7.
+	NewID func() string
+	// Applications are the only ones that may be built; all if empty (A26).
+	Applications []string
+	// Origins may call from a browser, "https://host" each; none if empty.
+	Origins []string
+}
+
+type handler struct {
+	registry Registry
+	runs     Runs
+	sender   Sender
+	Options
+}
+
+// New returns the handler of all paths below [Prefixes].
+func New(v Verifier, registry Registry, runs Runs, sender Sender, o Options) http.Handler {
+	h := &handler{registry, runs, sender, o}
+	calls := v.Middleware(http.HandlerFunc(h.route), refuse)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !h.crossOrigin(w, r) {
+			calls.ServeHTTP(w, r)
+		}
+	})
+}
+
+// crossOrigin answers a browser's preflight (AJ-3) and reports whether it did.
+// Only configured origins are allowed, each by its name.
+func (h *handler) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
+	w.Header().Add("Vary", "Origin")
+	origin := r.Header.Get("Origin")
+	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+	if slices.Contains(h.Origins, origin) {
+		w.Header().Set("Access-Control-Allow-Origin", origin)
+		if preflight {
+			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key")
+			w.Header().Set("Access-Control-Max-Age", "3600")
+		}
+	}
+	if preflight {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return preflight
+}
+
+// route takes the path apart by hand. Device names may hold anything, and old
+// clients put them into the path as they are (AJ-2): the device is all that is
+// between "devices/" and "/trigger".
+func (h *handler) route(w http.ResponseWriter, r *http.Request) {
+	prefix, path := cutPrefix(r.URL.EscapedPath())
+	s := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	c := &call{Request: r, prefix: prefix}
+	c.principal, _ = auth.FromContext(r.Context())
+	n := len(s)
+	switch {
+	case path == "" || path == "/":
+		h.only(w, c, h.listNewest, http.MethodGet)
+	case n == 1 && s[0] == "builds":
+		h.only(w, c, h.listBuilds, http.MethodGet)
+	case n == 2 && s[0] == "builds" && r.Method == http.MethodDelete:
+		h.only(w, c.withID(s[1]), h.cancelBuild, http.MethodDelete)
+	case n == 2 && s[0] == "builds":
+		h.only(w, c.withID(s[1]), h.getBuild, http.MethodGet, http.MethodDelete)
+	case n == 3 && s[0] == "builds" && s[2] == "log":
+		h.only(w, c.withID(s[1]), h.getLog, http.MethodGet)
+	case n == 3 && s[0] == "apps" && s[2] == "trigger":
+		c.target = build.Target{Application: unescape(s[1])}
+		h.only(w, c, h.trigger, http.MethodPost)
+	case n >= 5 && s[0] == "apps" && s[2] == "devices" && s[n-1] == "trigger":
+		c.target = build.Target{Application: unescape(s[1]), Device: unescape(strings.Join(s[3:n-1], "/"))}
+		h.only(w, c, h.trigger, http.MethodPost)
+	default:
+		h.fail(w, c, problem(http.StatusNotFound, "NotFound", "There is nothing at this path"))
+	}
+}
+
+func cutPrefix(path string) (prefix, rest string) {
+	for _, p := range Prefixes {
+		if rest, ok := strings.CutPrefix(path, p); ok && (rest == "" || rest[0] == '/') {
+			return p, rest
+		}
+	}
+	return Prefixes[0], path + "/"
+}
+
+func unescape(s string) string {
+	if plain, err := url.PathUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}
+
+// call is one authenticated request.
+type call struct {
+	*http.Request
+	principal auth.Principal
+	prefix    string
+	target    build.Target
+	id        string
+}
+
+func (c *call) withID(id string) *call {
+	c.id = id
+	return c
+}
+
+// only calls handle if the method is one of those that are allowed.
+func (h *handler) only(w http.ResponseWriter, c *call, handle func(http.ResponseWriter, *call) error, methods ...string) {
+	if !slices.Contains(methods, c.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		h.fail(w, c, problem(http.StatusMethodNotAllowed, "MethodNotAllowed", "Use "+strings.Join(methods, " or ")+" on this path"))
+		return
+	}
+	if err := handle(w, c); err != nil {
+		h.fail(w, c, err)
+	}
+}
+
+func reply(w http.ResponseWriter, status int, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(data, '\n'))
+	return nil
+}

@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/event"
+)
+
+// maxKey bounds an Idempotency-Key.
+const maxKey = 255
+
+// Accepted is the answer to a trigger and to a cancellation.
+type Accepted struct {
+	ID          string `json:"id"`
+	Application string `json:"application"`
+	Device      string `json:"device,omitempty"`
+	// Location is the path at which the build can be watched, once its run exists.
+	Location string `json:"location"`
+}
+
+// trigger asks for a build of exactly the object in the path: a device without a
+// description of its own is not built with its application's (A8, A9). A
+// description that is wrong is reported to the caller and on the object.
+func (h *handler) trigger(w http.ResponseWriter, c *call) error {
+	if err := h.mayTrigger(c); err != nil {
+		return err
+	}
+	if err := c.target.Validate(); err != nil {
+		return err
+	}
+	if len(h.Applications) > 0 && !slices.Contains(h.Applications, c.target.Application) {
+		return problem(http.StatusForbidden, "Forbidden", "Builds of this application are not enabled on this installation")
+	}
+	id, err := h.newID(c)
+	if err != nil {
+		return err
+	}
+	section, err := h.registry.FirmwareAs(c.Context(), c.principal.Token, c.target)
+	if err != nil {
+		return err
+	}
+	d, err := describe(section)
+	if p := (*Problem)(nil); errors.As(err, &p) {
+		return h.reject(c, id, p)
+	}
+	if err != nil {
+		return err
+	}
+	ev, err := event.Requested(event.SourceAPI, build.Request{
+		ID: id, Target: c.target, Description: d, DescriptionHash: d.Hash(), Requester: c.principal.Name,
+		Trigger: build.TriggerAPI, Time: h.Clock(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.sender.Send(c.Context(), ev); err != nil {
+		return err
+	}
+	h.Log.InfoContext(c.Context(), "build requested", "build", id, "target", c.target.String(), "requester", c.principal.Subject)
+	return accepted(w, c, id, c.target)
+}
+
+// describe reads a section into a description, or a problem that tells what is
+// wrong with it.
+func describe(section json.RawMessage) (build.Description, error) {
+	d, err := build.Parse(section)
+	var invalid *build.InvalidError
+	if errors.As(err, &invalid) {
+		p := problem(http.StatusUnprocessableEntity, string(build.ReasonInvalidBuildSpec), invalid.Error())
+		p.Violations = invalid.Violations
+		return d, p
+	}
+	if err == nil && d.Registry != build.OCI {
+		return d, problem(http.StatusNotImplemented, "NotImplemented", "Publishing to hawkBit is not available on this installation: describe a container image")
+	}
+	return d, err
+}
+
+// reject tells the status service that a build was refused, so that the object
+// itself says why, and answers the problem.
+func (h *handler) reject(c *call, id string, p *Problem) error {
+	ev, err := event.Rejected(event.SourceAPI, build.Rejection{
+		ID: id, Target: c.target, Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(p.Detail), Time: h.Clock(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := h.sender.Send(c.Context(), ev); err != nil {
+		return err
+	}
+	p.Build = id
+	return p
+}
+
+func (h *handler) mayTrigger(c *call) error {
+	if !c.principal.MayTrigger {
+		return problem(http.StatusForbidden, "Forbidden", "Your token lacks the right trigger-build: ask for the role of that name")
+	}
+	return nil
+}
+
+// newID mints the id of a build. With an Idempotency-Key it follows from the
+// caller, the target and the key, so that a repeated call asks for the same build.
+func (h *handler) newID(c *call) (string, error) {
+	key := c.Header.Get("Idempotency-Key")
+	switch {
+	case key == "":
+		return h.NewID(), nil
+	case len(key) > maxKey:
+		return "", problem(http.StatusBadRequest, "InvalidRequest", "The header Idempotency-Key is too long: use at most 255 characters")
+	default:
+		return build.DerivedID("key", c.principal.Subject, c.target.Hash(), key), nil
+	}
+}
+
+func accepted(w http.ResponseWriter, c *call, id string, t build.Target) error {
+	location := c.prefix + "/builds/" + id
+	w.Header().Set("Location", location)
+	w.Header().Set("Retry-After", "1")
+	return reply(w, http.StatusAccepted, Accepted{ID: id, Application: t.Application, Device: t.Device, Location: location})
+}

@@ -1,0 +1,77 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package builder
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+// plan is what a request does to the other builds of its target.
+type plan struct {
+	// cancel are the builds that the request supersedes.
+	cancel []string
+	// late reports that a newer build was requested before.
+	late bool
+}
+
+// supersede compares a request with the builds of its target.
+func supersede(runs []build.Run, r build.Request) (p plan) {
+	self := build.Run{ID: r.ID, Requested: r.Time}
+	for _, run := range runs {
+		switch {
+		case run.ID == r.ID:
+		case run.After(self):
+			p.late = true
+		case run.Active():
+			p.cancel = append(p.cancel, run.ID)
+		}
+	}
+	return p
+}
+
+// newestOf returns the build that was asked for last, the zero Run for none.
+func newestOf(runs []build.Run) (newest build.Run) {
+	for _, run := range runs {
+		if newest.ID == "" || run.After(newest) {
+			newest = run
+		}
+	}
+	return newest
+}
+
+// decision is what a change of an object leads to: nothing, a build, or a
+// rejection that tells the user what is wrong.
+type decision struct {
+	request   *build.Request
+	rejection *build.Rejection
+}
+
+// decideChange compares the description of an object with that of its newest
+// build. The id of the build that it asks for follows from the object, the
+// description and the newest build: the same change that is seen twice leads to
+// the same build, while going back to a former description leads to a new one.
+func decideChange(section json.RawMessage, t build.Target, newest build.Run) decision {
+	d, err := build.Parse(section)
+	var invalid *build.InvalidError
+	switch {
+	case errors.As(err, &invalid):
+		return decision{rejection: &build.Rejection{
+			ID: build.DerivedID("rejected", t.Hash(), string(section), newest.ID), Target: t,
+			Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(invalid.Error()),
+		}}
+	case err != nil: // nothing to build
+		return decision{}
+	}
+	hash := d.Hash()
+	if !d.BuildsOnChange() || hash == newest.DescriptionHash {
+		return decision{}
+	}
+	return decision{request: &build.Request{
+		ID: build.DerivedID("change", t.Hash(), hash, newest.ID), Target: t, Description: d, DescriptionHash: hash,
+		Trigger: build.TriggerChange,
+	}}
+}

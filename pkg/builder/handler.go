@@ -1,0 +1,136 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/event"
+)
+
+// Runs manages the runs of builds.
+type Runs interface {
+	// Create makes a run; one that exists already is left as it is.
+	Create(ctx context.Context, r build.Request) error
+	// List returns the builds of a target.
+	List(ctx context.Context, t build.Target) ([]build.Run, error)
+	// Cancel ends a build that has not ended.
+	Cancel(ctx context.Context, id string, reason build.Reason, by string) error
+}
+
+// Objects reads the registry with the service's own credentials.
+type Objects interface {
+	Firmware(ctx context.Context, t build.Target) (json.RawMessage, error)
+}
+
+// Sender publishes events.
+type Sender interface {
+	Send(ctx context.Context, ev cloudevents.Event) error
+}
+
+// Options configure a handler.
+type Options struct {
+	Log   *slog.Logger
+	Clock func() time.Time
+	// IgnoreChanges keeps changes of descriptions from starting builds (A23).
+	IgnoreChanges bool
+}
+
+type handler struct {
+	runs    Runs
+	objects Objects
+	sender  Sender
+	Options
+}
+
+// New returns the handler of the events that the builder subscribes to.
+func New(runs Runs, objects Objects, sender Sender, o Options) http.Handler {
+	h := &handler{runs, objects, sender, o}
+	return event.Handler(o.Log, h.handle)
+}
+
+func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
+	switch ev.Type() {
+	case event.TypeRequested:
+		r, err := event.DecodeRequested(ev)
+		if err != nil {
+			return err
+		}
+		return h.requested(ctx, r)
+	case event.TypeCancelled:
+		c, err := event.DecodeCancelled(ev)
+		if err != nil {
+			return err
+		}
+		return h.cancelled(ctx, c)
+	case event.TypeApplicationChange, event.TypeDeviceChange:
+		c, err := event.DecodeChange(ev)
+		if err != nil {
+			return err
+		}
+		return h.changed(ctx, c)
+	default:
+		return nil // not ours
+	}
+}
+
+// requested makes the run of a build, and cancels the older ones of the same
+// object: two of them would publish under the same tag (A17). They are cancelled
+// first, so that a repetition after a crash in between does the same again. A
+// request that comes after a newer one still becomes a run, which is cancelled
+// at once: whoever asked for it finds out what became of it.
+func (h *handler) requested(ctx context.Context, r build.Request) error {
+	runs, err := h.runs.List(ctx, r.Target)
+	if err != nil {
+		return err
+	}
+	plan := supersede(runs, r)
+	for _, id := range plan.cancel {
+		if err := h.runs.Cancel(ctx, id, build.ReasonSuperseded, ""); err != nil && !errors.Is(err, build.ErrNotFound) {
+			return err
+		}
+		h.Log.InfoContext(ctx, "build superseded", "build", id, "by", r.ID)
+	}
+	switch err := h.runs.Create(ctx, r); {
+	case errors.Is(err, build.ErrRefused):
+		h.Log.ErrorContext(ctx, "run refused", "build", r.ID, "error", err)
+		return h.reject(ctx, build.Rejection{
+			ID: r.ID, Target: r.Target, Time: r.Time, Reason: build.ReasonInternalError,
+			Message: build.Clean("The cluster refused the build's run: " + err.Error()),
+		})
+	case err != nil:
+		return err
+	}
+	if plan.late {
+		return h.runs.Cancel(ctx, r.ID, build.ReasonSuperseded, "")
+	}
+	h.Log.InfoContext(ctx, "run created", "build", r.ID, "run", build.RunName(r.ID), "target", r.Target.String())
+	return nil
+}
+
+func (h *handler) cancelled(ctx context.Context, c build.Cancellation) error {
+	err := h.runs.Cancel(ctx, c.ID, build.ReasonCancelled, c.Requester)
+	if errors.Is(err, build.ErrNotFound) {
+		// The request may still be on its way; if not, the broker gives up.
+		return fmt.Errorf("cancel build %s: %w", c.ID, err)
+	}
+	return err
+}
+
+func (h *handler) reject(ctx context.Context, r build.Rejection) error {
+	ev, err := event.Rejected(event.SourceBuilder, r)
+	if err != nil {
+		return err
+	}
+	return h.sender.Send(ctx, ev)
+}

@@ -1,0 +1,266 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/reconciler/pipeline/dag"
+	"github.com/tektoncd/pipeline/pkg/reconciler/pipelinerun/resources"
+	taskresources "github.com/tektoncd/pipeline/pkg/reconciler/taskrun/resources"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	"knative.dev/pkg/apis"
+)
+
+// pipeline is one PipelineRun while it is carried out.
+type pipeline struct {
+	*Runner
+	run       *v1.PipelineRun
+	spec      *v1.PipelineSpec
+	state     resources.PipelineRunState
+	workspace string // on this machine
+}
+
+func (r *Runner) runPipeline(ctx context.Context, name string) error {
+	pr, err := get[v1.PipelineRun](r.store, bucketPipelineRuns, name)
+	if err != nil {
+		return err
+	}
+	if pr.IsCancelled() {
+		return r.finish(pr.Name, errCancelled)
+	}
+	if err := cause(ctx); err != nil {
+		return r.finish(pr.Name, err)
+	}
+	p := &pipeline{Runner: r}
+	if err := p.start(ctx, name); err != nil {
+		return err
+	}
+	defer p.clean(ctx)
+	ctx, cancel := withTimeout(ctx, p.run.PipelineTimeout(ctx))
+	defer cancel()
+	return r.finish(name, p.runTasks(ctx))
+}
+
+// start resets what an interrupted attempt left, and marks the run as started.
+func (p *pipeline) start(ctx context.Context, name string) (err error) {
+	if err := p.store.removeTaskRuns(name); err != nil {
+		return err
+	}
+	if p.workspace, err = newWorkspace(p.runDir(name)); err != nil {
+		return err
+	}
+	p.run, err = update(p.store, bucketPipelineRuns, name, func(pr *v1.PipelineRun) error {
+		pr.Status = v1.PipelineRunStatus{}
+		pr.Status.StartTime = &metav1.Time{Time: time.Now()}
+		pr.Status.InitializeConditions(clock.RealClock{})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.emit(p.run)
+	if err := p.resolve(ctx); err != nil {
+		p.spec = nil
+		p.state = nil
+		return p.finish(name, &runError{v1.PipelineRunReasonCouldntGetPipeline.String(), err.Error()})
+	}
+	return nil
+}
+
+// newWorkspace returns an empty folder for an attempt. A process of a former
+// attempt may be alive and still write into its own: that one is never used again.
+func newWorkspace(dir string) (string, error) {
+	old, err := filepath.Glob(filepath.Join(dir, "workspace-*"))
+	if err != nil {
+		return "", err
+	}
+	for _, d := range old {
+		if err := removeAll(d); err != nil {
+			return "", err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make folder of run: %w", err)
+	}
+	path, err := os.MkdirTemp(dir, "workspace-")
+	if err != nil {
+		return "", fmt.Errorf("make workspace: %w", err)
+	}
+	return filepath.Abs(path)
+}
+
+func (p *pipeline) clean(ctx context.Context) {
+	if err := removeAll(p.workspace); err != nil {
+		p.options.Log.WarnContext(ctx, "workspace cannot be removed", "run", p.run.Name, "error", err)
+	}
+}
+
+// removeAll is os.RemoveAll for folders that a build made read-only, as the
+// module cache of Go is.
+func removeAll(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700) //nolint:gosec // a folder of ours that is about to go
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", dir, err)
+	}
+	return os.RemoveAll(dir)
+}
+
+// resolve finds the pipeline and substitutes what the run sets.
+func (p *pipeline) resolve(ctx context.Context) error {
+	if p.run.Spec.PipelineRef == nil {
+		return errors.New("the run names no pipeline")
+	}
+	found, ok := p.options.Catalog.pipelines[p.run.Spec.PipelineRef.Name]
+	if !ok {
+		return fmt.Errorf("pipeline %q not found", p.run.Spec.PipelineRef.Name)
+	}
+	spec := found.Spec.DeepCopy()
+	if err := resources.ValidateRequiredParametersProvided(&spec.Params, &p.run.Spec.Params); err != nil {
+		return err
+	}
+	if err := resources.ValidateParamTypesMatching(spec, p.run); err != nil {
+		return err
+	}
+	spec, err := resources.ApplyParameters(spec, p.run)
+	if err != nil {
+		return err
+	}
+	spec = resources.ApplyContexts(spec, found.Name, p.run)
+	p.spec = resources.ApplyWorkspaces(spec, p.run)
+	for i := range p.spec.Tasks {
+		task, ok := p.options.Catalog.tasks[p.spec.Tasks[i].TaskRef.Name]
+		if !ok {
+			return fmt.Errorf("task %q not found", p.spec.Tasks[i].TaskRef.Name)
+		}
+		p.state = append(p.state, &resources.ResolvedPipelineTask{
+			PipelineTask: &p.spec.Tasks[i],
+			ResolvedTask: &taskresources.ResolvedTask{TaskName: task.Name, Kind: v1.NamespacedTaskKind, TaskSpec: &task.Spec},
+		})
+	}
+	p.run, err = update(p.store, bucketPipelineRuns, p.run.Name, func(pr *v1.PipelineRun) error {
+		pr.Status.PipelineSpec = p.spec
+		pr.Status.MarkRunning(v1.PipelineRunReasonRunning.String(), "Tasks Completed: 0 (Failed: 0, Cancelled 0), Incomplete: %d, Skipped: 0", len(p.state))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.emit(p.run)
+	return ctx.Err()
+}
+
+// runTasks runs the tasks one after the other, in an order that the graph of
+// their dependencies allows, until all are done or one failed.
+func (p *pipeline) runTasks(ctx context.Context) error {
+	if p.spec == nil {
+		return errEnded
+	}
+	graph, err := dag.Build(v1.PipelineTaskList(p.spec.Tasks), v1.PipelineTaskList(p.spec.Tasks).Deps())
+	if err != nil {
+		return &runError{v1.PipelineRunReasonInvalidGraph.String(), err.Error()}
+	}
+	var done []string
+	for {
+		next, err := dag.GetCandidateTasks(graph, done...)
+		if err != nil {
+			return &runError{v1.PipelineRunReasonInvalidGraph.String(), err.Error()}
+		}
+		if next.Len() == 0 {
+			return p.collectResults()
+		}
+		i := slices.IndexFunc(p.state, func(t *resources.ResolvedPipelineTask) bool { return t.PipelineTask.Name == next.List()[0] })
+		if err := p.runTask(ctx, p.state[i]); err != nil {
+			return err
+		}
+		done = append(done, p.state[i].PipelineTask.Name)
+	}
+}
+
+// collectResults copies results of tasks to the run.
+func (p *pipeline) collectResults() error {
+	status := map[string]string{}
+	for _, t := range p.state {
+		status["tasks."+t.PipelineTask.Name+".status"] = v1.TaskRunReasonSuccessful.String()
+	}
+	results, err := resources.ApplyTaskResultsToPipelineResults(p.spec.Results, p.state.GetTaskRunsResults(), nil, status)
+	if err != nil {
+		return &runError{v1.PipelineRunReasonCouldntGetPipelineResult.String(), err.Error()}
+	}
+	_, err = update(p.store, bucketPipelineRuns, p.run.Name, func(pr *v1.PipelineRun) error {
+		pr.Status.Results = results
+		return nil
+	})
+	return err
+}
+
+// runError is a failure of the run with Tekton's reason.
+type runError struct{ reason, message string }
+
+func (e *runError) Error() string { return e.reason + ": " + e.message }
+
+// errEnded says that the run was ended before.
+var errEnded = errors.New("ended")
+
+// finish ends a run, by nil as succeeded, else as the error says. When the
+// runner itself ends, the run is left for the next one.
+func (r *Runner) finish(name string, end error) error {
+	if errors.Is(end, errStopped) || errors.Is(end, errEnded) {
+		return end
+	}
+	pr, err := update(r.store, bucketPipelineRuns, name, func(pr *v1.PipelineRun) error {
+		// A run that was cancelled at the last moment is cancelled: whoever did it was told so.
+		if pr.IsCancelled() && end != nil {
+			end = errCancelled
+		}
+		if pr.Status.StartTime == nil {
+			pr.Status.StartTime = &metav1.Time{Time: time.Now()}
+		}
+		pr.Status.CompletionTime = &metav1.Time{Time: time.Now()}
+		mark(pr, end)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.emit(pr)
+	return nil
+}
+
+func mark(pr *v1.PipelineRun, end error) {
+	done := len(pr.Status.ChildReferences)
+	var failure *runError
+	switch {
+	case end == nil:
+		pr.Status.SetCondition(&apis.Condition{
+			Type: apis.ConditionSucceeded, Status: "True", Reason: v1.PipelineRunReasonSuccessful.String(),
+			Message: fmt.Sprintf("Tasks Completed: %d (Failed: 0, Cancelled 0), Skipped: 0", done),
+		})
+	case errors.Is(end, errCancelled):
+		pr.Status.MarkFailed(v1.PipelineRunReasonCancelled.String(), "PipelineRun %q was cancelled", pr.Name)
+	case errors.Is(end, errTimeout):
+		pr.Status.MarkFailed(v1.PipelineRunReasonTimedOut.String(), "PipelineRun %q failed to finish within %q", pr.Name, pr.PipelineTimeout(context.Background()))
+	case errors.As(end, &failure):
+		pr.Status.MarkFailed(failure.reason, "%s", failure.message)
+	default:
+		pr.Status.MarkFailed(v1.PipelineRunReasonFailed.String(), "%s", end)
+	}
+}

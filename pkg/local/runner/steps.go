@@ -1,0 +1,184 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/reconciler/pipelinerun/resources"
+	taskresources "github.com/tektoncd/pipeline/pkg/reconciler/taskrun/resources"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Where a pod has its workspace and its results.
+const (
+	podWorkspace = "/workspace/source"
+	podResults   = "/tekton/results"
+)
+
+// exitNotStarted is what a shell exits with for a program that it cannot start.
+const exitNotStarted = 127
+
+// killAfter is how long a process has to end by itself.
+const killAfter = 3 * time.Second
+
+// runSteps runs the steps one after the other and returns their states.
+func (p *pipeline) runSteps(ctx context.Context, tr *v1.TaskRun, t *resources.ResolvedPipelineTask, d taskDirs) ([]v1.StepState, error) {
+	var states []v1.StepState
+	for i := range t.ResolvedTask.TaskSpec.Steps {
+		place := p.placeOf(substituted(tr, t.ResolvedTask.TaskSpec, taskDirs{}).Steps[i].Image)
+		spec := substituted(tr, t.ResolvedTask.TaskSpec, place.dirs(d))
+		state, err := p.runStep(ctx, tr, spec.Steps[i], place, d)
+		if errors.Is(err, errStopped) {
+			return states, err
+		}
+		if state != nil {
+			states = append(states, *state)
+		}
+		if err != nil {
+			return states, err
+		}
+	}
+	return states, nil
+}
+
+// substituted returns the Task's spec with all variables replaced, and with the
+// paths of the place that it runs in.
+func substituted(tr *v1.TaskRun, spec *v1.TaskSpec, d taskDirs) *v1.TaskSpec {
+	spec = taskresources.ApplyParameters(spec, tr, spec.Params...)
+	spec = taskresources.ApplyContexts(spec, tr.Labels[labelTask], tr)
+	paths := map[string]string{}
+	for _, w := range spec.Workspaces {
+		paths["workspaces."+w.Name+".path"] = d.workspace
+	}
+	for _, r := range spec.Results {
+		paths["results."+r.Name+".path"] = filepath.Join(d.results, r.Name)
+	}
+	return taskresources.ApplyReplacements(spec, paths, nil, nil)
+}
+
+// runStep runs one step to its end.
+func (p *pipeline) runStep(ctx context.Context, tr *v1.TaskRun, s v1.Step, at place, d taskDirs) (*v1.StepState, error) {
+	if err := cause(ctx); err != nil {
+		return nil, err
+	}
+	env := append([]corev1.EnvVar{}, s.Env...)
+	if tr.Spec.PodTemplate != nil {
+		env = append(env, tr.Spec.PodTemplate.Env...)
+	}
+	cmd, err := at.command(s, env, d)
+	if err != nil {
+		return nil, err
+	}
+	log, err := newLog(filepath.Join(d.logs, s.Name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	started := metav1.Now()
+	code, err := execute(ctx, cmd, log)
+	at.clean(cmd)
+	err = errors.Join(err, log.Close())
+	if ended := cause(ctx); ended != nil {
+		err = ended
+	} else if err != nil {
+		return nil, err
+	}
+	state := &v1.StepState{
+		Name: s.Name, Container: "step-" + s.Name, ImageID: s.Image,
+		ContainerState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+			ExitCode: code, StartedAt: started, FinishedAt: metav1.Now(), Reason: "Completed",
+		}},
+	}
+	if code != 0 || err != nil {
+		state.Terminated.Reason = "Error"
+	}
+	state.TerminationReason = state.Terminated.Reason
+	if err == nil {
+		err = at.failure(s, code, filepath.Join(d.logs, s.Name+".log"))
+	}
+	return state, err
+}
+
+// execute runs a command in a process group of its own, and ends with it all
+// that the command left running. It returns the exit code.
+func execute(ctx context.Context, cmd *exec.Cmd, out io.Writer) (int32, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return 0, fmt.Errorf("start step: %w", err)
+	}
+	cmd.Stdout, cmd.Stderr = w, w
+	isolate(cmd)
+	err = errors.Join(cmd.Start(), w.Close())
+	if err != nil {
+		fmt.Fprintln(out, err)
+		return exitNotStarted, r.Close()
+	}
+	copied := make(chan error, 1)
+	go func() { _, err := io.Copy(out, r); copied <- err }()
+	exited := make(chan struct{})
+	go func() {
+		select {
+		case <-exited:
+			return
+		case <-ctx.Done():
+			terminate(cmd)
+		}
+		select {
+		case <-exited:
+		case <-time.After(killAfter):
+			kill(cmd)
+		}
+	}()
+	err = cmd.Wait()
+	close(exited)
+	kill(cmd)
+	select {
+	case <-copied:
+	case <-time.After(killAfter): // something left the group and holds on to the output
+	}
+	err = errors.Join(err, r.Close())
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return 0, fmt.Errorf("wait for step: %w", err)
+	}
+	return exitCode(cmd), nil
+}
+
+func environ(env []corev1.EnvVar) []string {
+	list := make([]string, len(env))
+	for i, e := range env {
+		list[i] = e.Name + "=" + e.Value
+	}
+	return list
+}
+
+// process returns a command that runs on this machine with only the environment
+// that was declared, and a home of its own.
+func process(argv []string, dir string, env []string, d taskDirs) *exec.Cmd {
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // no shell; execute ends it with the whole group
+	cmd.Dir = dir
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + d.home, "TMPDIR=" + d.tmp, "LANG=C.UTF-8",
+	}, env...)
+	return cmd
+}
+
+// repository returns an image reference without its tag and digest.
+func repository(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	if i := strings.LastIndex(image, ":"); i > strings.LastIndex(image, "/") {
+		image = image[:i]
+	}
+	return image
+}

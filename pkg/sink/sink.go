@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sink sends events to a Knative sink, such as a broker.
+package sink
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
+	"github.com/drogue-iot/ajour/pkg/event"
+)
+
+// attempts and backoff bound the time that a caller waits for a broker that
+// stumbles to about two seconds, plus the time of the attempts.
+const (
+	attempts = 5
+	backoff  = 100 * time.Millisecond
+)
+
+// Sink sends events to one URL, the value of K_SINK.
+type Sink struct {
+	url  string
+	http *http.Client
+}
+
+// New returns a sink. The client must have a timeout.
+func New(url string, client *http.Client) *Sink { return &Sink{url: url, http: client} }
+
+// Send returns when the sink has taken the event. An attempt whose outcome is
+// unknown is repeated with the same id, which is how a receiver finds
+// duplicates. Refusals that no repetition can change are final.
+func (s *Sink) Send(ctx context.Context, ev cloudevents.Event) error {
+	for try := 1; ; try++ {
+		reply, err := event.Send(ctx, s.http, s.url, ev)
+		if err == nil && reply.Status/100 == 2 {
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("sink answered %d", reply.Status)
+			if !event.Redelivered(reply.Status) {
+				return err
+			}
+		}
+		if try == attempts {
+			return err
+		}
+		t := time.NewTimer(backoff << (try - 1))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return err
+		case <-t.C:
+		}
+	}
+}

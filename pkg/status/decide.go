@@ -1,0 +1,179 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+// The sections of a Drogue object's status that are written.
+const (
+	sectionFirmware = "firmware"
+	sectionBuild    = "firmwareBuild"
+)
+
+// record is the section status.firmwareBuild: the newest build of the object.
+type record struct {
+	Build           string          `json:"build"`
+	Phase           build.Phase     `json:"phase"`
+	Reason          build.Reason    `json:"reason"`
+	Message         string          `json:"message,omitempty"`
+	Progress        float64         `json:"progress"`
+	Trigger         build.Trigger   `json:"trigger,omitempty"`
+	Requested       time.Time       `json:"requested"`
+	Started         time.Time       `json:"started,omitzero"`
+	Completed       time.Time       `json:"completed,omitzero"`
+	Commit          string          `json:"commit,omitempty"`
+	DescriptionHash string          `json:"descriptionHash,omitempty"`
+	Artifact        *build.Artifact `json:"artifact,omitempty"`
+}
+
+func (r record) run() build.Run { return build.Run{ID: r.Build, Requested: r.Requested} }
+
+// outcome is what a look at a run led to.
+type outcome struct {
+	// changed reports that the object has to be written.
+	changed bool
+	// finished reports that the build was not known to have ended before.
+	finished bool
+}
+
+// decide brings the object's status up to date with a run. It changes nothing
+// when the object knows of a newer build, or already knows that this one ended.
+func decide(o build.Object, run build.Run, now time.Time) (outcome, error) {
+	var old record
+	if raw := o.Status(sectionBuild); raw != nil && json.Unmarshal(raw, &old) != nil {
+		old = record{} // not ours, or broken: it is written anew
+	}
+	same := old.Build == run.ID
+	if old.Build != "" && !same && old.run().After(run) {
+		return outcome{}, nil
+	}
+	if same && old.Phase.Final() && !run.Phase.Final() {
+		return outcome{}, nil
+	}
+	if same { // a run that started over does not lose what was reported (A12)
+		run.Progress = max(run.Progress, old.Progress)
+	}
+	section, err := json.Marshal(record{
+		run.ID, run.Phase, run.Reason, run.Message, run.Progress, run.Trigger, run.Requested.UTC(), utc(run.Started), utc(run.Completed),
+		run.Commit, run.DescriptionHash, run.Artifact,
+	})
+	if err != nil {
+		return outcome{}, fmt.Errorf("write record of build %s: %w", run.ID, err)
+	}
+	firmware, err := mergeFirmware(o.Status(sectionFirmware), run, now)
+	if err != nil {
+		return outcome{}, err
+	}
+	out := outcome{finished: run.Phase.Final() && !(same && old.Phase.Final())}
+	for name, value := range map[string]json.RawMessage{sectionBuild: section, sectionFirmware: firmware} {
+		if !equal(o.Status(name), value) {
+			o.SetStatus(name, value)
+			out.changed = true
+		}
+	}
+	return out, nil
+}
+
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
+}
+
+// mergeFirmware puts the conditions into status.firmware and keeps everything
+// else in it. A section that the update server could not read is repaired on the
+// way: on a device it needs current and target, and a list of conditions (4.4,
+// COND-3).
+func mergeFirmware(raw json.RawMessage, run build.Run, now time.Time) (json.RawMessage, error) {
+	section := map[string]json.RawMessage{}
+	if json.Unmarshal(raw, &section) != nil || section == nil {
+		section = map[string]json.RawMessage{}
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(section["conditions"], &list) != nil {
+		list = nil
+	}
+	for _, c := range run.Conditions() {
+		var err error
+		if list, err = setCondition(list, c, transition(run, now)); err != nil {
+			return nil, err
+		}
+	}
+	conditions, err := json.Marshal(list)
+	if err != nil {
+		return nil, fmt.Errorf("write conditions: %w", err)
+	}
+	section["conditions"] = conditions
+	if run.Target.Device != "" {
+		for _, name := range []string{"current", "target"} {
+			if s := ""; json.Unmarshal(section[name], &s) != nil {
+				section[name] = json.RawMessage(`""`)
+			}
+		}
+	}
+	return json.Marshal(section)
+}
+
+// transition is when the state of a run began: conditions that the update
+// server dropped come back with the time of the build's end, not of the repair
+// (COND-5).
+func transition(run build.Run, now time.Time) time.Time {
+	if run.Phase.Final() && !run.Completed.IsZero() {
+		return run.Completed.UTC().Truncate(time.Second)
+	}
+	return now.UTC().Truncate(time.Second)
+}
+
+// setCondition updates a list as Drogue's own helpers do (4.2, COND-1): reason
+// and message are always replaced, the time only moves when the status does.
+// Entries of other types are kept as they are.
+func setCondition(list []json.RawMessage, c build.Condition, at time.Time) ([]json.RawMessage, error) {
+	c.LastTransitionTime = at
+	for i, raw := range list {
+		var old build.Condition
+		if json.Unmarshal(raw, &old) != nil || old.Type != c.Type {
+			continue
+		}
+		if old.Status == c.Status && !old.LastTransitionTime.IsZero() {
+			c.LastTransitionTime = old.LastTransitionTime
+		}
+		data, err := json.Marshal(c)
+		if err != nil {
+			return nil, fmt.Errorf("write condition %s: %w", c.Type, err)
+		}
+		list[i] = data
+		return list, nil
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("write condition %s: %w", c.Type, err)
+	}
+	return append(list, data), nil
+}
+
+// equal compares JSON by value: the registry orders keys its own way.
+func equal(a, b json.RawMessage) bool {
+	normal := func(raw json.RawMessage) []byte {
+		var v any
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		if dec.Decode(&v) != nil {
+			return nil
+		}
+		data, err := json.Marshal(v)
+		if err != nil {
+			return nil
+		}
+		return data
+	}
+	return a != nil && bytes.Equal(normal(a), normal(b))
+}
