@@ -75,11 +75,16 @@ func (i *Issuer) Rotate() error {
 func (i *Issuer) Claims(user string, roles ...string) jwt.MapClaims {
 	now := time.Now()
 	return jwt.MapClaims{
-		"iss": i.url, "sub": uuid.NewSHA1(uuid.NameSpaceURL, []byte(i.url+"#"+user)).String(),
+		"iss": i.url, "sub": Subject(user),
 		"azp": Client, "aud": []string{Client, "account"}, "typ": "Bearer",
 		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": uuid.NewString(),
 		"preferred_username": user, "realm_access": map[string]any{"roles": append([]string{"drogue-user"}, roles...)},
 	}
+}
+
+// Subject returns the id of a user, which no new key and no new URL changes.
+func Subject(user string) string {
+	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("drogue:user:"+user)).String()
 }
 
 // Token returns an access token for a user with the roles.

@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/drogue-iot/ajour/pkg/api"
+)
+
+// callTimeout bounds a call that is no stream.
+const callTimeout = 30 * time.Second
+
+// maxAnswer bounds an answer that is read as a whole.
+const maxAnswer = 64 << 20
+
+// client calls the API of an installation.
+type client struct {
+	env        Env
+	url, token string
+}
+
+// resolve finds the installation: flags first, then the environment, then what
+// a running "ajour dev" left.
+func (c *client) resolve() error {
+	if c.url == "" {
+		c.url = c.env.Getenv("AJOUR_URL")
+	}
+	if c.token == "" {
+		c.token = c.env.Getenv("AJOUR_TOKEN")
+	}
+	if c.url == "" || c.token == "" {
+		s, err := readSession(c.env.ConfigDir)
+		if err != nil {
+			return err
+		}
+		if c.url == "" {
+			c.url = s.URL
+		}
+		if c.token == "" && c.url == s.URL { // a token is for its own installation only
+			c.token = s.Token
+		}
+	}
+	if c.url == "" {
+		return errors.New("no installation is known: start \"ajour dev\" in another terminal, or set --url and --token")
+	}
+	if c.token == "" {
+		return fmt.Errorf("no token for %s: set --token or AJOUR_TOKEN", c.url)
+	}
+	u, err := url.Parse(c.url)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("%q is no http or https URL", c.url)
+	}
+	c.url = strings.TrimSuffix(c.url, "/")
+	return nil
+}
+
+// errNotThere says that the API knows of no such thing (yet).
+var errNotThere = errors.New("not found")
+
+// do makes a call and returns its answer, or the problem that the API told.
+func (c *client) do(ctx context.Context, method, path string) (*http.Response, error) {
+	if err := c.resolve(); err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.url+api.Prefixes[0]+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, fmt.Errorf("%s cannot be reached: %w", c.url, err)
+	}
+	if res.StatusCode/100 == 2 {
+		return res, nil
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) //nolint:errcheck // the status says enough
+	var p api.Problem
+	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
+		p.Detail = fmt.Sprintf("%s answered %s", c.url, res.Status)
+	}
+	if res.StatusCode == http.StatusNotFound {
+		return nil, fmt.Errorf("%w: %s", errNotThere, p.Detail)
+	}
+	return nil, errors.New(p.Detail)
+}
+
+// get reads a JSON answer.
+func (c *client) get(ctx context.Context, method, path string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := c.do(ctx, method, path)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(http.MaxBytesReader(nil, res.Body, maxAnswer)).Decode(into); err != nil {
+		return fmt.Errorf("read answer of %s: %w", c.url, err)
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, v any) error {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(out.Bytes())
+	return err
+}

@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drogue-iot/ajour/pkg/standalone"
+)
+
+// devFlags are the flags of "ajour dev".
+type devFlags struct {
+	listen, data, engine string
+	builders, builderEnv []string
+	parallel             int
+	manual, verbose      bool
+}
+
+func newDev(env Env) *cobra.Command {
+	f := &devFlags{}
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run all of Ajour on this machine",
+		Long: `Runs all of Ajour in one process: the services, and embedded ones in place of
+Knative, Tekton, the OCI registry, the OIDC issuer and the Drogue registry.
+
+Builder images run in podman or docker if one of them is installed. An image that
+is mapped with --builder runs as that program of this machine instead, as you, and
+with the files that you can read: use it for sources that you trust.
+
+State is kept in the folder that --data names, else it is gone with the process.`,
+		Example: `  ajour dev
+  ajour dev --data ~/ajour --builder golang=go
+  ajour dev --builder golang=go --builder-env GOCACHE=$(go env GOCACHE)`,
+		Args: args(0, 0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, env) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`address` to serve at; port 0 takes any free one")
+	flags.StringVar(&f.data, "data", "", "`folder` that keeps the state (default: a temporary one)")
+	flags.StringArrayVar(&f.builders, "builder", nil, "run the builder `IMAGE=PROGRAM` as a program of this machine; repeatable")
+	flags.StringArrayVar(&f.builderEnv, "builder-env", nil, "add `NAME=VALUE` to the environment of such programs; repeatable")
+	flags.StringVar(&f.engine, "engine", "auto", "what runs builder images: auto, podman, docker or none")
+	flags.IntVar(&f.parallel, "parallel", 2, "`number` of builds that run at the same time")
+	flags.BoolVar(&f.manual, "manual", false, "build on calls only, not when a description changes")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens, not only what goes wrong")
+	return cmd
+}
+
+func (f *devFlags) run(cmd *cobra.Command, env Env) (err error) {
+	o, err := f.options(env)
+	if err != nil {
+		return err
+	}
+	if o.Dir == "" {
+		if o.Dir, err = os.MkdirTemp("", "ajour-dev-"); err != nil {
+			return fmt.Errorf("make data folder: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
+	}
+	forget := func() {}
+	defer func() { forget() }()
+	err = standalone.Run(cmd.Context(), o, func(s standalone.Session) (err error) {
+		if forget, err = writeSession(env.ConfigDir, s); err != nil {
+			forget = func() {}
+			return err
+		}
+		fmt.Fprint(env.Stdout, welcome(s, f.data))
+		return nil
+	})
+	if err == nil {
+		fmt.Fprintln(env.Stderr, "ajour: ended")
+	}
+	return err
+}
+
+func (f *devFlags) options(env Env) (standalone.Options, error) {
+	level := slog.LevelWarn
+	if f.verbose {
+		level = slog.LevelInfo
+	}
+	o := standalone.Options{
+		Dir: f.data, Listen: f.listen, Step: []string{env.Program, "step"}, Builders: map[string]string{}, BuilderEnv: f.builderEnv,
+		Parallel: f.parallel, IgnoreChanges: f.manual, Log: slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
+	}
+	if env.Program == "" {
+		return o, errors.New("the path of this program is not known: call it by its path")
+	}
+	if f.parallel < 1 {
+		return o, &usageError{fmt.Errorf("--parallel %d: use 1 or more", f.parallel)}
+	}
+	for _, b := range f.builders {
+		image, program, ok := strings.Cut(b, "=")
+		if !ok || image == "" || program == "" {
+			return o, &usageError{fmt.Errorf("--builder %q: write IMAGE=PROGRAM", b)}
+		}
+		o.Builders[image] = program
+	}
+	for _, e := range f.builderEnv {
+		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {
+			return o, &usageError{fmt.Errorf("--builder-env %q: write NAME=VALUE", e)}
+		}
+	}
+	var err error
+	o.Engine, err = findEngine(f.engine)
+	return o, err
+}
+
+// findEngine returns the path of the container engine, empty for none.
+func findEngine(name string) (string, error) {
+	switch name {
+	case "none":
+		return "", nil
+	case "auto":
+		for _, engine := range []string{"podman", "docker"} {
+			if path, err := exec.LookPath(engine); err == nil && works(path) {
+				return path, nil
+			}
+		}
+		return "", nil
+	case "podman", "docker":
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return "", fmt.Errorf("--engine %s: %w", name, err)
+		}
+		return path, nil
+	default:
+		return "", &usageError{fmt.Errorf("--engine %q: use auto, podman, docker or none", name)}
+	}
+}
+
+// works reports whether an engine can be used: a client without its server, as
+// docker often is, cannot.
+func works(path string) bool {
+	return exec.Command(path, "info").Run() == nil //nolint:gosec,noctx // a fixed program; it answers or fails at once
+}
+
+// welcome tells where everything is, and how to go on.
+func welcome(s standalone.Session, data string) string {
+	if data == "" {
+		data = "temporary, gone at the end"
+	}
+	return fmt.Sprintf(`Ajour runs at %[1]s. Ctrl-C ends it.
+
+  Builds       %[1]s/api/builds/v1alpha1
+  Registry     %[1]s/api/registry/v1alpha1
+  Artifacts    %[2]s (OCI, no credentials)
+  Issuer       %[3]s
+  Data         %[5]s
+
+To build an application that exists, in another terminal:
+
+  ajour trigger APPLICATION --wait
+
+or with any HTTP client:
+
+  curl -X POST %[1]s/api/builds/v1alpha1/apps/APPLICATION/trigger -H 'Authorization: Bearer %[4]s'
+
+`, s.URL, s.Prefix, s.Issuer, s.Token, data)
+}

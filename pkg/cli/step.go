@@ -1,0 +1,31 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drogue-iot/ajour/pkg/step"
+)
+
+// newStep is how "ajour dev" runs the steps that are images of their own in a
+// cluster.
+func newStep(env Env) *cobra.Command {
+	cmd := &cobra.Command{Use: "step", Short: "Run a step of a build", Hidden: true}
+	for name, run := range map[string]func(context.Context, []string, io.Writer) int{"fetch": step.Fetch, "publish": step.Publish} {
+		cmd.AddCommand(&cobra.Command{
+			Use: name, Short: "Run the step " + name, DisableFlagParsing: true,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				if code := run(cmd.Context(), args, env.Stderr); code != exitDone {
+					return &exitError{code}
+				}
+				return nil
+			},
+		})
+	}
+	return cmd
+}

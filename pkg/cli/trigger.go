@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/drogue-iot/ajour/pkg/api"
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+const (
+	// pollEvery is how often a build is looked at while a command waits for it.
+	pollEvery = 300 * time.Millisecond
+	// appearsWithin is how long a build that was accepted may take to appear.
+	appearsWithin = time.Minute
+)
+
+func newTrigger(env Env, c *client) *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "trigger APPLICATION [DEVICE]",
+		Short: "Build the firmware of an application or a device",
+		Long: `Asks for a build of an application, or of a device that has a build description
+of its own. Without --wait the command ends when the build is accepted; with it,
+it shows the progress, and fails if the build does.`,
+		Example: `  ajour trigger greenhouse --wait
+  ajour trigger greenhouse "sensor #7"`,
+		Args: args(1, 2, "APPLICATION [DEVICE]"),
+	}
+	format := output(cmd)
+	cmd.Flags().BoolVarP(&wait, "wait", "w", false, "wait for the end of the build")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		path := "/apps/" + url.PathEscape(args[0])
+		if len(args) == 2 {
+			path += "/devices/" + url.PathEscape(args[1])
+		}
+		var a api.Accepted
+		if err := c.get(cmd.Context(), http.MethodPost, path+"/trigger", &a); err != nil {
+			return err
+		}
+		if !wait {
+			if *format == "json" {
+				return printJSON(env.Stdout, a)
+			}
+			fmt.Fprintf(env.Stdout, "Build %s is accepted.\n", a.ID)
+			return nil
+		}
+		return c.await(cmd.Context(), a.ID, *format)
+	}
+	return cmd
+}
+
+// await shows a build until it ends, and fails if it did not succeed.
+func (c *client) await(ctx context.Context, id, format string) error {
+	var shown string
+	missingSince := time.Now()
+	for {
+		var b api.Build
+		err := c.get(ctx, http.MethodGet, "/builds/"+id, &b)
+		switch {
+		case errors.Is(err, errNotThere) && time.Since(missingSince) < appearsWithin:
+		case err != nil:
+			return err
+		default:
+			missingSince = time.Now()
+			if now := fmt.Sprintf("%5.1f %%  %s", b.Progress, b.Reason); now != shown && format == "table" {
+				shown = now
+				fmt.Fprintln(c.env.Stdout, now)
+			}
+			if build.Phase(b.Status).Final() {
+				return c.conclude(b, format)
+			}
+		}
+		t := time.NewTimer(pollEvery)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+}
+
+func (c *client) conclude(b api.Build, format string) error {
+	if format == "json" {
+		if err := printJSON(c.env.Stdout, b); err != nil {
+			return err
+		}
+	} else {
+		printBuild(c.env.Stdout, b)
+	}
+	if build.Phase(b.Status) != build.Succeeded {
+		return &exitError{exitFailed}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package standalone
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/drogue-iot/ajour/pkg/api"
+)
+
+// Paths of the second address, which the parts use among themselves. Those of
+// subscribers are the names of their Services.
+const (
+	pathBroker  = "/broker"
+	pathBuilder = "/builder"
+	pathStatus  = "/status"
+)
+
+func (p *process) internal() http.Handler {
+	return byPath(map[string]http.Handler{pathBroker: p.broker, pathBuilder: p.builder, pathStatus: p.status})
+}
+
+// public is what people use. Paths are compared as they came: a ServeMux would
+// clean them, and names of devices may be "..", or hold a slash.
+func (p *process) public() http.Handler {
+	routes := map[string]http.Handler{
+		"/api/registry": p.drogue, "/api/admin": p.drogue, "/realms/drogue": p.issuer, "/v2": p.oci,
+		"/healthz": http.HandlerFunc(alive), "/readyz": http.HandlerFunc(p.readiness),
+		"/.well-known/drogue-endpoints": http.HandlerFunc(p.endpoints),
+	}
+	for _, prefix := range api.Prefixes {
+		routes[prefix] = p.api
+	}
+	return byPath(routes)
+}
+
+// byPath calls the handler whose path is that of the request or a parent of it.
+func byPath(routes map[string]http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.EscapedPath()
+		for prefix, h := range routes {
+			if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
+				h.ServeHTTP(w, r)
+				return
+			}
+		}
+		w.WriteHeader(http.StatusNotFound)
+	})
+}
+
+func alive(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]string{"status": "OK"}) }
+
+func (p *process) readiness(w http.ResponseWriter, r *http.Request) {
+	if p.verifier.Ready() != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	alive(w, r)
+}
+
+// endpoints is Drogue's discovery document (contract 2.4).
+func (p *process) endpoints(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, map[string]any{
+		"api": p.url, "registry": map[string]string{"url": p.url}, "issuer_url": p.issuer.URL(),
+	})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) //nolint:errchkjson // the client is gone: there is nobody to tell
+}
+
+func equalSecret(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package standalone
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
+
+	"github.com/drogue-iot/ajour/config"
+	"github.com/drogue-iot/ajour/pkg/api"
+	"github.com/drogue-iot/ajour/pkg/auth"
+	"github.com/drogue-iot/ajour/pkg/auth/authtest"
+	"github.com/drogue-iot/ajour/pkg/builder"
+	"github.com/drogue-iot/ajour/pkg/drogue"
+	"github.com/drogue-iot/ajour/pkg/drogue/droguetest"
+	"github.com/drogue-iot/ajour/pkg/local/broker"
+	"github.com/drogue-iot/ajour/pkg/local/oci"
+	"github.com/drogue-iot/ajour/pkg/local/runner"
+	"github.com/drogue-iot/ajour/pkg/sink"
+	"github.com/drogue-iot/ajour/pkg/status"
+	"github.com/drogue-iot/ajour/pkg/tekton"
+	catalog "github.com/drogue-iot/ajour/tekton"
+)
+
+const (
+	namespace = "ajour-builds"
+	// serviceUser is the registry's user of the services themselves.
+	serviceUser = "ajour"
+	// repairEvery is how long a lost event can go unnoticed.
+	repairEvery = 5 * time.Second
+	// callTimeout bounds calls between the parts.
+	callTimeout = 30 * time.Second
+)
+
+// process is everything that runs, joined but not started.
+type process struct {
+	url, prefix string
+	issuer      *authtest.Issuer
+	verifier    *auth.Verifier
+	drogue      *droguetest.Server
+	oci         *oci.Registry
+	broker      *broker.Broker
+	runner      *runner.Runner
+	status      *status.Service
+	api         http.Handler
+	builder     http.Handler
+}
+
+// assemble joins the parts. They meet here only: each of them gets what it
+// needs as an interface of its own.
+func assemble(o Options, public, internal string) (p *process, err error) {
+	p = &process{url: "http://" + public, prefix: public + "/"}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	client := &http.Client{Timeout: callTimeout}
+	if p.issuer, err = authtest.New(p.url + "/realms/drogue"); err != nil {
+		return p, err
+	}
+	p.verifier = auth.New(auth.Options{Issuer: p.issuer.URL(), Audience: authtest.Client})
+	if p.broker, err = openBroker(o, internal, client); err != nil {
+		return p, err
+	}
+	secret := rand.Text()
+	if p.drogue, err = droguetest.Open(filepath.Join(o.Dir, "registry.db"), droguetest.Options{
+		Credentials: p.credentials(secret), Publish: p.broker.Publish, Log: o.Log,
+	}); err != nil {
+		return p, err
+	}
+	if p.oci, err = oci.Open(filepath.Join(o.Dir, "oci")); err != nil {
+		return p, err
+	}
+	events := sink.New("http://"+internal+pathBroker, client)
+	if p.runner, err = openRunner(o, events); err != nil {
+		return p, err
+	}
+	registry := drogue.New(p.url, client, drogue.Basic(serviceUser, secret))
+	runs := tekton.NewClient(p.runner.PipelineRuns(), p.runner.TaskRuns(), p.runner, tekton.Config{
+		Namespace: namespace, RegistryPrefix: p.prefix, PlainHTTP: true,
+	})
+	p.api = api.New(p.verifier, registry, runs, events, api.Options{Log: o.Log, Clock: time.Now, NewID: newID})
+	p.builder = builder.New(runs, registry, events, builder.Options{Log: o.Log, Clock: time.Now, IgnoreChanges: o.IgnoreChanges})
+	p.status = status.New(runs, registry, events, status.Options{Log: o.Log, Clock: time.Now, Repair: repairEvery})
+	return p, nil
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// openBroker routes by the Triggers of the cluster's installation: a subscriber
+// that is a Service there is a path here.
+func openBroker(o Options, internal string, client *http.Client) (*broker.Broker, error) {
+	triggers, err := broker.LoadTriggers(config.Triggers)
+	if err != nil {
+		return nil, err
+	}
+	return broker.Open(filepath.Join(o.Dir, "broker.db"), broker.Options{
+		Triggers: triggers, HTTP: client, Log: o.Log,
+		Resolve: func(t *eventingv1.Trigger) (string, error) {
+			ref := t.Spec.Subscriber.Ref
+			if ref == nil || ref.Kind != "Service" {
+				return "", errors.New("subscriber is no Service")
+			}
+			return "http://" + internal + "/" + ref.Name, nil
+		},
+	})
+}
+
+func openRunner(o Options, events *sink.Sink) (*runner.Runner, error) {
+	c, err := runner.LoadCatalog(catalog.Files)
+	if err != nil {
+		return nil, err
+	}
+	steps := map[string][]string{}
+	for _, name := range []string{"fetch", "publish"} {
+		steps["ko://github.com/drogue-iot/ajour/cmd/"+name] = append(append([]string{}, o.Step...), name)
+	}
+	return runner.Open(runner.Options{
+		Dir: o.Dir, Catalog: c, Steps: steps, Builders: o.Builders, BuilderEnv: o.BuilderEnv, Engine: o.Engine,
+		Parallel: o.Parallel, Send: events.Send, Log: o.Log,
+	})
+}
+
+// credentials lets in the bearers of the issuer's tokens, and the services with
+// a secret that no one else knows, as an administrator.
+func (p *process) credentials(secret string) droguetest.Credentials {
+	return droguetest.Credentials{
+		Bearer: func(r *http.Request, token string) (droguetest.User, bool) {
+			who, err := p.verifier.Verify(r.Context(), token)
+			return droguetest.User{ID: who.Subject, Name: who.Name}, err == nil
+		},
+		Basic: func(user, token string) (droguetest.User, bool) {
+			u := droguetest.User{ID: authtest.Subject(user), Name: user, Roles: []string{droguetest.AdminRole}}
+			return u, user == serviceUser && equalSecret(token, secret)
+		},
+		UserID: func(name string) (string, bool) { return authtest.Subject(name), name != "" },
+	}
+}
+
+func (p *process) session() Session {
+	claims := p.issuer.Claims("developer", auth.TriggerRole)
+	claims["exp"] = time.Now().Add(tokenLife).Unix()
+	return Session{URL: p.url, Issuer: p.issuer.URL(), Prefix: p.prefix, Token: p.issuer.Sign(claims, nil)}
+}
+
+// close closes what keeps state, after everything has stopped.
+func (p *process) close() error {
+	var errs []error
+	if p.runner != nil {
+		errs = append(errs, p.runner.Close())
+	}
+	if p.drogue != nil {
+		errs = append(errs, p.drogue.Close())
+	}
+	if p.broker != nil {
+		errs = append(errs, p.broker.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close stores: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drogue-iot/ajour/pkg/auth"
+	"github.com/drogue-iot/ajour/pkg/server"
+)
+
+// Options configure the process.
+type Options struct {
+	// Dir keeps all state; it is made if it does not exist.
+	Dir string
+	// Listen is the address for people, "127.0.0.1:0" for any free port.
+	Listen string
+	// Step is the command whose further arguments are the name of a step and
+	// its flags: this very program.
+	Step []string
+	// Builders maps builder images to programs of this machine.
+	Builders map[string]string
+	// BuilderEnv is added to the environment of mapped builders, "NAME=VALUE".
+	BuilderEnv []string
+	// Engine is the path of podman or docker, empty for none.
+	Engine string
+	// Parallel is how many builds run at the same time.
+	Parallel int
+	// IgnoreChanges keeps changes of descriptions from starting builds.
+	IgnoreChanges bool
+	Log           *slog.Logger
+}
+
+// Session is what a client needs to use a running process.
+type Session struct {
+	// URL is the base of all APIs, of the issuer and of the OCI registry.
+	URL string `json:"url"`
+	// Issuer is the OIDC issuer, at whose /token anybody gets a token.
+	Issuer string `json:"issuer"`
+	// Prefix is put in front of the image of a description.
+	Prefix string `json:"prefix"`
+	// Token is an access token with the right to trigger builds.
+	Token string `json:"token"`
+}
+
+// tokenLife is how long the token of a session is valid: a day at a desk.
+const tokenLife = 12 * time.Hour
+
+// Run runs everything until the context ends. When all of it works, it calls
+// ready once. It returns when everything has ended and is on disk.
+func Run(ctx context.Context, o Options, ready func(Session) error) (err error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return fmt.Errorf("find data folder: %w", err)
+	}
+	public, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	internal, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen: %w", err), public.Close())
+	}
+	p, err := assemble(o, public.Addr().String(), internal.Addr().String())
+	if err != nil {
+		return errors.Join(err, public.Close(), internal.Close())
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx, public, p.public(), o.Log) })
+	g.Go(func() error { return server.Run(ctx, internal, p.internal(), o.Log) })
+	for _, loop := range []func(context.Context) error{
+		p.verifier.Run, p.broker.Run, p.runner.Run, p.status.Run, p.drogue.Run,
+	} {
+		g.Go(func() error { return loop(ctx) })
+	}
+	g.Go(func() error {
+		if err := awaitReady(ctx, p.verifier); err != nil {
+			return nil //nolint:nilerr // stopped before it was ready, which is no failure
+		}
+		return ready(p.session())
+	})
+	return g.Wait()
+}
+
+// awaitReady waits for the issuer's keys, without which no call is answered.
+func awaitReady(ctx context.Context, v *auth.Verifier) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for v.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
