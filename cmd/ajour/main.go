@@ -17,8 +17,8 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)    // a second signal kills at once
-	config, _ := os.UserConfigDir() //nolint:errcheck // without one, nothing is remembered between commands
-	program, _ := os.Executable()   //nolint:errcheck // only "dev" needs it, and says so
+	config, _ := os.UserConfigDir() // without one, nothing is remembered between commands
+	program, _ := os.Executable()   // only "dev" needs it, and says so
 	os.Exit(cli.Main(ctx, cli.Env{
 		Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, ConfigDir: config, Program: program,
 	}))

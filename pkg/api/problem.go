@@ -79,5 +79,5 @@ func (p *Problem) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) //nolint:errchkjson // the client is gone: there is nobody to tell
+	_ = json.NewEncoder(w).Encode(p) // the client is gone: there is nobody to tell
 }

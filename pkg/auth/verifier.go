@@ -99,7 +99,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil //nolint:nilerr // the end of the context is the ordinary end
+			return nil
 		case <-time.After(wait):
 			wait = min(2*wait, 10*time.Second)
 		}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -167,7 +168,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 		"no audience":                          with("aud", nil),
 		"an expired token":                     with("exp", now.Add(-time.Minute).Unix()),
 		"no expiry":                            with("exp", nil),
-		"an expiry that is text":               with("exp", fmt.Sprint(now.Add(time.Hour).Unix())),
+		"an expiry that is text":               with("exp", strconv.FormatInt(now.Add(time.Hour).Unix(), 10)),
 		"a token from the future (nbf)":        with("nbf", now.Add(2*time.Minute).Unix()),
 		"a token from the future (iat)":        with("iat", now.Add(2*time.Minute).Unix()),
 		"an ID token":                          with("typ", "ID"),
@@ -217,7 +218,7 @@ func TestUnknownKeyIdsFetchKeysOncePerWindow(t *testing.T) {
 	w := newWorld(t)
 	before := w.fetches.Load()
 	for i := range 50 {
-		raw := w.issuer.Sign(w.issuer.Claims("mallory"), map[string]any{"kid": fmt.Sprint(i)})
+		raw := w.issuer.Sign(w.issuer.Claims("mallory"), map[string]any{"kid": strconv.Itoa(i)})
 		if _, err := w.verifier.Verify(t.Context(), raw); !errors.Is(err, auth.ErrInvalidToken) {
 			t.Fatal(err)
 		}
@@ -270,7 +271,7 @@ func TestMiddleware(t *testing.T) {
 			p, _ := auth.FromContext(r.Context())
 			fmt.Fprint(rw, p.Name)
 		}),
-		func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(401) },
+		func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusUnauthorized) },
 	)
 	tests := []struct {
 		name, url string
@@ -289,7 +290,7 @@ func TestMiddleware(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			req := httptest.NewRequest("GET", tt.url, nil)
+			req := httptest.NewRequest(http.MethodGet, tt.url, nil)
 			for _, h := range tt.headers {
 				req.Header.Add("Authorization", h)
 			}

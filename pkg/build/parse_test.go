@@ -216,8 +216,16 @@ func TestTargetValidate(t *testing.T) {
 		}
 	}
 	bad := []build.Target{
-		{"", ""}, {"A", ""}, {"a,device=b", ""}, {"-a", ""}, {"a..b", ""}, {"a", "x\x00"}, {"a", strings.Repeat("x", 256)},
-		{strings.Repeat("a", 65), ""}, {"a", "\xff"}, {"../x", ""},
+		{"", ""},
+		{"A", ""},
+		{"a,device=b", ""},
+		{"-a", ""},
+		{"a..b", ""},
+		{"a", "x\x00"},
+		{"a", strings.Repeat("x", 256)},
+		{strings.Repeat("a", 65), ""},
+		{"a", "\xff"},
+		{"../x", ""},
 	}
 	for _, target := range bad {
 		if err := target.Validate(); !errors.Is(err, build.ErrInvalidTarget) {

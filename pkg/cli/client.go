@@ -90,7 +90,7 @@ func (c *client) do(ctx context.Context, method, path string) (*http.Response, e
 		return res, nil
 	}
 	defer res.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) //nolint:errcheck // the status says enough
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) // the status says enough
 	var p api.Problem
 	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
 		p.Detail = fmt.Sprintf("%s answered %s", c.url, res.Status)

@@ -19,6 +19,8 @@ import (
 // devFlags are the flags of "ajour dev".
 type devFlags struct {
 	listen, data, engine string
+	registry             string
+	plainHTTP            bool
 	builders, builderEnv []string
 	parallel             int
 	manual, verbose      bool
@@ -36,7 +38,11 @@ Builder images run in podman or docker if one of them is installed. An image tha
 is mapped with --builder runs as that program of this machine instead, as you, and
 with the files that you can read: use it for sources that you trust.
 
-State is kept in the folder that --data names, else it is gone with the process.`,
+State is kept in the folder that --data names, else it is gone with the process.
+
+Credentials for the registry that --registry names are those of docker: they are
+read from config.json in the folder DOCKER_CONFIG, and given to the publishing
+step only.`,
 		Example: `  ajour dev
   ajour dev --data ~/ajour --builder golang=go
   ajour dev --builder golang=go --builder-env GOCACHE=$(go env GOCACHE)`,
@@ -49,6 +55,8 @@ State is kept in the folder that --data names, else it is gone with the process.
 	flags.StringArrayVar(&f.builders, "builder", nil, "run the builder `IMAGE=PROGRAM` as a program of this machine; repeatable")
 	flags.StringArrayVar(&f.builderEnv, "builder-env", nil, "add `NAME=VALUE` to the environment of such programs; repeatable")
 	flags.StringVar(&f.engine, "engine", "auto", "what runs builder images: auto, podman, docker or none")
+	flags.StringVar(&f.registry, "registry", "", "publish to the OCI registry with this `prefix`, as in quay.io/acme/ (default: the embedded one)")
+	flags.BoolVar(&f.plainHTTP, "registry-plain-http", false, "speak HTTP to that registry")
 	flags.IntVar(&f.parallel, "parallel", 2, "`number` of builds that run at the same time")
 	flags.BoolVar(&f.manual, "manual", false, "build on calls only, not when a description changes")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens, not only what goes wrong")
@@ -89,7 +97,7 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	}
 	o := standalone.Options{
 		Dir: f.data, Listen: f.listen, Step: []string{env.Program, "step"}, Builders: map[string]string{}, BuilderEnv: f.builderEnv,
-		Parallel: f.parallel, IgnoreChanges: f.manual, Log: slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
+		Registry: f.registry, RegistryPlainHTTP: f.plainHTTP, DockerConfig: env.Getenv("DOCKER_CONFIG"), Parallel: f.parallel, IgnoreChanges: f.manual, Log: slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	if env.Program == "" {
 		return o, errors.New("the path of this program is not known: call it by its path")
@@ -140,7 +148,7 @@ func findEngine(name string) (string, error) {
 // works reports whether an engine can be used: a client without its server, as
 // docker often is, cannot.
 func works(path string) bool {
-	return exec.Command(path, "info").Run() == nil //nolint:gosec,noctx // a fixed program; it answers or fails at once
+	return exec.Command(path, "info").Run() == nil //nolint:noctx // it answers or fails at once
 }
 
 // welcome tells where everything is, and how to go on.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -174,7 +175,7 @@ func TestConcurrentUpdatesAreAllKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(o.Status("n")); got != fmt.Sprint(writers*rounds) {
+	if got := string(o.Status("n")); got != strconv.Itoa(writers*rounds) {
 		t.Errorf("got %s", got)
 	}
 }

@@ -43,7 +43,7 @@ func statusError(method, what string, res *http.Response) error {
 	case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:
 		kind = ErrUnavailable
 	}
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) //nolint:errcheck // a hint only
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // a hint only
 	var hint struct {
 		Message string `json:"message"`
 	}

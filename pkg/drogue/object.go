@@ -78,6 +78,6 @@ func (o *Object) SetStatus(section string, value json.RawMessage) { o.status[sec
 func (o *Object) name() string { return o.text("name") }
 
 func (o *Object) text(key string) (s string) {
-	_ = json.Unmarshal(o.metadata[key], &s) //nolint:errcheck // of another type: not there
+	_ = json.Unmarshal(o.metadata[key], &s) // of another type: not there
 	return s
 }

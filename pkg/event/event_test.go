@@ -104,7 +104,7 @@ func TestHandlerRefusesWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
 	rec := httptest.NewRecorder()
 	event.Handler(quiet, func(context.Context, cloudevents.Event) error { return nil }).
-		ServeHTTP(rec, httptest.NewRequest("POST", "/", strings.NewReader("hello")))
+		ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("hello")))
 	if rec.Code != 400 {
 		t.Errorf("got %d", rec.Code)
 	}

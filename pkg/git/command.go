@@ -114,7 +114,7 @@ func (f *fetcher) explain(err error) error {
 		return fmt.Errorf("run git, is it installed? %w", err)
 	}
 	reason := classify(failure.stderr)
-	message := ""
+	var message string
 	switch reason {
 	case build.ReasonSourceAuthFailed:
 		message = fmt.Sprintf("Access to %s was refused: check that the repository is public, or that credentials for it are configured", f.URI)

@@ -57,7 +57,11 @@ type process struct {
 // assemble joins the parts. They meet here only: each of them gets what it
 // needs as an interface of its own.
 func assemble(o Options, public, internal string) (p *process, err error) {
-	p = &process{url: "http://" + public, prefix: public + "/"}
+	p = &process{url: "http://" + public, prefix: o.Registry}
+	plainHTTP := o.RegistryPlainHTTP
+	if o.Registry == "" {
+		p.prefix, plainHTTP = public+"/", true
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close())
@@ -86,7 +90,7 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 	}
 	registry := drogue.New(p.url, client, drogue.Basic(serviceUser, secret))
 	runs := tekton.NewClient(p.runner.PipelineRuns(), p.runner.TaskRuns(), p.runner, tekton.Config{
-		Namespace: namespace, RegistryPrefix: p.prefix, PlainHTTP: true,
+		Namespace: namespace, RegistryPrefix: p.prefix, PlainHTTP: plainHTTP,
 	})
 	p.api = api.New(p.verifier, registry, runs, events, api.Options{Log: o.Log, Clock: time.Now, NewID: newID})
 	p.builder = builder.New(runs, registry, events, builder.Options{Log: o.Log, Clock: time.Now, IgnoreChanges: o.IgnoreChanges})
@@ -124,8 +128,12 @@ func openRunner(o Options, events *sink.Sink) (*runner.Runner, error) {
 	for _, name := range []string{"fetch", "publish"} {
 		steps["ko://github.com/drogue-iot/ajour/cmd/"+name] = append(append([]string{}, o.Step...), name)
 	}
+	var env []string
+	if o.DockerConfig != "" {
+		env = append(env, "DOCKER_CONFIG="+o.DockerConfig)
+	}
 	return runner.Open(runner.Options{
-		Dir: o.Dir, Catalog: c, Steps: steps, Builders: o.Builders, BuilderEnv: o.BuilderEnv, Engine: o.Engine,
+		Dir: o.Dir, Catalog: c, Steps: steps, StepEnv: env, Builders: o.Builders, BuilderEnv: o.BuilderEnv, Engine: o.Engine,
 		Parallel: o.Parallel, Send: events.Send, Log: o.Log,
 	})
 }

@@ -34,6 +34,14 @@ type Options struct {
 	BuilderEnv []string
 	// Engine is the path of podman or docker, empty for none.
 	Engine string
+	// Registry is the prefix of an OCI registry to publish to, such as
+	// "quay.io/acme/"; the embedded one if empty.
+	Registry string
+	// RegistryPlainHTTP speaks HTTP to that registry.
+	RegistryPlainHTTP bool
+	// DockerConfig is the folder of the docker configuration that holds the
+	// credentials for it; none are used if it is empty.
+	DockerConfig string
 	// Parallel is how many builds run at the same time.
 	Parallel int
 	// IgnoreChanges keeps changes of descriptions from starting builds.
@@ -65,11 +73,12 @@ func Run(ctx context.Context, o Options, ready func(Session) error) (err error) 
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
 		return fmt.Errorf("find data folder: %w", err)
 	}
-	public, err := net.Listen("tcp", o.Listen)
+	var lc net.ListenConfig
+	public, err := lc.Listen(ctx, "tcp", o.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	internal, err := net.Listen("tcp", "127.0.0.1:0")
+	internal, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), public.Close())
 	}

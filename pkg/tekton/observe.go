@@ -49,7 +49,7 @@ func Observe(pr *v1.PipelineRun, tasks map[string]*v1.TaskRun) (build.Run, bool)
 	}
 	r.Commit = result(tasks[taskFetch], "commit")
 	var d build.Description
-	_ = json.Unmarshal([]byte(a[annotationDescription]), &d) //nolint:errcheck // used for messages only
+	_ = json.Unmarshal([]byte(a[annotationDescription]), &d) // used for messages only
 	switch c := pr.Status.GetCondition(apis.ConditionSucceeded); {
 	case c == nil || pr.Spec.Status == v1.PipelineRunSpecStatusPending:
 		r.Phase, r.Reason = build.Queued, build.ReasonQueued
@@ -89,7 +89,7 @@ func succeeded(r *build.Run, pr *v1.PipelineRun, d build.Description) {
 	for _, res := range pr.Status.Results {
 		values[res.Name] = res.Value.StringVal
 	}
-	size, _ := strconv.ParseInt(values["size"], 10, 64) //nolint:errcheck // a size that is no number shows as 0
+	size, _ := strconv.ParseInt(values["size"], 10, 64) // a size that is no number shows as 0
 	r.Commit = values["commit"]
 	r.Artifact = &build.Artifact{
 		Reference: values["image-url"], Digest: values["image-digest"], Version: values["version"], Size: size, SHA256: values["checksum"],

@@ -121,8 +121,13 @@ func labels(req build.Request) map[string]string {
 func params(d build.Description, c Config) v1.Params {
 	list := v1.Params{}
 	for _, p := range [][2]string{
-		{"uri", d.Source.URI}, {"revision", d.Source.Rev}, {"path", d.Source.Path}, {"builder", d.Builder},
-		{"artifact", d.Artifact}, {"image", c.RegistryPrefix + d.Image}, {"plain-http", strconv.FormatBool(c.PlainHTTP)},
+		{"uri", d.Source.URI},
+		{"revision", d.Source.Rev},
+		{"path", d.Source.Path},
+		{"builder", d.Builder},
+		{"artifact", d.Artifact},
+		{"image", c.RegistryPrefix + d.Image},
+		{"plain-http", strconv.FormatBool(c.PlainHTTP)},
 	} {
 		list = append(list, v1.Param{Name: p[0], Value: v1.ParamValue{Type: v1.ParamTypeString, StringVal: p[1]}})
 	}

@@ -50,7 +50,7 @@ type Options struct {
 // Start starts the program and returns when it is ready.
 func Start(ctx context.Context, o Options) (*Dev, error) {
 	d := &Dev{config: o.Config, exited: make(chan struct{})}
-	d.cmd = exec.Command(o.Program, append([]string{"dev"}, o.Args...)...) //nolint:noctx // ended by Stop or Kill
+	d.cmd = exec.Command(o.Program, append([]string{"dev"}, o.Args...)...)
 	d.cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+o.Config)
 	d.cmd.Stderr = o.Log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
@@ -158,13 +158,12 @@ const (
 	Builds = "/api/builds/v1alpha1"
 )
 
-// AppPath returns the registry's path of an application or a device.
-func AppPath(app string, device ...string) string {
-	p := Apps + "/" + url.PathEscape(app)
-	for _, d := range device {
-		p += "/devices/" + url.PathEscape(d)
-	}
-	return p
+// AppPath returns the registry's path of an application.
+func AppPath(app string) string { return Apps + "/" + url.PathEscape(app) }
+
+// DevicePath returns the registry's path of a device.
+func DevicePath(app, device string) string {
+	return AppPath(app) + "/devices/" + url.PathEscape(device)
 }
 
 // Object is what is read of a Drogue object.

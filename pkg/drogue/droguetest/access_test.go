@@ -165,11 +165,25 @@ func TestContract21Credentials(t *testing.T) {
 	const pat = "Basic YWxpY2U6cGF0" // alice:pat
 	two := `403 {"error":"Forbidden","message":"Invalid request: More than one way of authentication provided"}`
 	for _, tt := range []struct{ header, query, want string }{
-		{"Bearer alice", "", "200 [{"}, {pat, "", "200 [{"}, {"", "?token=alice", "200 [{"}, {"", "?username=alice&api_key=pat", "200 [{"},
-		{"", "", "200 []"}, {"bearer alice", "", "200 []"}, {"basic YWxpY2U6cGF0", "", "200 []"}, {"Token x", "", "200 []"},
-		{"Bearer ", "", "200 []"}, {"Basic !!!", "", "200 []"}, {"Basic YWxpY2U=", "", "200 []"}, {"", "?username=alice", "200 []"}, {"", "?api_key=pat", "200 []"},
-		{"Bearer  alice", "", forbidden}, {"Bearer bad", "", forbidden}, {"Basic YWxpY2U6eA==", "", forbidden}, {"", "?token=bad", forbidden},
-		{"Bearer alice", "?token=alice", two}, {pat, "?token=alice", two},
+		{"Bearer alice", "", "200 [{"},
+		{pat, "", "200 [{"},
+		{"", "?token=alice", "200 [{"},
+		{"", "?username=alice&api_key=pat", "200 [{"},
+		{"", "", "200 []"},
+		{"bearer alice", "", "200 []"},
+		{"basic YWxpY2U6cGF0", "", "200 []"},
+		{"Token x", "", "200 []"},
+		{"Bearer ", "", "200 []"},
+		{"Basic !!!", "", "200 []"},
+		{"Basic YWxpY2U=", "", "200 []"},
+		{"", "?username=alice", "200 []"},
+		{"", "?api_key=pat", "200 []"},
+		{"Bearer  alice", "", forbidden},
+		{"Bearer bad", "", forbidden},
+		{"Basic YWxpY2U6eA==", "", forbidden},
+		{"", "?token=bad", forbidden},
+		{"Bearer alice", "?token=alice", two},
+		{pat, "?token=alice", two},
 	} {
 		r.must(tt.want, tt.header, "GET", apps+tt.query, "")
 	}
@@ -193,7 +207,7 @@ func TestMethodsAndLimits(t *testing.T) {
 				t.Fatal(err)
 			}
 			res.Body.Close()
-			if res.StatusCode != 405 || res.Header.Get("Allow") != allow {
+			if res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != allow {
 				t.Errorf("%s %s: %s %q", method, path, res.Status, res.Header.Get("Allow"))
 			}
 		}

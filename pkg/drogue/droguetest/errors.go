@@ -51,7 +51,7 @@ func refuse(w http.ResponseWriter, err error) {
 	case errors.As(err, &a):
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(a.status)
-		data, _ := marshal(map[string]string{"error": a.code, "message": a.message}) //nolint:errcheck // strings
+		data, _ := marshal(map[string]string{"error": a.code, "message": a.message}) // strings
 		_, _ = w.Write(data)
 	case errors.As(err, &t):
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -81,8 +81,8 @@ func checkJSON(data []byte) error {
 	for {
 		tok, err := dec.Token()
 		switch {
-		case errors.Is(err, io.EOF) && depth == 0:
-			break
+		case errors.Is(err, io.EOF) && depth == 0: // nothing at all
+			return errors.New("EOF while parsing a value")
 		case err != nil:
 			return fmt.Errorf("EOF while parsing or %w", err)
 		}
@@ -202,12 +202,12 @@ func number(s string) string {
 			return s
 		}
 	}
-	f, _ := strconv.ParseFloat(s, 64) //nolint:errcheck // out of range was refused before
+	f, _ := strconv.ParseFloat(s, 64) // out of range was refused before
 	if f == 0 {
 		return "0.0"
 	}
 	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
-	exp, _ := strconv.Atoi(exponent) //nolint:errcheck // written by FormatFloat
+	exp, _ := strconv.Atoi(exponent) // written by FormatFloat
 	if point := exp + 1; point > -5 && point <= 16 {
 		plain := strconv.FormatFloat(f, 'f', -1, 64)
 		if !strings.Contains(plain, ".") {

@@ -304,11 +304,22 @@ func TestContract15Locking(t *testing.T) {
 		uid, rv := o.Metadata.UID, o.Metadata.ResourceVersion
 		other, null := "7fc111ab-c647-454d-9836-bfc8f633432e", "00000000-0000-0000-0000-000000000000"
 		for _, tt := range []struct{ uid, rv, want string }{
-			{"", "", "204"}, {uid, "", "204"}, {"", rv, "204"}, {uid, rv, "204"},
-			{other, "", conflict}, {"x", "", conflict}, {other, rv, conflict}, {uid, other, conflict}, {"", "x", conflict},
-			{null, "", conflict}, {"", null, conflict}, {" " + uid, "", conflict},
-			{strings.ToUpper(uid), strings.ToUpper(rv), "204"}, {strings.ReplaceAll(uid, "-", ""), "", "204"},
-			{"{" + uid + "}", "", "204"}, {"urn:uuid:" + uid, "", "204"},
+			{"", "", "204"},
+			{uid, "", "204"},
+			{"", rv, "204"},
+			{uid, rv, "204"},
+			{other, "", conflict},
+			{"x", "", conflict},
+			{other, rv, conflict},
+			{uid, other, conflict},
+			{"", "x", conflict},
+			{null, "", conflict},
+			{"", null, conflict},
+			{" " + uid, "", conflict},
+			{strings.ToUpper(uid), strings.ToUpper(rv), "204"},
+			{strings.ReplaceAll(uid, "-", ""), "", "204"},
+			{"{" + uid + "}", "", "204"},
+			{"urn:uuid:" + uid, "", "204"},
 		} {
 			r.must(tt.want, "alice", "PUT", path, fmt.Sprintf(`{"metadata":{%s,"uid":%q,"resourceVersion":%q}}`, meta, tt.uid, tt.rv))
 		}
@@ -371,12 +382,25 @@ func TestN3Numbers(t *testing.T) {
 		in, out string
 		event   bool
 	}{
-		{"1", "1", true}, {"1.0", "1.0", true}, {"1e0", "1.0", false}, {"100", "100", true}, {"1e2", "100.0", true}, {"100.0", "100.0", false},
-		{"12345678901234567890123", "1.2345678901234568e22", true}, {"12345678901234567890124", "1.2345678901234568e22", false},
-		{"0.1", "0.1", true}, {"0.10", "0.1", false}, {"0.1000000000000000055", "0.1", false},
-		{"9007199254740993", "9007199254740993", true}, {"9007199254740992.0", "9007199254740992.0", true},
-		{"-0", "0.0", true}, {"-0.0", "0.0", false}, {"0", "0", true}, {"18446744073709551615", "18446744073709551615", true},
-		{"1e-7", "1e-7", true}, {"-9223372036854775809", "-9.223372036854776e18", true},
+		{"1", "1", true},
+		{"1.0", "1.0", true},
+		{"1e0", "1.0", false},
+		{"100", "100", true},
+		{"1e2", "100.0", true},
+		{"100.0", "100.0", false},
+		{"12345678901234567890123", "1.2345678901234568e22", true},
+		{"12345678901234567890124", "1.2345678901234568e22", false},
+		{"0.1", "0.1", true},
+		{"0.10", "0.1", false},
+		{"0.1000000000000000055", "0.1", false},
+		{"9007199254740993", "9007199254740993", true},
+		{"9007199254740992.0", "9007199254740992.0", true},
+		{"-0", "0.0", true},
+		{"-0.0", "0.0", false},
+		{"0", "0", true},
+		{"18446744073709551615", "18446744073709551615", true},
+		{"1e-7", "1e-7", true},
+		{"-9223372036854775809", "-9.223372036854776e18", true},
 	} {
 		r.take()
 		r.must("204", "alice", "PUT", apps+"/a", `{"metadata":{"name":"a"},"spec":{"x":`+tt.in+`}}`)

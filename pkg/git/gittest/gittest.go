@@ -8,6 +8,7 @@ package gittest
 import (
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/cgi"
@@ -37,6 +38,7 @@ func New(ctx context.Context, root string) (*Server, error) {
 			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
 		},
 		InheritEnv: []string{"PATH"},
+		Stderr:     io.Discard,
 	}}, nil
 }
 

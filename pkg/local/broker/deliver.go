@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/drogue-iot/ajour/pkg/event"
@@ -35,7 +36,7 @@ func (b *Broker) deliver(ctx context.Context, d *delivery) {
 		}
 		if !again || attempt >= sub.retry.RetryMax {
 			d.Event.SetExtension("knativeerrordest", sub.url)
-			d.Event.SetExtension("knativeerrorcode", fmt.Sprint(reply.Status))
+			d.Event.SetExtension("knativeerrorcode", strconv.Itoa(reply.Status))
 			d.Event.SetExtension("knativeerrordata", string(reply.Body[:min(len(reply.Body), maxErrorData)]))
 			b.log.ErrorContext(ctx, "event is undeliverable", "trigger", sub.name, "type", d.Event.Type(), "event", d.Event.ID(),
 				"attempts", attempt+1, "error", err)

@@ -28,7 +28,7 @@ type logFile struct {
 }
 
 func newLog(path string) (*logFile, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // below the folder of a run
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}

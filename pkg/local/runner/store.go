@@ -22,7 +22,6 @@ var (
 	bucketTaskRuns     = []byte("taskruns")
 
 	resourcePipelineRuns = v1.Resource("pipelineruns")
-	resourceTaskRuns     = v1.Resource("taskruns")
 )
 
 // store keeps objects by name, as JSON.
