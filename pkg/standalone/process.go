@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
 
 	"github.com/drogue-iot/ajour/config"
 	"github.com/drogue-iot/ajour/pkg/api"
@@ -109,13 +108,7 @@ func openBroker(o Options, internal string, client *http.Client) (*broker.Broker
 	}
 	return broker.Open(filepath.Join(o.Dir, "broker.db"), broker.Options{
 		Triggers: triggers, HTTP: client, Log: o.Log,
-		Resolve: func(t *eventingv1.Trigger) (string, error) {
-			ref := t.Spec.Subscriber.Ref
-			if ref == nil || ref.Kind != "Service" {
-				return "", errors.New("subscriber is no Service")
-			}
-			return "http://" + internal + "/" + ref.Name, nil
-		},
+		Resolve: func(service string) string { return "http://" + internal + "/" + service },
 	})
 }
 

@@ -6,7 +6,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -28,8 +27,8 @@ const (
 type Options struct {
 	// Triggers route events to subscribers.
 	Triggers []*eventingv1.Trigger
-	// Resolve returns the URL of a Trigger's subscriber.
-	Resolve func(*eventingv1.Trigger) (string, error)
+	// Resolve returns the URL of a Service, which is what subscribers are.
+	Resolve func(service string) string
 	// HTTP delivers. It must have a timeout.
 	HTTP *http.Client
 	Log  *slog.Logger
@@ -56,11 +55,7 @@ func Open(path string, o Options) (*Broker, error) {
 	}
 	b := &Broker{log: o.Log, http: o.HTTP, store: s, slots: map[string]chan struct{}{}}
 	for _, t := range o.Triggers {
-		url, err := o.Resolve(t)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("trigger %s: %w", t.Name, err), s.db.Close())
-		}
-		sub, err := newSubscription(t, url)
+		sub, err := newSubscription(t, o.Resolve)
 		if err != nil {
 			return nil, errors.Join(err, s.db.Close())
 		}

@@ -18,7 +18,6 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
-	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
 
 	"github.com/drogue-iot/ajour/config"
 	"github.com/drogue-iot/ajour/pkg/event"
@@ -86,10 +85,10 @@ func (f *fixture) open() *broker.Broker {
 	}
 	b, err := broker.Open(f.path, broker.Options{
 		Triggers: triggers, HTTP: &http.Client{Timeout: 5 * time.Second}, Log: slog.New(slog.DiscardHandler),
-		Resolve: func(t *eventingv1.Trigger) (string, error) {
-			srv := httptest.NewServer(f.subs[t.Name])
+		Resolve: func(service string) string {
+			srv := httptest.NewServer(f.subs[service])
 			f.t.Cleanup(srv.Close)
-			return srv.URL, nil
+			return srv.URL
 		},
 	})
 	if err != nil {
@@ -314,10 +313,10 @@ func TestTheTriggersOfTheInstallation(t *testing.T) {
 	subs := map[string]*subscriber{"builder": {}, "status": {}}
 	b, err := broker.Open(filepath.Join(t.TempDir(), "broker"), broker.Options{
 		Triggers: triggers, HTTP: &http.Client{Timeout: 5 * time.Second}, Log: slog.New(slog.DiscardHandler),
-		Resolve: func(tr *eventingv1.Trigger) (string, error) {
-			srv := httptest.NewServer(subs[tr.Spec.Subscriber.Ref.Name])
+		Resolve: func(service string) string {
+			srv := httptest.NewServer(subs[service])
 			t.Cleanup(srv.Close)
-			return srv.URL, nil
+			return srv.URL
 		},
 	})
 	if err != nil {

@@ -66,7 +66,11 @@ type subscription struct {
 	retry  kncloudevents.RetryConfig
 }
 
-func newSubscription(t *eventingv1.Trigger, url string) (*subscription, error) {
+func newSubscription(t *eventingv1.Trigger, resolve func(service string) string) (*subscription, error) {
+	ref := t.Spec.Subscriber.Ref
+	if ref == nil || ref.Kind != "Service" {
+		return nil, fmt.Errorf("trigger %s: its subscriber is no Service", t.Name)
+	}
 	spec := duckv1.DeliverySpec{}
 	if t.Spec.Delivery != nil {
 		spec = *t.Spec.Delivery
@@ -79,7 +83,7 @@ func newSubscription(t *eventingv1.Trigger, url string) (*subscription, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trigger %s: %w", t.Name, err)
 	}
-	return &subscription{name: t.Name, url: url, retry: retry, filter: newFilters(t.Spec.Filters)}, nil
+	return &subscription{name: t.Name, url: resolve(ref.Name), retry: retry, filter: newFilters(t.Spec.Filters)}, nil
 }
 
 // filter reports whether an event passes.

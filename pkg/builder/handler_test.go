@@ -1,0 +1,269 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package builder_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/builder"
+	"github.com/drogue-iot/ajour/pkg/event"
+)
+
+var (
+	now    = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	target = build.Target{Application: "greenhouse"}
+)
+
+func id(n int) string { return fmt.Sprintf("0190f2a4-6c3b-7a57-8f0e-%012d", n) }
+
+// cluster is a double of everything that the builder talks to. It records what
+// is done, and fails where it is told to.
+type cluster struct {
+	runs    []build.Run
+	section string
+	done    []string
+	sent    []cloudevents.Event
+	fail    map[string]error
+}
+
+func (c *cluster) Create(_ context.Context, r build.Request) error {
+	if err := c.fail["create"]; err != nil {
+		return err
+	}
+	c.done = append(c.done, "create "+r.ID)
+	if !slices.ContainsFunc(c.runs, func(run build.Run) bool { return run.ID == r.ID }) {
+		c.runs = append(c.runs, build.Run{ID: r.ID, Target: r.Target, Requested: r.Time, Phase: build.Queued, DescriptionHash: r.DescriptionHash})
+	}
+	return nil
+}
+
+func (c *cluster) List(context.Context, build.Target) ([]build.Run, error) {
+	return c.runs, c.fail["list"]
+}
+
+func (c *cluster) Cancel(_ context.Context, id string, reason build.Reason, by string) error {
+	if err := c.fail["cancel"]; err != nil {
+		return err
+	}
+	c.done = append(c.done, strings.TrimSpace(fmt.Sprintf("cancel %s %s %s", id, reason, by)))
+	for i := range c.runs {
+		if c.runs[i].ID == id {
+			c.runs[i].Phase = build.Cancelled
+		}
+	}
+	return nil
+}
+
+func (c *cluster) Firmware(context.Context, build.Target) (json.RawMessage, error) {
+	return json.RawMessage(c.section), c.fail["firmware"]
+}
+
+func (c *cluster) Send(_ context.Context, ev cloudevents.Event) error {
+	c.sent = append(c.sent, ev)
+	return c.fail["send"]
+}
+
+// deliver posts an event and returns the status.
+func (c *cluster) deliver(t *testing.T, ev cloudevents.Event) int {
+	t.Helper()
+	srv := httptest.NewServer(builder.New(c, c, c, builder.Options{Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }}))
+	defer srv.Close()
+	reply, err := event.Send(t.Context(), srv.Client(), srv.URL, ev)
+	if err != nil || len(reply.Body) > 0 {
+		t.Fatal(reply, err)
+	}
+	return reply.Status
+}
+
+func requested(t *testing.T, n int, at time.Time) cloudevents.Event {
+	t.Helper()
+	ev, err := event.Requested(event.SourceAPI, build.Request{ID: id(n), Target: target, Time: at, DescriptionHash: "h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
+
+func TestRequested(t *testing.T) {
+	t.Parallel()
+	run := func(n int, at time.Time, phase build.Phase) build.Run {
+		return build.Run{ID: id(n), Target: target, Requested: at, Phase: phase}
+	}
+	earlier, later := now.Add(-time.Minute), now.Add(time.Minute)
+	for _, tt := range []struct {
+		name string
+		runs []build.Run
+		fail map[string]error
+		want []string
+		code int
+	}{
+		{"the first build is created", nil, nil, []string{"create " + id(5)}, 202},
+		{"older active builds are cancelled first", []build.Run{run(1, earlier, build.Running), run(2, earlier, build.Queued)}, nil,
+			[]string{"cancel " + id(1) + " Superseded", "cancel " + id(2) + " Superseded", "create " + id(5)}, 202},
+		{"ended builds are left alone", []build.Run{run(1, earlier, build.Failed)}, nil, []string{"create " + id(5)}, 202},
+		{"a late request is created and superseded", []build.Run{run(1, later, build.Running)}, nil,
+			[]string{"create " + id(5), "cancel " + id(5) + " Superseded"}, 202},
+		{"an unreachable cluster is tried again", nil, map[string]error{"list": errors.New("away")}, nil, 503},
+		{"a failing cancellation is tried again", []build.Run{run(1, earlier, build.Running)}, map[string]error{"cancel": errors.New("away")}, nil, 503},
+		{"a failing creation is tried again", nil, map[string]error{"create": errors.New("away")}, nil, 503},
+		{"a refused creation is rejected", nil, map[string]error{"create": fmt.Errorf("%w: forbidden", build.ErrRefused)}, nil, 202},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := &cluster{runs: tt.runs, fail: tt.fail}
+			if code := c.deliver(t, requested(t, 5, now)); code != tt.code {
+				t.Errorf("status %d, want %d", code, tt.code)
+			}
+			if diff := cmp.Diff(tt.want, c.done); diff != "" {
+				t.Error(diff)
+			}
+			rejected := len(c.sent) == 1 && c.sent[0].Type() == event.TypeRejected
+			if wanted := errors.Is(tt.fail["create"], build.ErrRefused); rejected != wanted {
+				t.Errorf("rejected: %v", rejected)
+			}
+		})
+	}
+}
+
+func TestARequestThatComesAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	c := &cluster{runs: []build.Run{{ID: id(1), Target: target, Requested: now.Add(-1), Phase: build.Running}}}
+	for range 3 {
+		if code := c.deliver(t, requested(t, 5, now)); code != 202 {
+			t.Fatal(code)
+		}
+	}
+	want := []string{"cancel " + id(1) + " Superseded", "create " + id(5), "create " + id(5), "create " + id(5)}
+	if diff := cmp.Diff(want, c.done); diff != "" || len(c.runs) != 2 {
+		t.Error(diff, c.runs)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		err  error
+		code int
+	}{
+		{"a build is cancelled", nil, 202},
+		{"a build that is not there yet is tried again", build.ErrNotFound, 503},
+		{"an unreachable cluster is tried again", errors.New("away"), 503},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ev, err := event.Cancelled(event.SourceAPI, target, now, build.Cancellation{ID: id(5), Requester: "alice"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &cluster{fail: map[string]error{"cancel": tt.err}}
+			if code := c.deliver(t, ev); code != tt.code {
+				t.Errorf("status %d", code)
+			}
+			if tt.err == nil {
+				if diff := cmp.Diff([]string{"cancel " + id(5) + " Cancelled alice"}, c.done); diff != "" {
+					t.Error(diff)
+				}
+			}
+		})
+	}
+}
+
+func changed(subject string) cloudevents.Event {
+	ev := cloudevents.NewEvent()
+	ev.SetID("1")
+	ev.SetType(event.TypeApplicationChange)
+	ev.SetSource("drogue:/drogue/greenhouse")
+	ev.SetSubject(subject)
+	ev.SetExtension("application", "greenhouse")
+	return ev
+}
+
+const section = `{"container":{"image":"a:1","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},"artifact":{"path":"f"}%s}}}`
+
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	good := fmt.Sprintf(section, "")
+	d, err := build.Parse(json.RawMessage(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	built := build.Run{ID: id(1), Target: target, Requested: now, Phase: build.Succeeded, DescriptionHash: d.Hash()}
+	other := built
+	other.DescriptionHash = "other"
+	for _, tt := range []struct {
+		name, subject, section string
+		runs                   []build.Run
+		fail                   map[string]error
+		want                   string // the type of the event that is sent
+		code                   int
+	}{
+		{"a description without a build is built", ".spec.firmware", good, nil, nil, event.TypeRequested, 202},
+		{"a new object with a description is built", ".", good, nil, nil, event.TypeRequested, 202},
+		{"another description than that of the newest build is built", ".spec.firmware", good, []build.Run{other}, nil, event.TypeRequested, 202},
+		{"the description of the newest build is not built again", ".spec.firmware", good, []build.Run{built}, nil, "", 202},
+		{"a manual description is not built", ".spec.firmware", fmt.Sprintf(section, `,"triggers":["manual"]`), nil, nil, "", 202},
+		{"a wrong description is rejected", ".spec.firmware", fmt.Sprintf(section, `,"timeout":"x"`), nil, nil, event.TypeRejected, 202},
+		{"a description that is gone is nothing to build", ".spec.firmware", "", nil, nil, "", 202},
+		{"our own status write is passed over", ".status.firmware", good, nil, map[string]error{"firmware": errors.New("must not be asked")}, "", 202},
+		{"an object that is gone is passed over", ".", "", nil, map[string]error{"firmware": build.ErrNoObject}, "", 202},
+		{"an object that we may not read is passed over", ".", "", nil, map[string]error{"firmware": build.ErrForbidden}, "", 202},
+		{"a registry that is away is tried again", ".", "", nil, map[string]error{"firmware": errors.New("away")}, "", 503},
+		{"a broker that is away is tried again", ".", good, nil, map[string]error{"send": errors.New("away")}, event.TypeRequested, 503},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := &cluster{runs: tt.runs, section: tt.section, fail: tt.fail}
+			if code := c.deliver(t, changed(tt.subject)); code != tt.code {
+				t.Errorf("status %d, want %d", code, tt.code)
+			}
+			got := ""
+			for _, ev := range c.sent {
+				got = ev.Type()
+			}
+			if got != tt.want {
+				t.Errorf("sent %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAChangeThatIsSeenTwiceAsksForOneBuild(t *testing.T) {
+	t.Parallel()
+	c := &cluster{section: fmt.Sprintf(section, "")}
+	for range 2 {
+		c.deliver(t, changed(".spec.firmware"))
+	}
+	if len(c.sent) != 2 || c.sent[0].ID() != c.sent[1].ID() || !build.ValidID(c.sent[0].ID()) {
+		t.Errorf("%v", c.sent)
+	}
+	// Back to a former description after another one: a build of its own.
+	c.runs = []build.Run{{ID: id(7), Target: target, Requested: now, DescriptionHash: "other"}}
+	c.deliver(t, changed(".spec.firmware"))
+	if c.sent[2].ID() == c.sent[0].ID() {
+		t.Error("going back has the id of the first build")
+	}
+}
+
+func TestOtherEventsAreAcknowledged(t *testing.T) {
+	t.Parallel()
+	ev := changed(".")
+	ev.SetType("io.drogue.other")
+	if code := (&cluster{}).deliver(t, ev); code != 202 {
+		t.Error(code)
+	}
+}

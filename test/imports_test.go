@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package test checks what the project promises about itself.
+package test
+
+import (
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/drogue-iot/ajour/"
+
+// layers number the packages, with what is below them: a package imports only
+// lower numbers, never a neighbour.
+var layers = map[string]int{
+	"pkg/build": 0,
+	"pkg/event": 1, "pkg/auth": 1, "pkg/git": 1, "pkg/publish": 1, "pkg/server": 1,
+	"pkg/api": 2, "pkg/builder": 2, "pkg/status": 2, "pkg/sink": 2, "pkg/tekton": 2, "pkg/drogue": 2, "pkg/step": 2,
+	"pkg/local/broker": 2, "pkg/local/runner": 2, "pkg/local/oci": 2,
+	"config": 2, "tekton": 2,
+	"pkg/standalone": 3,
+	"pkg/cli":        4,
+	"cmd":            5,
+	"test":           6,
+}
+
+// only says who alone may import something from outside, by prefix.
+var only = map[string][]string{
+	"k8s.io/":                                 {"pkg/tekton", "pkg/local"},
+	"knative.dev/":                            {"pkg/tekton", "pkg/local"},
+	"github.com/tektoncd/":                    {"pkg/tekton", "pkg/local"},
+	"github.com/spf13/":                       {"pkg/cli"},
+	"oras.land/":                              {"pkg/publish"},
+	"github.com/golang-jwt/":                  {"pkg/auth"},
+	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/drogue/droguetest"},
+	"github.com/kelseyhightower/":             {"cmd"},
+	"github.com/google/go-containerregistry/": {"pkg/local/oci"},
+	// The embedded mode has an issuer and a registry, which are those of tests.
+	module + "pkg/auth/authtest":     {"pkg/standalone"},
+	module + "pkg/drogue/droguetest": {"pkg/standalone"},
+	module + "pkg/git/gittest":       {"test"},
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		from := strings.TrimPrefix(fields[0], module)
+		for _, to := range fields[1:] {
+			if err := check(from, to); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func check(from, to string) error {
+	for prefix, allowed := range only {
+		if strings.HasPrefix(to, prefix) && !slices.ContainsFunc(allowed, func(a string) bool { return within(from, a) }) {
+			return fmt.Errorf("%s imports %s, which only %v may", from, to, allowed)
+		}
+	}
+	rel, ours := strings.CutPrefix(to, module)
+	if !ours {
+		return nil
+	}
+	low, high := layer(rel), layer(from)
+	if low < 0 || high < 0 {
+		return fmt.Errorf("%s or %s has no place in the layers", from, rel)
+	}
+	if low >= high && !sameRoom(from, rel) {
+		return fmt.Errorf("%s (layer %d) imports %s (layer %d)", from, high, rel, low)
+	}
+	return nil
+}
+
+func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+
+// room is the entry of layers that a package belongs to.
+func room(path string) string {
+	best := ""
+	for r := range layers {
+		if within(path, r) && len(r) > len(best) {
+			best = r
+		}
+	}
+	return best
+}
+
+func layer(path string) int {
+	if r := room(path); r != "" {
+		return layers[r]
+	}
+	return -1
+}
+
+func sameRoom(a, b string) bool { return room(a) == room(b) && room(a) != "cmd" }
+
+func TestTheCheckOfImportsFindsWhatIsForbidden(t *testing.T) {
+	t.Parallel()
+	for _, bad := range [][2]string{
+		{"pkg/builder", module + "pkg/tekton"}, {"pkg/builder", "k8s.io/api/core/v1"}, {"pkg/build", module + "pkg/event"},
+		{"pkg/api", module + "pkg/drogue"}, {"pkg/new", module + "pkg/build"}, {"pkg/api", module + "pkg/drogue/droguetest"},
+	} {
+		if check(bad[0], bad[1]) == nil {
+			t.Errorf("%s may import %s", bad[0], bad[1])
+		}
+	}
+	for _, good := range [][2]string{
+		{"pkg/builder", module + "pkg/build"}, {"pkg/auth/authtest", module + "pkg/auth"}, {"pkg/tekton", "k8s.io/api/core/v1"}, {"pkg/build", "fmt"},
+	} {
+		if err := check(good[0], good[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}

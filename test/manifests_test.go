@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/drogue-iot/ajour/config"
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/local/broker"
+	"github.com/drogue-iot/ajour/pkg/local/runner"
+	"github.com/drogue-iot/ajour/pkg/tekton"
+	catalog "github.com/drogue-iot/ajour/tekton"
+)
+
+func TestPipelinesTasksAndTriggersAreValid(t *testing.T) {
+	t.Parallel()
+	if _, err := runner.LoadCatalog(catalog.Files); err != nil {
+		t.Error(err)
+	}
+	triggers, err := broker.LoadTriggers(config.Triggers)
+	if err != nil {
+		t.Error(err)
+	}
+	var names []string
+	for _, tr := range triggers {
+		names = append(names, tr.Name)
+	}
+	if diff := cmp.Diff([]string{"builder", "status"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEveryKoImageIsAProgramOfOurs(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, root := range []string{"../tekton", "../config"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".yaml") {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			for word := range strings.FieldsSeq(string(data)) {
+				if image, ok := strings.CutPrefix(word, "ko://"+module); ok {
+					found++
+					if _, err := os.Stat("../" + image + "/main.go"); err != nil {
+						t.Errorf("%s: %s is no program", path, word)
+					}
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found == 0 {
+		t.Error("no image was looked at")
+	}
+}
+
+// TestARenderedRunFitsItsPipeline compares parameters and workspaces.
+func TestARenderedRunFitsItsPipeline(t *testing.T) {
+	t.Parallel()
+	pr, err := tekton.Render(build.Request{
+		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120002", Target: build.Target{Application: "a"}, Time: time.Now(),
+		Description: build.Description{Registry: build.OCI, Image: "a:1", Env: []build.EnvVar{{Name: "A", Value: "b"}}, Timeout: build.Duration(time.Hour)},
+	}, tekton.Config{Namespace: "builds"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := catalog.Files.ReadFile("pipelines/" + pr.Spec.PipelineRef.Name + ".yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p v1.Pipeline
+	if err := yaml.UnmarshalStrict(data, &p); err != nil {
+		t.Fatal(err)
+	}
+	var want, got []string
+	for _, param := range p.Spec.Params {
+		want = append(want, "param "+param.Name)
+	}
+	for _, ws := range p.Spec.Workspaces {
+		want = append(want, "workspace "+ws.Name)
+	}
+	for _, param := range pr.Spec.Params {
+		got = append(got, "param "+param.Name)
+	}
+	for _, ws := range pr.Spec.Workspaces {
+		got = append(got, "workspace "+ws.Name)
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, spec := range pr.Spec.TaskRunSpecs {
+		if !slices.ContainsFunc(p.Spec.Tasks, func(pt v1.PipelineTask) bool { return pt.Name == spec.PipelineTaskName }) {
+			t.Errorf("the pipeline has no task %s", spec.PipelineTaskName)
+		}
+	}
+}
+
+// TestNoScripts: user strings reach steps as arguments and environment only.
+func TestNoScripts(t *testing.T) {
+	t.Parallel()
+	files, err := fs.Glob(catalog.Files, "tasks/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, f := range files {
+		data, err := catalog.Files.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var task v1.Task
+		if err := yaml.UnmarshalStrict(data, &task); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range task.Spec.Steps {
+			if s.Script != "" || slices.ContainsFunc(s.Command, func(c string) bool { return strings.Contains(c, "sh") }) {
+				t.Errorf("%s: step %s runs a script", f, s.Name)
+			}
+		}
+	}
+}
