@@ -1,0 +1,338 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/pkg/api"
+	"github.com/drogue-iot/ajour/pkg/auth"
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/event"
+)
+
+const (
+	id   = "0190f2a4-6c3b-7a57-8f0e-0242ac120002"
+	good = `{"container":{"image":"a:1","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},"artifact":{"path":"f"}}}}`
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// world is a double of everything that the API talks to.
+type world struct {
+	objects map[string]string // spec.firmware by target
+	runs    []build.Run
+	sent    []cloudevents.Event
+	fail    map[string]error
+}
+
+// Middleware takes "trigger" and "read" for tokens.
+func (w *world) Middleware(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if token == "" {
+			refuse(rw, r, auth.ErrInvalidToken)
+			return
+		}
+		next.ServeHTTP(rw, r.WithContext(auth.NewContext(r.Context(), auth.Principal{Subject: "s", Name: "alice", Token: token, MayTrigger: token == "trigger"})))
+	})
+}
+
+func (w *world) FirmwareAs(_ context.Context, _ string, t build.Target) (json.RawMessage, error) {
+	section, ok := w.objects[t.String()]
+	if !ok {
+		return nil, build.ErrNoObject
+	}
+	if section == "foreign" {
+		return nil, build.ErrForbidden
+	}
+	return json.RawMessage(section), w.fail["registry"]
+}
+
+func (w *world) ApplicationsAs(context.Context, string) ([]string, error) {
+	return []string{"app"}, w.fail["registry"]
+}
+
+func (w *world) Get(_ context.Context, id string) (build.Run, error) {
+	for _, r := range w.runs {
+		if r.ID == id {
+			return r, w.fail["runs"]
+		}
+	}
+	return build.Run{}, build.ErrNotFound
+}
+
+func (w *world) List(_ context.Context, t build.Target) (list []build.Run, err error) {
+	for _, r := range w.runs {
+		if t == (build.Target{}) || t == r.Target {
+			list = append(list, r)
+		}
+	}
+	return list, w.fail["runs"]
+}
+
+func (w *world) Log(_ context.Context, _ string, out io.Writer, follow bool) error {
+	fmt.Fprintf(out, "follow=%t", follow)
+	return nil
+}
+
+func (w *world) Send(_ context.Context, ev cloudevents.Event) error {
+	w.sent = append(w.sent, ev)
+	return w.fail["send"]
+}
+
+func newWorld() *world {
+	return &world{
+		objects: map[string]string{
+			"app": good, "app/d": good, "app/a b/c": good, "plain": "", "delivery": `{"container":{"image":"a:1"}}`,
+			"wrong": `{"container":{"image":"a","build":{}}}`, "foreign": "foreign", "hawkbit": strings.Replace(good, `"container":{"image":"a:1"`, `"hawkbit":{"controller":"c"`, 1),
+		},
+		fail: map[string]error{},
+	}
+}
+
+// call sends a request and returns its status, headers and body.
+func (w *world) call(t *testing.T, token, method, path string, headers ...string) *http.Response {
+	t.Helper()
+	srv := httptest.NewServer(api.New(w, w, w, w, api.Options{
+		Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }, NewID: func() string { return id }, Origins: []string{"https://console"},
+	}))
+	t.Cleanup(srv.Close)
+	req, err := http.NewRequestWithContext(t.Context(), method, srv.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	return res
+}
+
+func body(t *testing.T, res *http.Response) string {
+	t.Helper()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(data))
+}
+
+func TestATriggerIsAccepted(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range api.Prefixes {
+		for path, target := range map[string]build.Target{
+			"/apps/app/trigger":                   {Application: "app"},
+			"/apps/app/devices/d/trigger":         {Application: "app", Device: "d"},
+			"/apps/app/devices/a%20b%2Fc/trigger": {Application: "app", Device: "a b/c"},
+			"/apps/app/devices/a%20b/c/trigger":   {Application: "app", Device: "a b/c"}, // as old clients write it
+		} {
+			w := newWorld()
+			res := w.call(t, "trigger", http.MethodPost, prefix+path)
+			location := prefix + "/builds/" + id
+			want := api.Accepted{ID: id, Application: target.Application, Device: target.Device, Location: location}
+			var got api.Accepted
+			if err := json.Unmarshal([]byte(body(t, res)), &got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" || res.StatusCode != 202 || res.Header.Get("Location") != location {
+				t.Error(path, res.Status, diff)
+			}
+			if len(w.sent) != 1 {
+				t.Fatal(w.sent)
+			}
+			r, err := event.DecodeRequested(w.sent[0])
+			d, _ := build.Parse(json.RawMessage(good))
+			wantRequest := build.Request{ID: id, Target: target, Description: d, DescriptionHash: d.Hash(), Requester: "alice", Trigger: build.TriggerAPI, Time: now}
+			if diff := cmp.Diff(wantRequest, r); diff != "" || err != nil {
+				t.Error(err, diff)
+			}
+		}
+	}
+}
+
+func TestTriggersThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, token, method, path string
+		fail                      string
+		status                    int
+		code                      string
+		sent                      string
+	}{
+		{"no token", "", "POST", "/apps/app/trigger", "", 401, "Unauthorized", ""},
+		{"a token without the right", "read", "POST", "/apps/app/trigger", "", 403, "Forbidden", ""},
+		{"a missing application", "trigger", "POST", "/apps/none/trigger", "", 404, "NotFound", ""},
+		{"a foreign application looks missing", "trigger", "POST", "/apps/foreign/trigger", "", 404, "NotFound", ""},
+		{"a device without a description", "trigger", "POST", "/apps/app/devices/none/trigger", "", 404, "NotFound", ""},
+		{"an application without a section", "trigger", "POST", "/apps/plain/trigger", "", 404, "NoBuild", ""},
+		{"an application that only delivers", "trigger", "POST", "/apps/delivery/trigger", "", 404, "NoBuild", ""},
+		{"a wrong description is reported on the object, too", "trigger", "POST", "/apps/wrong/trigger", "", 422, "InvalidBuildSpec", event.TypeRejected},
+		{"hawkBit", "trigger", "POST", "/apps/hawkbit/trigger", "", 501, "NotImplemented", event.TypeRejected},
+		{"an injection", "trigger", "POST", "/apps/a,device=b/trigger", "", 400, "InvalidRequest", ""},
+		{"a path out of the tree", "trigger", "POST", "/apps/..%2fx/trigger", "", 400, "InvalidRequest", ""},
+		{"a registry that is away", "trigger", "POST", "/apps/app/trigger", "registry", 503, "Unavailable", ""},
+		{"a broker that is away", "trigger", "POST", "/apps/app/trigger", "send", 503, "Unavailable", event.TypeRequested},
+		{"a GET", "trigger", "GET", "/apps/app/trigger", "", 405, "MethodNotAllowed", ""},
+		{"another path", "trigger", "POST", "/apps/app", "", 404, "NotFound", ""},
+		{"an empty device", "trigger", "POST", "/apps/app/devices/trigger", "", 404, "NotFound", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.fail[tt.fail] = errors.New("http://inner.svc: connection refused")
+			res := w.call(t, tt.token, tt.method, api.Prefixes[0]+tt.path)
+			text := body(t, res)
+			var p api.Problem
+			if err := json.Unmarshal([]byte(text), &p); err != nil {
+				t.Fatal(err, text)
+			}
+			if res.StatusCode != tt.status || p.Status != tt.status || p.Code != tt.code || p.Detail == "" || p.Message != p.Detail || res.Header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s %s", res.Status, text)
+			}
+			if strings.Contains(text, "inner") {
+				t.Errorf("the inside is told: %s", text)
+			}
+			if (tt.status == 503) != (res.Header.Get("Retry-After") != "") {
+				t.Errorf("Retry-After %q", res.Header.Get("Retry-After"))
+			}
+			got := ""
+			for _, ev := range w.sent {
+				got = ev.Type()
+			}
+			if got != tt.sent {
+				t.Errorf("sent %q", got)
+			}
+		})
+	}
+}
+
+func TestAnIdempotencyKeyAsksForTheSameBuild(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	for _, call := range [][2]string{{"/apps/app/trigger", "k"}, {"/apps/app/trigger", "k"}, {"/apps/app/trigger", "other"}, {"/apps/app/devices/d/trigger", "k"}} {
+		if res := w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+call[0], "Idempotency-Key", call[1]); res.StatusCode != 202 {
+			t.Fatal(res.Status)
+		}
+	}
+	if w.sent[0].ID() != w.sent[1].ID() || w.sent[0].ID() == w.sent[2].ID() || w.sent[0].ID() == w.sent[3].ID() {
+		t.Error(w.sent)
+	}
+	if res := w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+"/apps/app/trigger", "Idempotency-Key", strings.Repeat("x", 256)); res.StatusCode != 400 {
+		t.Error(res.Status)
+	}
+}
+
+func runs() []build.Run {
+	run := func(n int, app, device string, phase build.Phase) build.Run {
+		return build.Run{
+			ID: fmt.Sprintf("0190f2a4-6c3b-7a57-8f0e-%012d", n), Target: build.Target{Application: app, Device: device}, Phase: phase,
+			Reason: build.Reason(phase), Requested: now.Add(time.Duration(n) * time.Minute), Trigger: build.TriggerAPI,
+		}
+	}
+	return []build.Run{
+		run(1, "app", "", build.Succeeded), run(3, "app", "", build.Running), run(2, "app", "d", build.Failed), run(4, "foreign", "", build.Running),
+	}
+}
+
+func TestLists(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.runs = runs()
+	for path, want := range map[string][]string{
+		"":                                 {"3 app Running", "2 app/d Failed"},
+		"/":                                {"3 app Running", "2 app/d Failed"},
+		"/builds":                          {"3 app Running", "2 app/d Failed", "1 app Succeeded"},
+		"/builds?limit=1":                  {"3 app Running"},
+		"/builds?limit=0":                  {},
+		"/builds?application=app":          {"3 app Running", "1 app Succeeded"},
+		"/builds?application=app&device=d": {"2 app/d Failed"},
+		"/builds?application=foreign":      {},
+	} {
+		res := w.call(t, "read", http.MethodGet, api.Prefixes[1]+path)
+		var list []api.Build
+		if err := json.Unmarshal([]byte(body(t, res)), &list); err != nil {
+			t.Fatal(err)
+		}
+		got := []string{}
+		for _, b := range list {
+			got = append(got, b.ID[len(b.ID)-1:]+" "+build.Target{Application: b.Application, Device: b.Device}.String()+" "+b.Status)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(path, diff)
+		}
+	}
+	for _, path := range []string{"/builds?limit=x", "/builds?limit=-1", "/builds?application=A", "/builds?device=d"} {
+		if res := w.call(t, "read", http.MethodGet, api.Prefixes[0]+path); res.StatusCode != 400 {
+			t.Error(path, res.Status)
+		}
+	}
+}
+
+func TestOneBuild(t *testing.T) {
+	t.Parallel()
+	const mine, foreign, ended = "0190f2a4-6c3b-7a57-8f0e-000000000003", "0190f2a4-6c3b-7a57-8f0e-000000000004", "0190f2a4-6c3b-7a57-8f0e-000000000001"
+	for _, tt := range []struct {
+		name, token, method, path string
+		want                      int
+		body                      string
+	}{
+		{"is shown", "read", "GET", "/builds/" + mine, 200, `{"app":"app","status":"Running","id":"` + mine + `","reason":"Running","progress":0,"requested":"2026-01-02T03:07:05Z","trigger":"api"}`},
+		{"of a foreign application looks missing", "read", "GET", "/builds/" + foreign, 404, ""},
+		{"that is unknown is missing", "read", "GET", "/builds/" + id, 404, ""},
+		{"of no valid id is missing", "read", "GET", "/builds/x", 404, ""},
+		{"has a log", "read", "GET", "/builds/" + mine + "/log", 200, "follow=false"},
+		{"has a log that is followed", "read", "GET", "/builds/" + mine + "/log?follow=true", 200, "follow=true"},
+		{"has no log for strangers", "read", "GET", "/builds/" + foreign + "/log", 404, ""},
+		{"is cancelled", "trigger", "DELETE", "/builds/" + mine, 202, ""},
+		{"is not cancelled without the right", "read", "DELETE", "/builds/" + mine, 403, ""},
+		{"is not cancelled by strangers", "trigger", "DELETE", "/builds/" + foreign, 404, ""},
+		{"that has ended is not cancelled", "trigger", "DELETE", "/builds/" + ended, 409, ""},
+		{"is not changed", "trigger", "PUT", "/builds/" + mine, 405, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.runs = runs()
+			res := w.call(t, tt.token, tt.method, api.Prefixes[0]+tt.path)
+			text := body(t, res)
+			if res.StatusCode != tt.want || (tt.body != "" && text != tt.body) {
+				t.Errorf("%s %s", res.Status, text)
+			}
+			if wantSent := tt.want == 202; wantSent != (len(w.sent) == 1 && w.sent[0].Type() == event.TypeCancelled) {
+				t.Error(w.sent)
+			}
+		})
+	}
+}
+
+func TestBrowsersFromConfiguredOriginsOnly(t *testing.T) {
+	t.Parallel()
+	for origin, want := range map[string]string{"https://console": "https://console", "https://evil": "", "null": ""} {
+		res := newWorld().call(t, "", http.MethodOptions, api.Prefixes[0], "Origin", origin, "Access-Control-Request-Method", "POST")
+		if got := res.Header.Get("Access-Control-Allow-Origin"); got != want || res.StatusCode != 204 || res.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %s %q", origin, res.Status, got)
+		}
+	}
+}

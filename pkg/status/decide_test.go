@@ -1,0 +1,219 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// object is a Drogue object's status.
+type object map[string]json.RawMessage
+
+func (o object) Status(section string) json.RawMessage           { return o[section] }
+func (o object) SetStatus(section string, value json.RawMessage) { o[section] = value }
+
+func run(id string, requested time.Time, phase build.Phase, reason build.Reason, progress float64) build.Run {
+	r := build.Run{
+		ID: id, Name: build.RunName(id), UID: "u", Target: build.Target{Application: "a"}, Requested: requested, Phase: phase, Reason: reason, Progress: progress,
+	}
+	if phase.Final() {
+		r.Completed = requested.Add(time.Minute)
+	}
+	return r
+}
+
+// firmware decodes status.firmware.
+func firmware(t *testing.T, o object) (section struct {
+	Conditions      []build.Condition
+	Current, Target *string
+},
+) {
+	t.Helper()
+	if err := json.Unmarshal(o[sectionFirmware], &section); err != nil {
+		t.Fatal(err)
+	}
+	return section
+}
+
+// apply decides and returns the outcome.
+func apply(t *testing.T, o object, r build.Run, at time.Time) outcome {
+	t.Helper()
+	out, err := decide(o, r, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestABuildFromItsBeginningToItsEnd(t *testing.T) {
+	t.Parallel()
+	o := object{}
+	later := now.Add(time.Minute)
+	steps := []struct {
+		run  build.Run
+		at   time.Time
+		want outcome
+		list []build.Condition
+	}{
+		{
+			run("1", now, build.Running, build.ReasonFetchingSource, 5), now, outcome{changed: true},
+			[]build.Condition{
+				{Type: "BuildStatus", Status: "Unknown", Reason: "FetchingSource", LastTransitionTime: now},
+				{Type: "BuildProgress", Status: "Unknown", Message: "5.0 %", LastTransitionTime: now},
+			},
+		},
+		{
+			run("1", now, build.Running, build.ReasonBuilding, 20), now.Add(time.Second), outcome{changed: true},
+			[]build.Condition{ // the status is the same, and so is its time (COND-1)
+				{Type: "BuildStatus", Status: "Unknown", Reason: "Building", LastTransitionTime: now},
+				{Type: "BuildProgress", Status: "Unknown", Message: "20.0 %", LastTransitionTime: now},
+			},
+		},
+		{
+			run("1", now, build.Succeeded, build.ReasonSucceeded, 100), later, outcome{changed: true, finished: true},
+			[]build.Condition{
+				{Type: "BuildStatus", Status: "True", Reason: "Succeeded", LastTransitionTime: later},
+				{Type: "BuildProgress", Status: "True", Message: "100.0 %", LastTransitionTime: later},
+			},
+		},
+	}
+	for _, s := range steps {
+		if diff := cmp.Diff(s.want, apply(t, o, s.run, s.at), cmp.AllowUnexported(outcome{})); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(s.list, firmware(t, o).Conditions); diff != "" {
+			t.Error(diff)
+		}
+		if out := apply(t, o, s.run, s.at.Add(time.Hour)); out != (outcome{}) {
+			t.Errorf("the same state again: %+v", out)
+		}
+	}
+}
+
+func TestNothingGoesBack(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ first, second build.Run }{
+		"a late event of a build that ended": {
+			run("2", now, build.Succeeded, build.ReasonSucceeded, 100), run("2", now, build.Running, build.ReasonBuilding, 20),
+		},
+		"a failure of an older build after a newer success": {
+			run("2", now, build.Succeeded, build.ReasonSucceeded, 100), run("1", now.Add(-time.Minute), build.Failed, build.ReasonBuildFailed, 20),
+		},
+		"an older build that still runs": {
+			run("2", now, build.Running, build.ReasonBuilding, 20), run("1", now.Add(-time.Minute), build.Running, build.ReasonPublishing, 85),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := object{}
+			apply(t, o, tt.first, now)
+			before := string(o[sectionFirmware]) + string(o[sectionBuild])
+			if out := apply(t, o, tt.second, now); out != (outcome{}) || string(o[sectionFirmware])+string(o[sectionBuild]) != before {
+				t.Errorf("%+v", out)
+			}
+		})
+	}
+}
+
+func TestProgressNeverFallsWithinABuild(t *testing.T) {
+	t.Parallel()
+	o := object{}
+	apply(t, o, run("1", now, build.Running, build.ReasonPublishing, 85), now)
+	apply(t, o, run("1", now, build.Running, build.ReasonFetchingSource, 5), now) // it started over
+	if got := firmware(t, o).Conditions[1].Message; got != "85.0 %" {
+		t.Error(got)
+	}
+	apply(t, o, run("2", now.Add(1), build.Running, build.ReasonFetchingSource, 5), now)
+	if got := firmware(t, o).Conditions[1].Message; got != "5.0 %" {
+		t.Errorf("another build has the progress of the one before: %s", got)
+	}
+}
+
+// TestTheUpdateServersPartIsKept: contract 4.4, COND-3 to COND-5.
+func TestTheUpdateServersPartIsKept(t *testing.T) {
+	t.Parallel()
+	device := run("1", now, build.Succeeded, build.ReasonSucceeded, 100)
+	device.Target.Device = "d"
+	ours := `{"type":"BuildStatus","status":"True","reason":"Succeeded","lastTransitionTime":"2026-01-02T03:05:05Z"},` +
+		`{"type":"BuildProgress","status":"True","message":"100.0 %","lastTransitionTime":"2026-01-02T03:05:05Z"}`
+	for name, tt := range map[string]struct{ before, want string }{
+		"its conditions and versions": {
+			`{"current":"1b2c3d4","target":"4f1c2ab","conditions":[{"lastTransitionTime":"2023-05-17T13:00:00Z","status":"False","type":"InSync","x":1.0}],"more":1e2}`,
+			`{"current":"1b2c3d4","target":"4f1c2ab","conditions":[{"lastTransitionTime":"2023-05-17T13:00:00Z","status":"False","type":"InSync","x":1.0},` + ours + `],"more":1e2}`,
+		},
+		"what it needs is added": {``, `{"current":"","target":"","conditions":[` + ours + `]}`},
+		"a section that it cannot read is repaired": {
+			`{"current":5,"conditions":{"a":1}}`, `{"current":"","target":"","conditions":[` + ours + `]}`,
+		},
+		"a section of another shape is replaced": {`[1]`, `{"current":"","target":"","conditions":[` + ours + `]}`},
+		"a section that is null is replaced":     {`null`, `{"current":"","target":"","conditions":[` + ours + `]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := object{}
+			if tt.before != "" {
+				o[sectionFirmware] = json.RawMessage(tt.before)
+			}
+			apply(t, o, device, now.Add(time.Hour))
+			if !equal(o[sectionFirmware], json.RawMessage(tt.want)) {
+				t.Errorf("got  %s\nwant %s", o[sectionFirmware], tt.want)
+			}
+		})
+	}
+}
+
+func TestConditionsThatVanishedComeBackWithTheirTime(t *testing.T) {
+	t.Parallel()
+	o := object{}
+	r := run("1", now, build.Failed, build.ReasonBuildFailed, 20)
+	apply(t, o, r, now)
+	before := string(o[sectionFirmware])
+	o[sectionFirmware] = json.RawMessage(`{"conditions":[]}`)
+	if out := apply(t, o, r, now.Add(time.Hour)); out != (outcome{changed: true}) { // not finished once more
+		t.Errorf("%+v", out)
+	}
+	if diff := cmp.Diff(before, string(o[sectionFirmware])); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzDecide(f *testing.F) {
+	f.Add([]byte(`{"conditions":[{"type":"BuildStatus"}]}`), []byte(`{"build":"0","phase":"Succeeded"}`))
+	f.Add([]byte(`{"conditions":[null,5]}`), []byte(`null`))
+	f.Fuzz(func(t *testing.T, section, rec []byte) {
+		o := object{}
+		if json.Valid(section) {
+			o[sectionFirmware] = section
+		}
+		if json.Valid(rec) {
+			o[sectionBuild] = rec
+		}
+		out := apply(t, o, run("1", now, build.Failed, build.ReasonBuildFailed, 20), now)
+		if !out.changed {
+			return
+		}
+		var after struct{ Conditions []json.RawMessage }
+		if err := json.Unmarshal(o[sectionFirmware], &after); err != nil {
+			t.Fatal(err)
+		}
+		types := map[string]bool{}
+		for _, raw := range after.Conditions {
+			var c build.Condition
+			if json.Unmarshal(raw, &c) == nil {
+				types[c.Type] = true
+			}
+		}
+		if !types["BuildStatus"] || !types["BuildProgress"] {
+			t.Errorf("%s became %s", section, o[sectionFirmware])
+		}
+	})
+}

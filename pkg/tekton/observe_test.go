@@ -1,0 +1,221 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tekton_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/pkg/apis"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/tekton"
+)
+
+const id = "0190f2a4-6c3b-7a57-8f0e-0242ac120002"
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC)
+
+func request() build.Request {
+	return build.Request{
+		ID: id, Target: build.Target{Application: "greenhouse", Device: "sensor #7"}, DescriptionHash: "hash", Requester: "alice",
+		Trigger: build.TriggerAPI, Time: now,
+		Description: build.Description{
+			Registry: build.OCI, Image: "greenhouse:4f1c2ab", Builder: "rust:1", Source: build.Source{URI: "https://h/r", Rev: "main", Path: "sub"},
+			Env: []build.EnvVar{{Name: "BOARD", Value: "a b; $x"}}, Args: []string{"--release"}, Artifact: "out/fw.bin", Timeout: build.Duration(30 * time.Minute),
+		},
+	}
+}
+
+func render(t *testing.T) *v1.PipelineRun {
+	t.Helper()
+	pr, err := tekton.Render(request(), tekton.Config{Namespace: "builds", RegistryPrefix: "quay.io/acme/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pr
+}
+
+func TestRender(t *testing.T) {
+	t.Parallel()
+	pr := render(t)
+	if err := pr.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(pr, render(t)); diff != "" {
+		t.Error("rendering twice differs", diff)
+	}
+	want := map[string]string{
+		"app.kubernetes.io/managed-by": "ajour", "ajour.drogue.io/build": id, "ajour.drogue.io/target": request().Target.Hash(),
+		"application": "greenhouse", // the device's name is no valid value and stays out
+	}
+	if diff := cmp.Diff(want, pr.Labels); diff != "" {
+		t.Error(diff)
+	}
+	params := map[string]string{}
+	for _, p := range pr.Spec.Params {
+		params[p.Name] = p.Value.StringVal + strings.Join(p.Value.ArrayVal, ",")
+	}
+	wantParams := map[string]string{
+		"uri": "https://h/r", "revision": "main", "path": "sub", "builder": "rust:1", "artifact": "out/fw.bin",
+		"image": "quay.io/acme/greenhouse:4f1c2ab", "plain-http": "false", "args": "--release",
+	}
+	if diff := cmp.Diff(wantParams, params); diff != "" {
+		t.Error(diff)
+	}
+	env := pr.Spec.TaskRunSpecs[0].PodTemplate.Env
+	if diff := cmp.Diff([]corev1.EnvVar{{Name: "BOARD", Value: "a b; $x"}}, env); diff != "" || pr.Spec.TaskRunSpecs[0].PipelineTaskName != "build-firmware" {
+		t.Error(diff)
+	}
+	if pr.Spec.Timeouts.Pipeline.Duration != 30*time.Minute {
+		t.Error(pr.Spec.Timeouts)
+	}
+}
+
+// task is a TaskRun with a condition, a failed step if code is not 0, and results.
+func task(status corev1.ConditionStatus, reason, message string, code int32, results ...string) *v1.TaskRun {
+	tr := &v1.TaskRun{}
+	tr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: reason, Message: message})
+	if code != 0 {
+		tr.Status.Steps = []v1.StepState{{ContainerState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error"}}}}
+	}
+	for i := 0; i+1 < len(results); i += 2 {
+		tr.Status.Results = append(tr.Status.Results, v1.TaskRunResult{Name: results[i], Value: *v1.NewStructuredValues(results[i+1])})
+	}
+	return tr
+}
+
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	const unknown, yes, no = corev1.ConditionUnknown, corev1.ConditionTrue, corev1.ConditionFalse
+	ok := func(results ...string) *v1.TaskRun { return task(yes, "Succeeded", "", 0, results...) }
+	oom := task(no, "Failed", "", 137)
+	oom.Status.Steps[0].Terminated.Reason = "OOMKilled"
+	for _, tt := range []struct {
+		name            string
+		status          corev1.ConditionStatus // of the run, "" for none
+		reason          string
+		fetch, bld, pub *v1.TaskRun
+		annotations     map[string]string
+		phase           build.Phase
+		want            build.Reason
+		message         string
+		progress        float64
+	}{
+		{name: "a run that was not looked at yet", phase: build.Queued, want: build.ReasonQueued},
+		{name: "a run that started", status: unknown, reason: "Started", phase: build.Running, want: build.ReasonFetchingSource, progress: 5},
+		{name: "a run that builds", status: unknown, reason: "Running", fetch: ok(), bld: task(unknown, "Running", "", 0), phase: build.Running, want: build.ReasonBuilding, progress: 20},
+		{name: "a run that publishes", status: unknown, reason: "Running", fetch: ok(), bld: ok(), pub: task(unknown, "Running", "", 0), phase: build.Running, want: build.ReasonPublishing, progress: 85},
+		{name: "a step says why it failed", status: no, reason: "Failed", fetch: task(no, "Failed", "exited", 1, "reason", "RevisionNotFound", "message", "no such"),
+			phase: build.Failed, want: build.ReasonRevisionNotFound, message: "no such", progress: 5},
+		{name: "a step says something that it cannot mean", status: no, reason: "Failed", fetch: task(no, "Failed", "exited", 1, "reason", "Succeeded", "message", "x"),
+			phase: build.Failed, want: build.ReasonInternalError, message: "x", progress: 5},
+		{name: "a step that says nothing", status: no, reason: "Failed", fetch: ok(), bld: ok(), pub: task(no, "Failed", `"step-publish" exited with code 2`, 2),
+			phase: build.Failed, want: build.ReasonInternalError, message: `"step-publish" exited with code 2`, progress: 85},
+		{name: "a builder cannot forge a reason", status: no, reason: "Failed", fetch: ok(), bld: task(no, "Failed", "", 3, "reason", "RegistryAuthFailed", "message", "forged"),
+			phase: build.Failed, want: build.ReasonBuildFailed, message: "The builder exited with code 3", progress: 20},
+		{name: "a builder without memory", status: no, reason: "Failed", fetch: ok(), bld: oom, phase: build.Failed, want: build.ReasonBuildOutOfMemory, message: "The builder ran out of memory", progress: 20},
+		{name: "a builder image that cannot be pulled", status: no, reason: "Failed", fetch: ok(), bld: task(no, "TaskRunImagePullFailed", "no such image", 0),
+			phase: build.Failed, want: build.ReasonBuilderImagePullFailed, message: "no such image", progress: 20},
+		{name: "a run that took too long", status: no, reason: "PipelineRunTimeout", fetch: ok(), bld: task(no, "TaskRunCancelled", "", 137),
+			phase: build.Failed, want: build.ReasonTimedOut, message: "The build did not end within 30m0s: raise build.timeout, or let it do less", progress: 20},
+		{name: "a cancelled run", status: no, reason: "Cancelled", annotations: map[string]string{"ajour.drogue.io/cancelled": "Cancelled", "ajour.drogue.io/cancelled-by": "bob"},
+			phase: build.Cancelled, want: build.ReasonCancelled, message: "The build was cancelled by bob", progress: 5},
+		{name: "a superseded run", status: no, reason: "Cancelled", annotations: map[string]string{"ajour.drogue.io/cancelled": "Superseded"},
+			phase: build.Cancelled, want: build.ReasonSuperseded, message: "A newer build of the same object was requested", progress: 5},
+		{name: "a run that Tekton could not begin", status: no, reason: "CouldntGetPipeline", phase: build.Failed, want: build.ReasonInternalError, message: "of the run", progress: 5},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			pr := render(t)
+			pr.UID = "uid"
+			for k, v := range tt.annotations {
+				pr.Annotations[k] = v
+			}
+			if tt.status != "" {
+				pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: tt.status, Reason: tt.reason, Message: "of the run"})
+			}
+			tasks := map[string]*v1.TaskRun{}
+			for name, tr := range map[string]*v1.TaskRun{"fetch-source": tt.fetch, "build-firmware": tt.bld, "publish": tt.pub} {
+				if tr != nil {
+					tasks[name] = tr
+				}
+			}
+			got, ours := tekton.Observe(pr, tasks)
+			want := build.Run{
+				ID: id, Name: pr.Name, UID: "uid", Target: request().Target, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
+				Phase: tt.phase, Reason: tt.want, Message: tt.message, Progress: tt.progress,
+			}
+			if diff := cmp.Diff(want, got); diff != "" || !ours {
+				t.Error(ours, diff)
+			}
+		})
+	}
+}
+
+func TestObserveASuccess(t *testing.T) {
+	t.Parallel()
+	for version, warned := range map[string]bool{"4f1c2ab": false, "1234567": true} {
+		pr := render(t)
+		started, completed := metav1.NewTime(now), metav1.NewTime(now.Add(time.Minute))
+		pr.Status.StartTime, pr.Status.CompletionTime = &started, &completed
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"})
+		for name, value := range map[string]string{
+			"commit": version + "xyz", "version": version, "image-url": "quay.io/acme/greenhouse:4f1c2ab", "image-digest": "sha256:1", "size": "20", "checksum": "abc",
+		} {
+			pr.Status.Results = append(pr.Status.Results, v1.PipelineRunResult{Name: name, Value: *v1.NewStructuredValues(value)})
+		}
+		got, _ := tekton.Observe(pr, nil)
+		if (got.Message != "") != warned {
+			t.Errorf("version %s: %q", version, got.Message)
+		}
+		got.Message = ""
+		want := build.Run{
+			ID: id, Name: pr.Name, Target: request().Target, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
+			Started: now, Completed: now.Add(time.Minute), Phase: build.Succeeded, Reason: build.ReasonSucceeded, Progress: 100, Commit: version + "xyz",
+			Artifact: &build.Artifact{Reference: "quay.io/acme/greenhouse:4f1c2ab", Digest: "sha256:1", Version: version, Size: 20, SHA256: "abc"},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestOtherRunsAreNotOurs(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*v1.PipelineRun){
+		"another manager":                func(pr *v1.PipelineRun) { pr.Labels["app.kubernetes.io/managed-by"] = "other" },
+		"a name that is not derived":     func(pr *v1.PipelineRun) { pr.Name = "fw-other" },
+		"no time":                        func(pr *v1.PipelineRun) { delete(pr.Annotations, "ajour.drogue.io/requested") },
+		"an application that is no name": func(pr *v1.PipelineRun) { pr.Annotations["ajour.drogue.io/application"] = "a,b" },
+	} {
+		pr := render(t)
+		change(pr)
+		if _, ours := tekton.Observe(pr, nil); ours {
+			t.Error(name)
+		}
+	}
+}
+
+func TestExcerptFindsTheLineThatTellsMost(t *testing.T) {
+	t.Parallel()
+	for log, want := range map[string]string{
+		"":             "",
+		"one\ntwo\n\n": "two",
+		"cc\nmain.c:3:1: error: boom\nmake: *** Error 1":          "main.c:3:1: error: boom",
+		"# gateway\n./main.go:7:2: undefined: foo\nexit status 1": "./main.go:7:2: undefined: foo",
+		"a.c:1:1: warning: meh\ncollect2: error: ld returned 1":   "collect2: error: ld returned 1",
+		"error[E0425]: cannot find value\n --> src/main.rs:2:5":   "error[E0425]: cannot find value",
+		"\x1b[31merror: red\x1b[0m":                               "[31merror: red [0m",
+	} {
+		if got := tekton.Excerpt(log); got != want {
+			t.Errorf("Excerpt(%q) = %q, want %q", log, got, want)
+		}
+	}
+}
