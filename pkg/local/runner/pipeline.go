@@ -62,8 +62,7 @@ func (p *pipeline) start(ctx context.Context, name string) (err error) {
 	}
 	p.run, err = update(p.store, bucketPipelineRuns, name, func(pr *v1.PipelineRun) error {
 		pr.Status = v1.PipelineRunStatus{}
-		pr.Status.StartTime = &metav1.Time{Time: time.Now()}
-		pr.Status.InitializeConditions(clock.RealClock{})
+		pr.Status.InitializeConditions(clock.RealClock{}) // also sets the start time
 		return nil
 	})
 	if err != nil {

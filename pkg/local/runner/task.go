@@ -89,8 +89,7 @@ func (p *pipeline) newTaskRun(t *resources.ResolvedPipelineTask) *v1.TaskRun {
 // carryOutTask runs the steps of a TaskRun and records how it ended.
 func (p *pipeline) carryOutTask(ctx context.Context, tr *v1.TaskRun, t *resources.ResolvedPipelineTask) (*v1.TaskRun, error) {
 	started, err := p.updateTask(tr, func(s *v1.TaskRunStatus) {
-		s.StartTime = &metav1.Time{Time: time.Now()}
-		s.InitializeConditions()
+		s.InitializeConditions() // also sets the start time
 	})
 	if err != nil {
 		return tr, err

@@ -1,0 +1,445 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package runner_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"knative.dev/pkg/apis"
+
+	podtemplate "github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
+
+	"github.com/drogue-iot/ajour/pkg/local/runner"
+)
+
+// A pipeline of two tasks, the second of which reads a result of the first. The
+// image "sh" is mapped to the shell of this machine.
+const manifests = `
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: two}
+spec:
+  workspaces: [{name: ws}]
+  params: [{name: script, default: "true"}, {name: image, default: "sh:1"}, {name: args, type: array, default: []}]
+  results: [{name: word, value: $(tasks.first.results.word)}]
+  tasks:
+    - name: second
+      taskRef: {name: run}
+      workspaces: [{name: ws, workspace: ws}]
+      params:
+        - {name: image, value: $(params.image)}
+        - {name: args, value: ["-c", "$(params.script)", "name", "$(tasks.first.results.word)", "$(params.args[*])"]}
+    - name: first
+      taskRef: {name: speak}
+      workspaces: [{name: ws, workspace: ws}]
+---
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: speak}
+spec:
+  workspaces: [{name: ws}]
+  results: [{name: word}]
+  steps:
+    - name: speak
+      image: sh
+      args: ["-c", "echo speaking; printf hello > $(results.word.path); echo shared > $(workspaces.ws.path)/file"]
+---
+apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: run}
+spec:
+  workspaces: [{name: ws}]
+  params: [{name: args, type: array}, {name: image}]
+  steps:
+    - name: run
+      image: $(params.image)
+      args: ["$(params.args[*])"]
+      workingDir: $(workspaces.ws.path)
+      env: [{name: FROM_TASK, value: "yes"}]
+`
+
+func load(t *testing.T) *runner.Catalog {
+	t.Helper()
+	files := fstest.MapFS{}
+	for i, doc := range strings.Split(manifests, "\n---\n") {
+		files[fmt.Sprintf("%d.yaml", i)] = &fstest.MapFile{Data: []byte(doc)}
+	}
+	c, err := runner.LoadCatalog(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// fixture is a runner whose events are recorded.
+type fixture struct {
+	*runner.Runner
+	t    *testing.T
+	stop func()
+
+	mu     sync.Mutex
+	events []cloudevents.Event
+}
+
+func start(t *testing.T, dir string, change ...func(*runner.Options)) *fixture {
+	t.Helper()
+	f := &fixture{t: t}
+	o := runner.Options{
+		Dir: dir, Catalog: load(t), Builders: map[string]string{"sh": "sh"}, Parallel: 2, Log: slog.New(slog.DiscardHandler),
+		Send: func(_ context.Context, ev cloudevents.Event) error {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.events = append(f.events, ev)
+			return nil
+		},
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	r, err := runner.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Runner = r
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- r.Run(ctx) }()
+	f.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(f.stop)
+	return f
+}
+
+func pipelineRun(name, script string, change ...func(*v1.PipelineRun)) *v1.PipelineRun {
+	pr := &v1.PipelineRun{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "builds", Labels: map[string]string{"ours": "yes"}, Annotations: map[string]string{"note": "x"}},
+		Spec: v1.PipelineRunSpec{
+			PipelineRef: &v1.PipelineRef{Name: "two"},
+			Params:      v1.Params{{Name: "script", Value: *v1.NewStructuredValues(script)}},
+			Workspaces:  []v1.WorkspaceBinding{{Name: "ws", EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+		},
+	}
+	for _, c := range change {
+		c(pr)
+	}
+	return pr
+}
+
+func (f *fixture) create(pr *v1.PipelineRun) {
+	f.t.Helper()
+	if _, err := f.PipelineRuns().Create(f.t.Context(), pr, metav1.CreateOptions{}); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) get(name string) *v1.PipelineRun {
+	f.t.Helper()
+	pr, err := f.PipelineRuns().Get(f.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return pr
+}
+
+// until waits for a state of a run.
+func (f *fixture) until(name string, reached func(*v1.PipelineRun) bool) *v1.PipelineRun {
+	f.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); ; <-tick.C {
+		pr := f.get(name)
+		if reached(pr) {
+			return pr
+		}
+		if time.Now().After(deadline) {
+			f.t.Fatalf("run %s is %+v", name, pr.Status)
+		}
+	}
+}
+
+func (f *fixture) ended(name string) *v1.PipelineRun {
+	f.t.Helper()
+	return f.until(name, (*v1.PipelineRun).IsDone)
+}
+
+func (f *fixture) task(run, task string) *v1.TaskRun {
+	f.t.Helper()
+	list, err := f.TaskRuns().List(f.t.Context(), metav1.ListOptions{LabelSelector: "tekton.dev/pipelineRun=" + run + ",tekton.dev/pipelineTask=" + task})
+	if err != nil || len(list.Items) != 1 {
+		f.t.Fatal(list, err)
+	}
+	return &list.Items[0]
+}
+
+func (f *fixture) log(run, task, step string) string {
+	f.t.Helper()
+	r, err := f.Log(f.t.Context(), f.task(run, task), step, true)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return string(data)
+}
+
+func reason(pr *v1.PipelineRun) string {
+	return pr.Status.GetCondition(apis.ConditionSucceeded).Reason
+}
+
+func TestTasksRunInTheirOrderWithResultsAndArguments(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := start(t, dir)
+	f.create(pipelineRun("run", `cat file; printf '%s|' "$@"; echo "$FROM_TASK $MINE"`, func(pr *v1.PipelineRun) {
+		pr.Spec.Params = append(pr.Spec.Params, v1.Param{Name: "args", Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: []string{"a b", "$HOME;`id`", ""}}})
+		pr.Spec.TaskRunSpecs = []v1.PipelineTaskRunSpec{{PipelineTaskName: "second", PodTemplate: &podtemplate.PodTemplate{Env: []corev1.EnvVar{{Name: "MINE", Value: "too"}}}}}
+	}))
+	pr := f.ended("run")
+	if reason(pr) != "Succeeded" || pr.Status.StartTime == nil || pr.Status.CompletionTime == nil {
+		t.Fatalf("%+v", pr.Status)
+	}
+	if diff := cmp.Diff("shared\nhello|a b|$HOME;`id`||yes too\n", f.log("run", "second", "run")); diff != "" {
+		t.Error(diff)
+	}
+	if len(pr.Status.Results) != 1 || pr.Status.Results[0].Value.StringVal != "hello" {
+		t.Error(pr.Status.Results)
+	}
+	f.stop()
+	if left, err := filepath.Glob(filepath.Join(dir, "runs", "run", "workspace-*")); err != nil || len(left) > 0 {
+		t.Error("the workspace is still there", left, err)
+	}
+}
+
+// TestEventsAreThoseOfTekton: types, payload, labels, results and step states.
+func TestEventsAreThoseOfTekton(t *testing.T) {
+	t.Parallel()
+	f := start(t, t.TempDir())
+	f.create(pipelineRun("run", "exit 3"))
+	pr := f.ended("run")
+	f.stop()
+	got := map[string]int{}
+	for _, ev := range f.events {
+		got[strings.TrimPrefix(ev.Type(), "dev.tekton.event.")+" "+ev.Subject()]++
+		if err := ev.Validate(); err != nil {
+			t.Error(err)
+		}
+		// An object from a typed client has no kind, so this is what Tekton sends.
+		if want := "/apis///namespaces/builds//" + ev.Subject(); ev.Source() != want {
+			t.Errorf("source %q, want %q", ev.Source(), want)
+		}
+	}
+	// A run that is made while the runner begins is told by both.
+	got["pipelinerun.queued.v1 run"] = min(got["pipelinerun.queued.v1 run"], 1)
+	want := map[string]int{
+		"pipelinerun.queued.v1 run": 1, "pipelinerun.started.v1 run": 1, "pipelinerun.running.v1 run": 1, "pipelinerun.failed.v1 run": 1,
+		"taskrun.started.v1 run-first": 1, "taskrun.running.v1 run-first": 1, "taskrun.successful.v1 run-first": 1,
+		"taskrun.started.v1 run-second": 1, "taskrun.running.v1 run-second": 1, "taskrun.failed.v1 run-second": 1,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, ev := range f.events {
+		var data struct{ TaskRun *v1beta1.TaskRun }
+		if err := json.Unmarshal(ev.Data(), &data); err != nil {
+			t.Fatal(err)
+		}
+		if ev.Type() != "dev.tekton.event.taskrun.failed.v1" {
+			continue
+		}
+		tr := data.TaskRun
+		wantLabels := map[string]string{
+			"ours": "yes", "tekton.dev/pipeline": "two", "tekton.dev/pipelineRun": "run", "tekton.dev/pipelineRunUID": string(pr.UID),
+			"tekton.dev/pipelineTask": "second", "tekton.dev/task": "run", "tekton.dev/memberOf": "tasks",
+		}
+		labels := map[string]string{}
+		for k := range wantLabels {
+			labels[k] = tr.Labels[k]
+		}
+		if diff := cmp.Diff(wantLabels, labels); diff != "" {
+			t.Error(diff)
+		}
+		if s := tr.Status.Steps; len(s) != 1 || s[0].Name != "run" || s[0].ContainerName != "step-run" || s[0].Terminated.ExitCode != 3 || s[0].Terminated.Reason != "Error" {
+			t.Errorf("%+v", s)
+		}
+		if owner := metav1.GetControllerOf(tr); owner == nil || owner.UID != pr.UID || tr.Annotations["note"] != "x" {
+			t.Error(owner, tr.Annotations)
+		}
+	}
+}
+
+func TestRunsThatFail(t *testing.T) {
+	t.Parallel()
+	f := start(t, t.TempDir())
+	param := func(name, value string) func(*v1.PipelineRun) {
+		return func(pr *v1.PipelineRun) {
+			pr.Spec.Params = append(pr.Spec.Params, v1.Param{Name: name, Value: *v1.NewStructuredValues(value)})
+		}
+	}
+	for name, tt := range map[string]struct {
+		pr            *v1.PipelineRun
+		want, message string
+	}{
+		"exit":     {pipelineRun("exit", "exit 7"), "Failed", `"step-run" exited with code 7`},
+		"signal":   {pipelineRun("signal", "kill -9 $$"), "Failed", `"step-run" exited with code 137`},
+		"image":    {pipelineRun("image", "", param("image", "quay.io/x/y:1")), "Failed", "install podman or docker, or map it to a program of this machine, as in: ajour dev --builder quay.io/x/y=PROGRAM"},
+		"pipeline": {pipelineRun("pipeline", "", func(pr *v1.PipelineRun) { pr.Spec.PipelineRef.Name = "none" }), "CouldntGetPipeline", `pipeline "none" not found`},
+		"timeout": {pipelineRun("timeout", "sleep 60", func(pr *v1.PipelineRun) {
+			pr.Spec.Timeouts = &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: 200 * time.Millisecond}}
+		}), "PipelineRunTimeout", `failed to finish within "200ms"`},
+		"stubborn": {pipelineRun("stubborn", "trap '' TERM; sleep 60; sleep 60", func(pr *v1.PipelineRun) {
+			pr.Spec.Timeouts = &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: 200 * time.Millisecond}}
+		}), "PipelineRunTimeout", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fixture{Runner: f.Runner, t: t}
+			f.create(tt.pr)
+			c := f.ended(name).Status.GetCondition(apis.ConditionSucceeded)
+			if c.Reason != tt.want || !strings.Contains(c.Message, tt.message) {
+				t.Errorf("%s: %s", c.Reason, c.Message)
+			}
+		})
+	}
+}
+
+func TestAProcessThatIsLeftInTheBackgroundEndsWithItsStep(t *testing.T) {
+	t.Parallel()
+	f := start(t, t.TempDir())
+	f.create(pipelineRun("run", "sleep 4711 & echo $! ; exit 0"))
+	if pr := f.ended("run"); reason(pr) != "Succeeded" {
+		t.Fatal(reason(pr))
+	}
+	pid := strings.TrimSpace(f.log("run", "second", "run"))
+	if line, err := os.ReadFile("/proc/" + pid + "/cmdline"); err == nil && bytes.Contains(line, []byte("4711")) {
+		t.Error("it still runs")
+	}
+}
+
+func cancel(f *fixture, name string, more string) error {
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"why":"x"}%s},"spec":{"status":"Cancelled"}}`, more)
+	_, err := f.PipelineRuns().Patch(f.t.Context(), name, types.MergePatchType, patch, metav1.PatchOptions{})
+	return err
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	f := start(t, t.TempDir(), func(o *runner.Options) { o.Parallel = 1 })
+	f.create(pipelineRun("running", "sleep 60"))
+	f.until("running", func(pr *v1.PipelineRun) bool { return len(pr.Status.ChildReferences) == 2 })
+	f.create(pipelineRun("waiting", "true"))
+	if err := cancel(f, "running", `,"uid":"other"`); !apierrors.IsConflict(err) {
+		t.Errorf("another uid: %v", err)
+	}
+	for _, name := range []string{"waiting", "running"} {
+		if err := cancel(f, name, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"waiting", "running"} {
+		if pr := f.ended(name); reason(pr) != "Cancelled" || pr.Annotations["why"] != "x" || pr.Annotations["note"] != "x" {
+			t.Errorf("%s: %s %v", name, reason(pr), pr.Annotations)
+		}
+	}
+	if tr := f.task("running", "second"); tr.Status.GetCondition(apis.ConditionSucceeded).Reason != "TaskRunCancelled" {
+		t.Error(tr.Status.Conditions)
+	}
+}
+
+func TestTheClientAnswersAsTheAPIServerDoes(t *testing.T) {
+	t.Parallel()
+	f := start(t, t.TempDir())
+	f.create(pipelineRun("run", "true"))
+	ctx := t.Context()
+	_, err := f.PipelineRuns().Create(ctx, pipelineRun("run", "true"), metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		t.Errorf("the same name: %v", err)
+	}
+	_, err = f.PipelineRuns().Create(ctx, pipelineRun("bad", "true", func(pr *v1.PipelineRun) { pr.Spec.PipelineRef = nil }), metav1.CreateOptions{})
+	if !apierrors.IsBadRequest(err) {
+		t.Errorf("an invalid run: %v", err)
+	}
+	if _, err = f.PipelineRuns().Get(ctx, "none", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("a missing run: %v", err)
+	}
+	if err := cancel(f, "none", ""); !apierrors.IsNotFound(err) {
+		t.Errorf("a missing run: %v", err)
+	}
+	for selector, want := range map[string]int{"ours=yes": 1, "ours=no": 0, "": 1, "ours": 1, "!ours": 0} {
+		list, err := f.PipelineRuns().List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err != nil || len(list.Items) != want {
+			t.Errorf("%q: %d, %v", selector, len(list.Items), err)
+		}
+	}
+}
+
+// TestARunIsTakenUpAgain: what was interrupted starts over with an empty
+// workspace, what had ended is told once more.
+func TestARunIsTakenUpAgain(t *testing.T) {
+	t.Parallel()
+	dir, marks := t.TempDir(), filepath.Join(t.TempDir(), "marks")
+	f := start(t, dir)
+	f.create(pipelineRun("ended", "true"))
+	f.ended("ended")
+	script := "[ -e left ] && echo dirty >> " + marks + "; touch left; echo attempt >> " + marks + "; [ $(grep -c attempt " + marks + ") -gt 1 ] || sleep 60"
+	f.create(pipelineRun("interrupted", script))
+	f.until("interrupted", func(*v1.PipelineRun) bool { data, _ := os.ReadFile(marks); return len(data) > 0 })
+	f.stop()
+	again := start(t, dir)
+	if pr := again.ended("interrupted"); reason(pr) != "Succeeded" {
+		t.Errorf("%+v", pr.Status)
+	}
+	again.stop()
+	if data, err := os.ReadFile(marks); err != nil || string(data) != "attempt\nattempt\n" {
+		t.Errorf("%q %v", data, err)
+	}
+	if !slices.ContainsFunc(again.events, func(ev cloudevents.Event) bool {
+		return ev.Subject() == "ended" && ev.Type() == "dev.tekton.event.pipelinerun.successful.v1"
+	}) {
+		t.Error("the state of the run that had ended was not told again")
+	}
+}
+
+func TestALogHasALimit(t *testing.T) {
+	t.Parallel()
+	f := start(t, t.TempDir())
+	f.create(pipelineRun("run", "yes | head -c 20000000"))
+	if pr := f.ended("run"); reason(pr) != "Succeeded" {
+		t.Fatal(reason(pr))
+	}
+	log := f.log("run", "second", "run")
+	if len(log) > 17<<20 || !strings.HasSuffix(log, "is dropped]\n") {
+		t.Errorf("%d bytes, ending in %q", len(log), log[len(log)-40:])
+	}
+}
