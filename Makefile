@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The Drogue IoT Ajour authors
 # SPDX-License-Identifier: Apache-2.0
 
+export KO_CONFIG_PATH := ko.yaml
 GO ?= go
 TOOLS := -modfile=test/tools/go.mod
 
@@ -13,7 +14,7 @@ build: ## build bin/ajour
 	$(GO) build -trimpath -o bin/ajour ./cmd/ajour
 
 demo: build ## build a firmware on this machine and show it; ONCE=1 ends after that
-	$(GO) run ./test/demo $(if $(ONCE),-once)
+	$(GO) run -trimpath ./test/demo $(if $(ONCE),-once)
 
 test: build ## run all tests, after installing the Debian packages that they need
 	@test/packages

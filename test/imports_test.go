@@ -107,8 +107,12 @@ func sameRoom(a, b string) bool { return room(a) == room(b) && room(a) != "cmd" 
 func TestTheCheckOfImportsFindsWhatIsForbidden(t *testing.T) {
 	t.Parallel()
 	for _, bad := range [][2]string{
-		{"pkg/builder", module + "pkg/tekton"}, {"pkg/builder", "k8s.io/api/core/v1"}, {"pkg/build", module + "pkg/event"},
-		{"pkg/api", module + "pkg/drogue"}, {"pkg/new", module + "pkg/build"}, {"pkg/api", module + "pkg/drogue/droguetest"},
+		{"pkg/builder", module + "pkg/tekton"},
+		{"pkg/builder", "k8s.io/api/core/v1"},
+		{"pkg/build", module + "pkg/event"},
+		{"pkg/api", module + "pkg/drogue"},
+		{"pkg/new", module + "pkg/build"},
+		{"pkg/api", module + "pkg/drogue/droguetest"},
 	} {
 		if check(bad[0], bad[1]) == nil {
 			t.Errorf("%s may import %s", bad[0], bad[1])

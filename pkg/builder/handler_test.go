@@ -112,11 +112,21 @@ func TestRequested(t *testing.T) {
 		code int
 	}{
 		{"the first build is created", nil, nil, []string{"create " + id(5)}, 202},
-		{"older active builds are cancelled first", []build.Run{run(1, earlier, build.Running), run(2, earlier, build.Queued)}, nil,
-			[]string{"cancel " + id(1) + " Superseded", "cancel " + id(2) + " Superseded", "create " + id(5)}, 202},
+		{
+			"older active builds are cancelled first",
+			[]build.Run{run(1, earlier, build.Running), run(2, earlier, build.Queued)},
+			nil,
+			[]string{"cancel " + id(1) + " Superseded", "cancel " + id(2) + " Superseded", "create " + id(5)},
+			202,
+		},
 		{"ended builds are left alone", []build.Run{run(1, earlier, build.Failed)}, nil, []string{"create " + id(5)}, 202},
-		{"a late request is created and superseded", []build.Run{run(1, later, build.Running)}, nil,
-			[]string{"create " + id(5), "cancel " + id(5) + " Superseded"}, 202},
+		{
+			"a late request is created and superseded",
+			[]build.Run{run(1, later, build.Running)},
+			nil,
+			[]string{"create " + id(5), "cancel " + id(5) + " Superseded"},
+			202,
+		},
 		{"an unreachable cluster is tried again", nil, map[string]error{"list": errors.New("away")}, nil, 503},
 		{"a failing cancellation is tried again", []build.Run{run(1, earlier, build.Running)}, map[string]error{"cancel": errors.New("away")}, nil, 503},
 		{"a failing creation is tried again", nil, map[string]error{"create": errors.New("away")}, nil, 503},

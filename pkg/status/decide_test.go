@@ -65,21 +65,24 @@ func TestABuildFromItsBeginningToItsEnd(t *testing.T) {
 		list []build.Condition
 	}{
 		{
-			run("1", now, build.Running, build.ReasonFetchingSource, 5), now, outcome{changed: true},
+			run("1", now, build.Running, build.ReasonFetchingSource, 5), now,
+			outcome{changed: true},
 			[]build.Condition{
 				{Type: "BuildStatus", Status: "Unknown", Reason: "FetchingSource", LastTransitionTime: now},
 				{Type: "BuildProgress", Status: "Unknown", Message: "5.0 %", LastTransitionTime: now},
 			},
 		},
 		{
-			run("1", now, build.Running, build.ReasonBuilding, 20), now.Add(time.Second), outcome{changed: true},
+			run("1", now, build.Running, build.ReasonBuilding, 20), now.Add(time.Second),
+			outcome{changed: true},
 			[]build.Condition{ // the status is the same, and so is its time (COND-1)
 				{Type: "BuildStatus", Status: "Unknown", Reason: "Building", LastTransitionTime: now},
 				{Type: "BuildProgress", Status: "Unknown", Message: "20.0 %", LastTransitionTime: now},
 			},
 		},
 		{
-			run("1", now, build.Succeeded, build.ReasonSucceeded, 100), later, outcome{changed: true, finished: true},
+			run("1", now, build.Succeeded, build.ReasonSucceeded, 100), later,
+			outcome{changed: true, finished: true},
 			[]build.Condition{
 				{Type: "BuildStatus", Status: "True", Reason: "Succeeded", LastTransitionTime: later},
 				{Type: "BuildProgress", Status: "True", Message: "100.0 %", LastTransitionTime: later},

@@ -112,23 +112,39 @@ func TestObserve(t *testing.T) {
 		{name: "a run that started", status: unknown, reason: "Started", phase: build.Running, want: build.ReasonFetchingSource, progress: 5},
 		{name: "a run that builds", status: unknown, reason: "Running", fetch: ok(), bld: task(unknown, "Running", "", 0), phase: build.Running, want: build.ReasonBuilding, progress: 20},
 		{name: "a run that publishes", status: unknown, reason: "Running", fetch: ok(), bld: ok(), pub: task(unknown, "Running", "", 0), phase: build.Running, want: build.ReasonPublishing, progress: 85},
-		{name: "a step says why it failed", status: no, reason: "Failed", fetch: task(no, "Failed", "exited", 1, "reason", "RevisionNotFound", "message", "no such"),
-			phase: build.Failed, want: build.ReasonRevisionNotFound, message: "no such", progress: 5},
-		{name: "a step says something that it cannot mean", status: no, reason: "Failed", fetch: task(no, "Failed", "exited", 1, "reason", "Succeeded", "message", "x"),
-			phase: build.Failed, want: build.ReasonInternalError, message: "x", progress: 5},
-		{name: "a step that says nothing", status: no, reason: "Failed", fetch: ok(), bld: ok(), pub: task(no, "Failed", `"step-publish" exited with code 2`, 2),
-			phase: build.Failed, want: build.ReasonInternalError, message: `"step-publish" exited with code 2`, progress: 85},
-		{name: "a builder cannot forge a reason", status: no, reason: "Failed", fetch: ok(), bld: task(no, "Failed", "", 3, "reason", "RegistryAuthFailed", "message", "forged"),
-			phase: build.Failed, want: build.ReasonBuildFailed, message: "The builder exited with code 3", progress: 20},
+		{
+			name: "a step says why it failed", status: no, reason: "Failed", fetch: task(no, "Failed", "exited", 1, "reason", "RevisionNotFound", "message", "no such"),
+			phase: build.Failed, want: build.ReasonRevisionNotFound, message: "no such", progress: 5,
+		},
+		{
+			name: "a step says something that it cannot mean", status: no, reason: "Failed", fetch: task(no, "Failed", "exited", 1, "reason", "Succeeded", "message", "x"),
+			phase: build.Failed, want: build.ReasonInternalError, message: "x", progress: 5,
+		},
+		{
+			name: "a step that says nothing", status: no, reason: "Failed", fetch: ok(), bld: ok(), pub: task(no, "Failed", `"step-publish" exited with code 2`, 2),
+			phase: build.Failed, want: build.ReasonInternalError, message: `"step-publish" exited with code 2`, progress: 85,
+		},
+		{
+			name: "a builder cannot forge a reason", status: no, reason: "Failed", fetch: ok(), bld: task(no, "Failed", "", 3, "reason", "RegistryAuthFailed", "message", "forged"),
+			phase: build.Failed, want: build.ReasonBuildFailed, message: "The builder exited with code 3", progress: 20,
+		},
 		{name: "a builder without memory", status: no, reason: "Failed", fetch: ok(), bld: oom, phase: build.Failed, want: build.ReasonBuildOutOfMemory, message: "The builder ran out of memory", progress: 20},
-		{name: "a builder image that cannot be pulled", status: no, reason: "Failed", fetch: ok(), bld: task(no, "TaskRunImagePullFailed", "no such image", 0),
-			phase: build.Failed, want: build.ReasonBuilderImagePullFailed, message: "no such image", progress: 20},
-		{name: "a run that took too long", status: no, reason: "PipelineRunTimeout", fetch: ok(), bld: task(no, "TaskRunCancelled", "", 137),
-			phase: build.Failed, want: build.ReasonTimedOut, message: "The build did not end within 30m0s: raise build.timeout, or let it do less", progress: 20},
-		{name: "a cancelled run", status: no, reason: "Cancelled", annotations: map[string]string{"ajour.drogue.io/cancelled": "Cancelled", "ajour.drogue.io/cancelled-by": "bob"},
-			phase: build.Cancelled, want: build.ReasonCancelled, message: "The build was cancelled by bob", progress: 5},
-		{name: "a superseded run", status: no, reason: "Cancelled", annotations: map[string]string{"ajour.drogue.io/cancelled": "Superseded"},
-			phase: build.Cancelled, want: build.ReasonSuperseded, message: "A newer build of the same object was requested", progress: 5},
+		{
+			name: "a builder image that cannot be pulled", status: no, reason: "Failed", fetch: ok(), bld: task(no, "TaskRunImagePullFailed", "no such image", 0),
+			phase: build.Failed, want: build.ReasonBuilderImagePullFailed, message: "no such image", progress: 20,
+		},
+		{
+			name: "a run that took too long", status: no, reason: "PipelineRunTimeout", fetch: ok(), bld: task(no, "TaskRunCancelled", "", 137),
+			phase: build.Failed, want: build.ReasonTimedOut, message: "The build did not end within 30m0s: raise build.timeout, or let it do less", progress: 20,
+		},
+		{
+			name: "a cancelled run", status: no, reason: "Cancelled", annotations: map[string]string{"ajour.drogue.io/cancelled": "Cancelled", "ajour.drogue.io/cancelled-by": "bob"},
+			phase: build.Cancelled, want: build.ReasonCancelled, message: "The build was cancelled by bob", progress: 5,
+		},
+		{
+			name: "a superseded run", status: no, reason: "Cancelled", annotations: map[string]string{"ajour.drogue.io/cancelled": "Superseded"},
+			phase: build.Cancelled, want: build.ReasonSuperseded, message: "A newer build of the same object was requested", progress: 5,
+		},
 		{name: "a run that Tekton could not begin", status: no, reason: "CouldntGetPipeline", phase: build.Failed, want: build.ReasonInternalError, message: "of the run", progress: 5},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -22,17 +22,21 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/drogue-iot/ajour/pkg/standalone"
 )
 
 // Dev is a running "ajour dev".
 type Dev struct {
-	standalone.Session
+	Session
 	cmd    *exec.Cmd
 	config string
 	exited chan struct{}
 	err    error
+}
+
+// Session is what "ajour dev" leaves for other programs.
+type Session struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
 }
 
 // Options say how to start it.

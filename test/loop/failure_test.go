@@ -54,6 +54,7 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 		"timeout":  {shell(url, "sleep 60", member("timeout", "1s")), "TimedOut", `^The build did not end within 1s: raise build.timeout`},
 	} {
 		t.Run(app, func(t *testing.T) {
+			t.Parallel()
 			w := &world{Dev: w.Dev, t: t, config: w.config, log: w.log}
 			w.createApp(app, tt.spec)
 			id := w.trigger("/apps/" + app)

@@ -271,7 +271,7 @@ func TestEventsAreThoseOfTekton(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, ev := range f.events {
-		var data struct{ TaskRun *v1beta1.TaskRun }
+		var data struct{ TaskRun *v1beta1.TaskRun } //nolint:staticcheck // what Tekton sends
 		if err := json.Unmarshal(ev.Data(), &data); err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,209 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/pkg/api"
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/cli"
+	"github.com/drogue-iot/ajour/pkg/standalone"
+)
+
+var update = flag.Bool("update", false, "rewrite the files that are compared with")
+
+// run runs a command and returns its exit code and output.
+func run(t *testing.T, env map[string]string, config string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = cli.Main(t.Context(), cli.Env{
+		Args: args, Stdout: &out, Stderr: &errs, Getenv: func(k string) string { return env[k] }, ConfigDir: config, Program: "/bin/ajour",
+	})
+	return code, out.String(), errs.String()
+}
+
+// TestTheReferenceIsWhatTheCommandsSay compares docs/cli.md with the help.
+func TestTheReferenceIsWhatTheCommandsSay(t *testing.T) {
+	t.Parallel()
+	var doc strings.Builder
+	doc.WriteString("# Commands\n\nThe help of every command, as the program prints it.\n")
+	for _, command := range []string{"", "dev", "trigger", "get", "get builds", "get build", "logs", "cancel", "version"} {
+		code, out, errs := run(t, nil, "", append(strings.Fields(command), "--help")...)
+		if code != 0 || errs != "" {
+			t.Fatalf("%s: exit %d: %s", command, code, errs)
+		}
+		fmt.Fprintf(&doc, "\n## %s\n\n```text\n%s```\n", strings.TrimSpace("ajour "+command), out)
+	}
+	const file = "../../docs/cli.md"
+	if *update {
+		if err := os.WriteFile(file, []byte(doc.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), doc.String()); diff != "" {
+		t.Errorf("run go test ./pkg/cli -update\n%s", diff)
+	}
+}
+
+func TestWrongCallsAreUsageErrors(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"bild":                 `unknown command "bild" for "ajour"`,
+		"trigger":              "got 0 arguments, want APPLICATION [DEVICE]",
+		"trigger a b c":        "got 3 arguments, want APPLICATION [DEVICE]",
+		"get build":            "got 0 arguments, want the ID of a build",
+		"get bilds":            "got 1 arguments, want one of: builds, build",
+		"get builds --colour":  "unknown flag: --colour",
+		"get builds -o yaml":   `output format "yaml" is neither table nor json`,
+		"dev --builder golang": `--builder "golang": write IMAGE=PROGRAM`,
+		"dev --builder-env =x": `--builder-env "=x": write NAME=VALUE`,
+		"dev --engine rkt":     `--engine "rkt": use auto, podman, docker or none`,
+		"dev --parallel 0":     "--parallel 0: use 1 or more",
+		"dev here":             "got 1 arguments, want none",
+	} {
+		code, out, errs := run(t, nil, "", strings.Fields(args)...)
+		if code != 2 || out != "" || !strings.HasPrefix(errs, "ajour: "+want) || !strings.Contains(errs, "--help' for usage.") {
+			t.Errorf("%s: exit %d: %s%s", args, code, out, errs)
+		}
+	}
+}
+
+// installation is an API that answers with what it is given.
+func installation(t *testing.T, answers map[string]any) string {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer, ok := answers[r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(), api.Prefixes[0])]
+		status := http.StatusOK
+		if p, isProblem := answer.(*api.Problem); isProblem {
+			status = p.Status
+		}
+		if !ok {
+			status = http.StatusNotFound
+		}
+		if r.Header.Get("Authorization") != "Bearer token" {
+			status, answer = http.StatusUnauthorized, &api.Problem{Detail: "wrong token"}
+		}
+		w.WriteHeader(status)
+		if text, isText := answer.(string); isText {
+			fmt.Fprint(w, text)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+const id = "0190f2a4-6c3b-7a57-8f0e-0242ac120002"
+
+func succeeded() api.Build {
+	at := time.Now().Add(-5 * time.Minute).Truncate(time.Second)
+	return api.Build{
+		Application: "greenhouse", Status: "Succeeded", ID: id, Reason: build.ReasonSucceeded, Progress: 100, Requested: at, Started: at, Completed: at.Add(90 * time.Second),
+		Requester: "alice", Trigger: build.TriggerAPI, Commit: "4f1c2ab", Artifact: &build.Artifact{Reference: "r/a:1", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"},
+	}
+}
+
+func TestCommandsThatTalkToAnInstallation(t *testing.T) {
+	t.Parallel()
+	failed := api.Build{Application: "g", Device: "d", Status: "Failed", ID: id, Reason: build.ReasonBuildFailed, Message: "boom \x1b[31m", Trigger: build.TriggerChange}
+	url := installation(t, map[string]any{
+		"POST /apps/greenhouse/trigger":              api.Accepted{ID: id, Application: "greenhouse", Location: "/x"},
+		"POST /apps/g/devices/sensor%20%237/trigger": api.Accepted{ID: id},
+		"POST /apps/none/trigger":                    &api.Problem{Status: 404, Detail: "The application does not exist"},
+		"GET /builds/" + id:                          succeeded(),
+		"GET /builds/failed":                         failed,
+		"GET /builds?limit=20":                       []api.Build{succeeded()},
+		"GET /builds?application=g&device=d&limit=5": []api.Build{},
+		"GET /builds/" + id + "/log?follow=true":     "== fetch-source\nfine\x1b[2J\r\n",
+		"DELETE /builds/" + id:                       api.Accepted{ID: id},
+	})
+	for _, tt := range []struct {
+		args   []string
+		code   int
+		stdout string
+		stderr string
+	}{
+		{[]string{"trigger", "greenhouse"}, 0, "Build " + id + " is accepted.\n", ""},
+		{[]string{"trigger", "g", "sensor #7"}, 0, "Build " + id + " is accepted.\n", ""},
+		{[]string{"trigger", "none"}, 1, "", "ajour: not found: The application does not exist\n"},
+		{[]string{"get", "builds"}, 0, "ID                                    OBJECT      STATUS     REASON     PROGRESS  AGE  VERSION\n" +
+			id + "  greenhouse  Succeeded  Succeeded  100.0 %   5m   4f1c2ab\n", ""},
+		{[]string{"get", "builds", "g", "d", "--limit", "5"}, 0, "There are no builds.\n", ""},
+		{[]string{"get", "build", "unknown"}, 1, "", "ajour: not found: " + url + " answered 404 Not Found\n"},
+		{[]string{"logs", id, "-f"}, 0, "== fetch-source\nfine\uFFFD[2J\n", ""},
+		{[]string{"cancel", id}, 0, "Build " + id + " is being cancelled.\n", ""},
+	} {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			t.Parallel()
+			code, out, errs := run(t, map[string]string{"AJOUR_URL": url, "AJOUR_TOKEN": "token"}, t.TempDir(), tt.args...)
+			if diff := cmp.Diff([]string{tt.stdout, tt.stderr}, []string{out, errs}); diff != "" || code != tt.code {
+				t.Error(code, diff)
+			}
+		})
+	}
+	t.Run("a build is shown without what could control a terminal", func(t *testing.T) {
+		t.Parallel()
+		code, out, _ := run(t, nil, t.TempDir(), "get", "build", "failed", "--url", url, "--token", "token")
+		if code != 0 || strings.Contains(out, "\x1b") || !strings.Contains(out, "boom [31m") || !strings.Contains(out, "by a change") {
+			t.Error(code, out)
+		}
+	})
+	t.Run("waiting shows the end", func(t *testing.T) {
+		t.Parallel()
+		code, out, errs := run(t, nil, t.TempDir(), "trigger", "greenhouse", "--wait", "--url", url, "--token", "token")
+		if code != 0 || !strings.Contains(out, "100.0 %  Succeeded") || !strings.Contains(out, "Took       1m30s") {
+			t.Error(code, out, errs)
+		}
+	})
+}
+
+// TestTheSessionOfARunningDevIsUsed: but its token goes to no other installation.
+func TestTheSessionOfARunningDevIsUsed(t *testing.T) {
+	t.Parallel()
+	url := installation(t, map[string]any{"GET /builds?limit=20": []api.Build{}})
+	config := t.TempDir()
+	data, err := json.Marshal(standalone.Session{URL: url, Token: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(config, "ajour"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(config, "ajour", "dev.json"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := run(t, nil, config, "get", "builds"); code != 0 || out != "There are no builds.\n" {
+		t.Error(code, out, errs)
+	}
+	code, _, errs := run(t, nil, config, "get", "builds", "--url", "http://127.0.0.1:1")
+	if code != 1 || !strings.Contains(errs, "no token for http://127.0.0.1:1") {
+		t.Error(code, errs)
+	}
+	code, _, errs = run(t, nil, t.TempDir(), "get", "builds")
+	if code != 1 || !strings.Contains(errs, `start "ajour dev" in another terminal, or set --url and --token`) {
+		t.Error(code, errs)
+	}
+	code, _, errs = run(t, nil, t.TempDir(), "get", "builds", "--url", "http://127.0.0.1:1", "--token", "token")
+	if code != 1 || !strings.Contains(errs, "http://127.0.0.1:1 cannot be reached") || strings.Contains(errs, "token=") {
+		t.Error(code, errs)
+	}
+}

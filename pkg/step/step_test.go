@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package step_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/drogue-iot/ajour/pkg/git/gittest"
+	"github.com/drogue-iot/ajour/pkg/step"
+)
+
+// results reads what a step left.
+func results(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[e.Name()] = string(data)
+	}
+	return got
+}
+
+func TestFetch(t *testing.T) {
+	t.Parallel()
+	s, err := gittest.New(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := s.Create(t.Context(), "fw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit, err := repo.Commit(t.Context(), "main", fstest.MapFS{"file": {Data: []byte("x"), Mode: 0o644}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	url := srv.URL + repo.Path()
+	for revision, want := range map[string]map[string]string{
+		"main": {"commit": commit, "version": commit[:7], "CHAINS-GIT_URL": url, "CHAINS-GIT_COMMIT": commit},
+		"none": {"reason": "RevisionNotFound", "message": `Revision "none" is no branch, tag or commit of ` + url},
+	} {
+		dir, source := t.TempDir(), filepath.Join(t.TempDir(), "source")
+		var stderr bytes.Buffer
+		code := step.Fetch(t.Context(), []string{"--uri=" + url, "--revision=" + revision, "--output=" + source, "--results=" + dir + "/commit"}, &stderr)
+		if diff := cmp.Diff(want, results(t, dir)); diff != "" || (code == 0) != (revision == "main") {
+			t.Error(code, diff, stderr.String())
+		}
+	}
+}
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(srv.Close)
+	image := strings.TrimPrefix(srv.URL, "http://") + "/a:1"
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "fw"), []byte("firmware"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	call := func(artifact string) (int, map[string]string) {
+		dir := t.TempDir()
+		code := step.Publish(t.Context(), []string{
+			"--image=" + image, "--root=" + root, "--artifact=" + artifact, "--version=v", "--plain-http=true", "--results=" + dir + "/size",
+		}, io.Discard)
+		return code, results(t, dir)
+	}
+	code, got := call("fw")
+	digest := got["image-digest"]
+	want := map[string]string{
+		"image-url": image, "IMAGE_URL": image, "image-digest": digest, "IMAGE_DIGEST": digest, "size": "8",
+		"checksum": fmt.Sprintf("%x", sha256.Sum256([]byte("firmware"))),
+	}
+	if diff := cmp.Diff(want, got); diff != "" || code != 0 || !strings.HasPrefix(digest, "sha256:") {
+		t.Error(code, diff)
+	}
+	if code, got = call("none"); code != 1 || got["reason"] != "ArtifactNotFound" || got["message"] == "" || len(got) != 2 {
+		t.Error(code, got)
+	}
+}
+
+func TestWrongCallsAreUsageErrors(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{}, {"--nonsense"}, {"--results=/x/y", "extra"}, {"--uri=x"}} {
+		if code := step.Fetch(t.Context(), args, io.Discard); code != 2 {
+			t.Errorf("%v: exit %d", args, code)
+		}
+	}
+}
