@@ -283,3 +283,16 @@ func FuzzPost(f *testing.F) {
 		r.wantEvents() // what was read can be written back without a change
 	})
 }
+
+func FuzzSelector(f *testing.F) {
+	f.Add("a in (1, 2),!b,acme.io/tier=gold,c!=x,d notin ()")
+	f.Add("a==1")
+	f.Fuzz(func(t *testing.T, selector string) {
+		r := serve(t)
+		r.must("201", "alice", "POST", apps, `{"metadata":{"name":"a","labels":{"a":"1"}}}`)
+		got := r.do("alice", "GET", apps+"?labels="+url.QueryEscape(selector), "")
+		if !strings.HasPrefix(got, "200 [") && !strings.HasPrefix(got, `400 {"error":"InvalidRequest","message":"ParserError: `) {
+			t.Errorf("%q: %s", selector, got)
+		}
+	})
+}

@@ -8,11 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // object is an application, or a device if Application is set.
@@ -189,119 +187,6 @@ func decodeSections(raw json.RawMessage) (map[string]json.RawMessage, []string, 
 		sections[m.key] = value
 	}
 	return sections, order, nil
-}
-
-// errInvalidName answers 400 with an empty body.
-var errInvalidName = errors.New("invalid name")
-
-func (o *object) checkName(device bool) error {
-	if device {
-		if o.Name == "" || len(o.Name) > 255 || o.Application == "" {
-			return errInvalidName
-		}
-		return nil
-	}
-	if len(o.Name) > 253 {
-		return errInvalidName
-	}
-	for label := range strings.SplitSeq(o.Name, ".") {
-		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return errInvalidName
-		}
-	}
-	return nil
-}
-
-// checkStorable answers as the database does for what its columns do not take:
-// with 503, although no repetition will ever help (N1).
-func (o *object) checkStorable(device bool) error {
-	if !device && len(o.Name) > 64 {
-		return tooLong(64)
-	}
-	for _, f := range o.Finalizers {
-		if utf8.RuneCountInString(f) > 63 {
-			return tooLong(63)
-		}
-	}
-	if strings.ContainsRune(o.Name, 0) || strings.ContainsRune(o.Application, 0) {
-		return errNULName
-	}
-	for _, alias := range o.aliases() {
-		if len(alias) > 256 {
-			return tooLong(256)
-		}
-	}
-	data, err := json.Marshal([]any{o.Finalizers, o.Labels, o.Annotations, o.Spec, o.Status})
-	if err != nil {
-		return err
-	}
-	if bytes.Contains(bytes.ReplaceAll(data, []byte(`\\`), nil), []byte(`\u0000`)) {
-		return errNUL
-	}
-	return nil
-}
-
-// checkSections limits the names of sections that a PUT changes: each path has
-// to fit into a column of the outbox.
-func checkSections(paths []string) error {
-	for _, p := range paths {
-		if utf8.RuneCountInString(strings.TrimPrefix(strings.TrimPrefix(p, ".spec."), ".status.")) > 249 {
-			return tooLong(255)
-		}
-	}
-	return nil
-}
-
-// aliases are the further names of a device: no two devices of an application
-// may share one.
-func (o *object) aliases() []string {
-	var aliases []string
-	_ = json.Unmarshal(o.Spec["alias"], &aliases) // of another shape: no alias
-	type user struct {
-		Username string `json:"username"`
-		Unique   bool   `json:"unique"`
-	}
-	var auth struct {
-		Credentials []struct {
-			User *user `json:"user"`
-		} `json:"credentials"`
-	}
-	_ = json.Unmarshal(o.Spec["authentication"], &auth) // of another shape: no alias
-	for _, c := range auth.Credentials {
-		if c.User != nil && c.User.Unique {
-			aliases = append(aliases, c.User.Username)
-		}
-	}
-	return append(aliases, o.Name)
-}
-
-// diff lists the paths that differ between the stored and the new object, in
-// the order in which events are sent (contract 3.5).
-func diff(old, next *object) []string {
-	var paths []string
-	if !maps.Equal(old.Labels, next.Labels) || !maps.Equal(old.Annotations, next.Annotations) ||
-		!slices.Equal(old.Finalizers, next.Finalizers) {
-		paths = append(paths, ".metadata")
-	}
-	paths = append(paths, diffSections(".spec.", old.Spec, next.Spec, next.specOrder)...)
-	return append(paths, diffSections(".status.", old.Status, next.Status, next.statusOrder)...)
-}
-
-func diffSections(prefix string, old, next map[string]json.RawMessage, order []string) []string {
-	var paths []string
-	for _, key := range columnOrder(old) {
-		value, ok := next[key]
-		if !ok || !bytes.Equal(value, old[key]) {
-			paths = append(paths, prefix+key)
-		}
-	}
-	for _, key := range order {
-		if _, ok := old[key]; !ok {
-			paths = append(paths, prefix+key)
-		}
-	}
-	return paths
 }
 
 // MarshalJSON writes the object as the registry does: members in its order,
