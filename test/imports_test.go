@@ -17,8 +17,8 @@ const module = "github.com/drogue-iot/ajour/"
 // layers number the packages, with what is below them: a package imports only
 // lower numbers, never a neighbour.
 var layers = map[string]int{
-	"pkg/build": 0,
-	"pkg/event": 1, "pkg/auth": 1, "pkg/git": 1, "pkg/publish": 1, "pkg/server": 1,
+	"pkg/build":    0,
+	"pkg/internal": 1, "pkg/event": 1, "pkg/auth": 1, "pkg/git": 1, "pkg/publish": 1, "pkg/server": 1,
 	"pkg/api": 2, "pkg/builder": 2, "pkg/status": 2, "pkg/sink": 2, "pkg/tekton": 2, "pkg/drogue": 2, "pkg/step": 2,
 	"pkg/local/broker": 2, "pkg/local/runner": 2, "pkg/local/oci": 2,
 	"config": 2, "tekton": 2,
@@ -36,7 +36,7 @@ var only = map[string][]string{
 	"github.com/spf13/":                       {"pkg/cli"},
 	"oras.land/":                              {"pkg/publish"},
 	"github.com/golang-jwt/":                  {"pkg/auth"},
-	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/drogue/droguetest"},
+	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/drogue/droguetest", "pkg/internal/boltfile"},
 	"github.com/kelseyhightower/":             {"cmd"},
 	"github.com/google/go-containerregistry/": {"pkg/local/oci"},
 	// The embedded mode has an issuer and a registry, which are those of tests.

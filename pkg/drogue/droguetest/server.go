@@ -17,6 +17,8 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"go.etcd.io/bbolt"
+
+	"github.com/drogue-iot/ajour/pkg/internal/boltfile"
 )
 
 const (
@@ -55,7 +57,7 @@ func Open(path string, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db, err := openStore(path)
+	db, err := boltfile.Open(path, bucketApplications, bucketDevices, bucketOutbox)
 	if err != nil {
 		return nil, err
 	}

@@ -5,9 +5,7 @@ package droguetest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -32,25 +30,6 @@ var (
 	bucketDevices      = []byte("devices")
 	bucketOutbox       = []byte("outbox")
 )
-
-func openStore(path string) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 5 * time.Second})
-	if err != nil {
-		return nil, fmt.Errorf("open registry store: %w", err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketApplications, bucketDevices, bucketOutbox} {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open registry store: %w", err), db.Close())
-	}
-	return db, nil
-}
 
 // transaction is one request's view of the store.
 type transaction struct{ *bbolt.Tx }

@@ -6,12 +6,12 @@ package broker
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"go.etcd.io/bbolt"
+
+	"github.com/drogue-iot/ajour/pkg/internal/boltfile"
 )
 
 var (
@@ -33,19 +33,8 @@ type delivery struct {
 type store struct{ db *bbolt.DB }
 
 func openStore(path string) (*store, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 5 * time.Second})
-	if err != nil {
-		return nil, fmt.Errorf("open broker store: %w", err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		_, first := tx.CreateBucketIfNotExists(bucketQueue)
-		_, second := tx.CreateBucketIfNotExists(bucketDead)
-		return errors.Join(first, second)
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open broker store: %w", err), db.Close())
-	}
-	return &store{db}, nil
+	db, err := boltfile.Open(path, bucketQueue, bucketDead)
+	return &store{db}, err
 }
 
 // add stores deliveries; when it returns they are on disk.

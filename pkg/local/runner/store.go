@@ -8,13 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"go.etcd.io/bbolt"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/drogue-iot/ajour/pkg/internal/boltfile"
 )
 
 var (
@@ -28,19 +29,8 @@ var (
 type store struct{ db *bbolt.DB }
 
 func openStore(path string) (*store, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 5 * time.Second})
-	if err != nil {
-		return nil, fmt.Errorf("open store of runs: %w", err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		_, first := tx.CreateBucketIfNotExists(bucketPipelineRuns)
-		_, second := tx.CreateBucketIfNotExists(bucketTaskRuns)
-		return errors.Join(first, second)
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store of runs: %w", err), db.Close())
-	}
-	return &store{db}, nil
+	db, err := boltfile.Open(path, bucketPipelineRuns, bucketTaskRuns)
+	return &store{db}, err
 }
 
 // object is a PipelineRun or a TaskRun.

@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package standalone_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/drogue-iot/ajour/pkg/standalone"
+)
+
+// Knative's client package starts a goroutine when it is loaded.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("knative.dev/eventing/pkg/kncloudevents.cleanupClientsMap"))
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, strings.TrimSpace(string(data))
+}
+
+// begin runs everything until stop is called, which returns how it ended.
+func begin(t *testing.T, dir string) (s standalone.Session, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, done := make(chan standalone.Session, 1), make(chan error, 1)
+	go func() {
+		done <- standalone.Run(ctx, standalone.Options{Dir: dir, Listen: "127.0.0.1:0", Step: []string{"false"}, Log: slog.New(slog.DiscardHandler)},
+			func(s standalone.Session) error { ready <- s; return nil })
+	}()
+	select {
+	case s = <-ready:
+	case err := <-done:
+		t.Fatal(err)
+	}
+	return s, func() error { cancel(); return <-done }
+}
+
+func TestRunServesEverythingAndEndsCleanly(t *testing.T) {
+	s, stop := begin(t, t.TempDir())
+	for path, want := range map[string]int{
+		"/healthz": 200, "/readyz": 200, "/v2/": 200, "/nothing": 404, "/api/builds/v1alpha1": 401, "/api/build/v1alpha1": 401,
+		"/api/registry/v1alpha1/apps": 200, "/realms/drogue/.well-known/openid-configuration": 200, "/broker": 404, "/status": 404,
+	} {
+		if code, body := get(t, s.URL+path); code != want {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+	_, body := get(t, s.URL+"/.well-known/drogue-endpoints")
+	var endpoints map[string]any
+	if err := json.Unmarshal([]byte(body), &endpoints); err != nil || endpoints["api"] != s.URL || endpoints["issuer_url"] != s.Issuer {
+		t.Error(endpoints, err)
+	}
+	started := time.Now()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("ended after %s", time.Since(started))
+}
+
+func TestASecondProcessOnTheSameDataIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	_, stop := begin(t, dir)
+	err := standalone.Run(t.Context(), standalone.Options{Dir: dir, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, nil)
+	if err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("got %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnAddressThatIsTakenIsAnError(t *testing.T) {
+	s, stop := begin(t, t.TempDir())
+	err := standalone.Run(t.Context(), standalone.Options{
+		Dir: t.TempDir(), Listen: strings.TrimPrefix(s.URL, "http://"), Log: slog.New(slog.DiscardHandler),
+	}, nil)
+	if err == nil || !strings.Contains(fmt.Sprint(err), "address already in use") {
+		t.Errorf("got %v", err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFolderThatCannotBeMadeIsAnError(t *testing.T) {
+	file := t.TempDir() + "/file"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := standalone.Run(t.Context(), standalone.Options{Dir: file, Listen: "127.0.0.1:0"}, nil); err == nil {
+		t.Error("no error")
+	}
+}
