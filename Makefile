@@ -11,10 +11,11 @@ help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 build: ## build bin/ajour
-	$(GO) build -trimpath -o bin/ajour ./cmd/ajour
+	@echo "Compiling bin/ajour; the first time takes some minutes."
+	@$(GO) build -trimpath -o bin/ajour ./cmd/ajour
 
 demo: build ## build a firmware on this machine and show it; ONCE=1 ends after that
-	$(GO) run -trimpath ./test/demo $(if $(ONCE),-once)
+	@$(GO) run -trimpath ./test/demo $(if $(ONCE),-once)
 
 test: build ## run all tests, after installing the Debian packages that they need
 	@test/packages

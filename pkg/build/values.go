@@ -78,7 +78,7 @@ func (r *reader) controller(s, at string) string {
 // else that git understands (file:, ext::, local paths) runs commands or reads
 // files on the machine that builds.
 func (r *reader) uri(s, at string) string {
-	const remedy = "write an https:// or ssh:// URL, or user@host:path"
+	const remedy = "write an https://, http:// or ssh:// URL, or user@host:path"
 	if s == "" || (len(s) <= 2048 && scpPattern.MatchString(s)) {
 		return s
 	}

@@ -33,6 +33,7 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 	switch d := decideChange(section, c.Target, newest); {
 	case d.rejection != nil:
 		d.rejection.Time = h.Clock()
+		h.Log.WarnContext(ctx, "description rejected", "target", c.Target.String(), "message", d.rejection.Message)
 		return h.reject(ctx, *d.rejection)
 	case d.request != nil:
 		d.request.Time = h.Clock()

@@ -66,18 +66,22 @@ func TestTheReferenceIsWhatTheCommandsSay(t *testing.T) {
 func TestWrongCallsAreUsageErrors(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"bild":                 `unknown command "bild" for "ajour"`,
-		"trigger":              "got 0 arguments, want APPLICATION [DEVICE]",
-		"trigger a b c":        "got 3 arguments, want APPLICATION [DEVICE]",
-		"get build":            "got 0 arguments, want the ID of a build",
-		"get bilds":            "got 1 arguments, want one of: builds, build",
-		"get builds --colour":  "unknown flag: --colour",
-		"get builds -o yaml":   `output format "yaml" is neither table nor json`,
-		"dev --builder golang": `--builder "golang": write IMAGE=PROGRAM`,
-		"dev --builder-env =x": `--builder-env "=x": write NAME=VALUE`,
-		"dev --engine rkt":     `--engine "rkt": use auto, podman, docker or none`,
-		"dev --parallel 0":     "--parallel 0: use 1 or more",
-		"dev here":             "got 1 arguments, want none",
+		"bild":                     `unknown command "bild" for "ajour"`,
+		"trigger":                  "got 0 arguments, want APPLICATION [DEVICE]",
+		"trigger a b c":            "got 3 arguments, want APPLICATION [DEVICE]",
+		"get build":                "got 0 arguments, want the ID of a build",
+		"get bilds":                `there is no "bilds" to get: use builds or build`,
+		"get builds --colour":      "unknown flag: --colour",
+		"get builds -o yaml":       `output format "yaml" is neither table nor json`,
+		"dev --builder golang":     `--builder "golang": write IMAGE=PROGRAM`,
+		"dev --builder-env =x":     `--builder-env "=x": write NAME=VALUE`,
+		"dev --engine rkt":         `--engine "rkt": use auto, podman, docker or none`,
+		"get builds --limit -1":    "--limit -1: use 0 or more",
+		"dev --listen 0.0.0.0:80":  `--listen "0.0.0.0:80": use an address of this machine alone`,
+		"dev --listen 8080":        `--listen "8080": write HOST:PORT`,
+		"dev --registry http://x/": `--registry "http://x/": write a prefix without a scheme`,
+		"dev --parallel 0":         "--parallel 0: use 1 or more",
+		"dev here":                 "got 1 arguments, want none",
 	} {
 		code, out, errs := run(t, nil, "", strings.Fields(args)...)
 		if code != 2 || out != "" || !strings.HasPrefix(errs, "ajour: "+want) || !strings.Contains(errs, "--help' for usage.") {
@@ -142,8 +146,8 @@ func TestCommandsThatTalkToAnInstallation(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		{[]string{"trigger", "greenhouse"}, 0, "Build " + id + " is accepted.\n", ""},
-		{[]string{"trigger", "g", "sensor #7"}, 0, "Build " + id + " is accepted.\n", ""},
+		{[]string{"trigger", "greenhouse"}, 0, "Build " + id + " is accepted. To see it: ajour get build " + id + "\n", ""},
+		{[]string{"trigger", "g", "sensor #7"}, 0, "Build " + id + " is accepted. To see it: ajour get build " + id + "\n", ""},
 		{[]string{"trigger", "none"}, 1, "", "ajour: not found: The application does not exist\n"},
 		{[]string{"get", "builds"}, 0, "ID                                    OBJECT      STATUS     REASON     PROGRESS  AGE  VERSION\n" +
 			id + "  greenhouse  Succeeded  Succeeded  100.0 %   5m   4f1c2ab\n", ""},
@@ -188,7 +192,7 @@ func TestTheSessionOfARunningDevIsUsed(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(config, "ajour"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(config, "ajour", "dev.json"), data, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(config, "ajour", "dev-127.0.0.1-1234.json"), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if code, out, errs := run(t, nil, config, "get", "builds"); code != 0 || out != "There are no builds.\n" {
@@ -203,7 +207,7 @@ func TestTheSessionOfARunningDevIsUsed(t *testing.T) {
 		t.Error(code, errs)
 	}
 	code, _, errs = run(t, nil, t.TempDir(), "get", "builds", "--url", "http://127.0.0.1:1", "--token", "token")
-	if code != 1 || !strings.Contains(errs, "http://127.0.0.1:1 cannot be reached") || strings.Contains(errs, "token=") {
+	if code != 1 || !strings.Contains(errs, "http://127.0.0.1:1 cannot be reached, does it still run?") || strings.Contains(errs, "token=") {
 		t.Error(code, errs)
 	}
 }

@@ -40,15 +40,18 @@ func (c *client) resolve() error {
 		c.token = c.env.Getenv("AJOUR_TOKEN")
 	}
 	if c.url == "" || c.token == "" {
-		s, err := readSession(c.env.ConfigDir)
+		sessions, err := readSessions(c.env.ConfigDir)
 		if err != nil {
 			return err
 		}
-		if c.url == "" {
-			c.url = s.URL
-		}
-		if c.token == "" && c.url == s.URL { // a token is for its own installation only
-			c.token = s.Token
+		for _, s := range sessions {
+			if c.url == "" {
+				c.url = s.URL
+			}
+			// A token is for its own installation only.
+			if c.token == "" && strings.TrimSuffix(c.url, "/") == s.URL {
+				c.token = s.Token
+			}
 		}
 	}
 	if c.url == "" {
@@ -84,7 +87,10 @@ func (c *client) do(ctx context.Context, method, path string) (*http.Response, e
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return nil, fmt.Errorf("%s cannot be reached: %w", c.url, err)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("%s cannot be reached, does it still run? %w", c.url, err)
 	}
 	if res.StatusCode/100 == 2 {
 		return res, nil
@@ -95,10 +101,20 @@ func (c *client) do(ctx context.Context, method, path string) (*http.Response, e
 	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
 		p.Detail = fmt.Sprintf("%s answered %s", c.url, res.Status)
 	}
-	if res.StatusCode == http.StatusNotFound {
+	switch {
+	case res.StatusCode == http.StatusNotFound:
 		return nil, fmt.Errorf("%w: %s", errNotThere, p.Detail)
+	case res.StatusCode == http.StatusUnauthorized:
+		return nil, errors.New("the token is not valid here: check --token and AJOUR_TOKEN, or unset them to use that of the running \"ajour dev\"")
+	case len(p.Violations) > 0:
+		lines := []string{"the build description is wrong:"}
+		for _, v := range p.Violations {
+			lines = append(lines, v.Path+": "+v.Detail)
+		}
+		return nil, errors.New(strings.Join(lines, "\n"))
+	default:
+		return nil, errors.New(p.Detail)
 	}
-	return nil, errors.New(p.Detail)
 }
 
 // get reads a JSON answer.

@@ -4,9 +4,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -39,6 +41,8 @@ is mapped with --builder runs as that program of this machine instead, as you, a
 with the files that you can read: use it for sources that you trust.
 
 State is kept in the folder that --data names, else it is gone with the process.
+A build that was running when the process ended starts over with the next one.
+The token that is printed is valid for 12 hours, and for this process only.
 
 Credentials for the registry that --registry names are those of docker: they are
 read from config.json in the folder DOCKER_CONFIG, and given to the publishing
@@ -50,7 +54,7 @@ step only.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, env) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`address` to serve at; port 0 takes any free one")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`address` of this machine to serve at; port 0 takes any free one")
 	flags.StringVar(&f.data, "data", "", "`folder` that keeps the state (default: a temporary one)")
 	flags.StringArrayVar(&f.builders, "builder", nil, "run the builder `IMAGE=PROGRAM` as a program of this machine; repeatable")
 	flags.StringArrayVar(&f.builderEnv, "builder-env", nil, "add `NAME=VALUE` to the environment of such programs; repeatable")
@@ -76,12 +80,13 @@ func (f *devFlags) run(cmd *cobra.Command, env Env) (err error) {
 	}
 	forget := func() {}
 	defer func() { forget() }()
+	defer context.AfterFunc(cmd.Context(), func() { fmt.Fprintln(env.Stderr, "ajour: ending, a further Ctrl-C ends it at once") })()
 	err = standalone.Run(cmd.Context(), o, func(s standalone.Session) (err error) {
 		if forget, err = writeSession(env.ConfigDir, s); err != nil {
 			forget = func() {}
 			return err
 		}
-		fmt.Fprint(env.Stdout, welcome(s, f.data))
+		fmt.Fprint(env.Stdout, welcome(s, env.Program, f.data))
 		return nil
 	})
 	if err == nil {
@@ -102,6 +107,12 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	if env.Program == "" {
 		return o, errors.New("the path of this program is not known: call it by its path")
 	}
+	if err := loopback(f.listen); err != nil {
+		return o, err
+	}
+	if strings.Contains(f.registry, "://") {
+		return o, &usageError{fmt.Errorf("--registry %q: write a prefix without a scheme, as in quay.io/acme/", f.registry)}
+	}
 	if f.parallel < 1 {
 		return o, &usageError{fmt.Errorf("--parallel %d: use 1 or more", f.parallel)}
 	}
@@ -109,6 +120,9 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 		image, program, ok := strings.Cut(b, "=")
 		if !ok || image == "" || program == "" {
 			return o, &usageError{fmt.Errorf("--builder %q: write IMAGE=PROGRAM", b)}
+		}
+		if _, err := exec.LookPath(program); err != nil {
+			return o, fmt.Errorf("--builder %s: %w", b, err)
 		}
 		o.Builders[image] = program
 	}
@@ -120,6 +134,19 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	var err error
 	o.Engine, err = findEngine(f.engine)
 	return o, err
+}
+
+// loopback refuses an address that others can reach: the embedded issuer gives
+// a token to anybody, and the embedded OCI registry takes what anybody pushes.
+func loopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return &usageError{fmt.Errorf("--listen %q: write HOST:PORT, as in 127.0.0.1:8080", address)}
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return &usageError{fmt.Errorf("--listen %q: use an address of this machine alone, such as 127.0.0.1:8080: what it serves has no access control", address)}
+	}
+	return nil
 }
 
 // findEngine returns the path of the container engine, empty for none.
@@ -152,7 +179,7 @@ func works(path string) bool {
 }
 
 // welcome tells where everything is, and how to go on.
-func welcome(s standalone.Session, data string) string {
+func welcome(s standalone.Session, program, data string) string {
 	if data == "" {
 		data = "temporary, gone at the end"
 	}
@@ -160,17 +187,24 @@ func welcome(s standalone.Session, data string) string {
 
   Builds       %[1]s/api/builds/v1alpha1
   Registry     %[1]s/api/registry/v1alpha1
-  Artifacts    %[2]s (OCI, no credentials)
+  Artifacts    %[2]s (OCI)
   Issuer       %[3]s
   Data         %[5]s
 
-To build an application that exists, in another terminal:
+Create an application with its build description (a new or changed description is
+built at once, unless its triggers are ["manual"]):
 
-  ajour trigger APPLICATION --wait
+  TOKEN=%[4]s
 
-or with any HTTP client:
+  curl %[1]s/api/registry/v1alpha1/apps -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '
+  {"metadata": {"name": "demo"}, "spec": {"firmware": {"container": {"image": "demo:latest", "build": {
+    "image": "BUILDER", "args": ["ARGUMENT"], "artifact": {"path": "firmware.bin"},
+    "source": {"git": {"uri": "https://HOST/REPOSITORY.git", "rev": "main", "project": "."}}}}}}}'
 
-  curl -X POST %[1]s/api/builds/v1alpha1/apps/APPLICATION/trigger -H 'Authorization: Bearer %[4]s'
+Build it again, with curl or in another terminal with this program:
 
-`, s.URL, s.Prefix, s.Issuer, s.Token, data)
+  curl -X POST %[1]s/api/builds/v1alpha1/apps/demo/trigger -H "Authorization: Bearer $TOKEN"
+  %[6]s trigger demo --wait
+
+`, s.URL, s.Prefix, s.Issuer, s.Token, data, program)
 }

@@ -22,8 +22,13 @@ func newGet(env Env, c *client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get",
 		Short: "Show builds",
-		Args:  args(0, 0, "one of: builds, build"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &usageError{fmt.Errorf("there is no %q to get: use builds or build", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newGetBuilds(env, c), newGetBuild(env, c))
 	return cmd
@@ -41,6 +46,9 @@ func newGetBuilds(env Env, c *client) *cobra.Command {
 	format := output(cmd)
 	cmd.Flags().IntVar(&limit, "limit", 20, "show at most this `number`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if limit < 0 {
+			return &usageError{fmt.Errorf("--limit %d: use 0 or more", limit)}
+		}
 		query := url.Values{"limit": {strconv.Itoa(limit)}}
 		for i, name := range []string{"application", "device"} {
 			if len(args) > i {

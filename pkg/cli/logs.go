@@ -29,7 +29,7 @@ func newLogs(env Env, c *client) *cobra.Command {
 			}
 			defer res.Body.Close()
 			if _, err := io.Copy(harmless{env.Stdout}, res.Body); err != nil {
-				return fmt.Errorf("read log: %w", err)
+				return fmt.Errorf("the log ended early, the build may go on: %w", err)
 			}
 			return nil
 		},

@@ -60,12 +60,23 @@ func Main(ctx context.Context, env Env) int {
 	case errors.As(err, &exit):
 		return exit.code
 	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
-		fmt.Fprintf(env.Stderr, "ajour: %s\nRun '%s --help' for usage.\n", build.Clean(err.Error()), cmd.CommandPath())
+		fmt.Fprintf(env.Stderr, "ajour: %s\nRun '%s --help' for usage.\n", message(err), cmd.CommandPath())
 		return exitUsage
 	default:
-		fmt.Fprintf(env.Stderr, "ajour: %s\n", build.Clean(err.Error()))
+		fmt.Fprintf(env.Stderr, "ajour: %s\n", message(err))
 		return exitFailed
 	}
+}
+
+// message cleans what may come from elsewhere, line by line.
+func message(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = build.Clean(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n  ")
 }
 
 func newRoot(env Env) *cobra.Command {
@@ -79,8 +90,10 @@ device in the Drogue registry.
 "ajour dev" runs all of it on this machine. The other commands talk to it, or to
 any other installation that --url and --token name.`,
 		SilenceUsage: true, SilenceErrors: true,
+		Version:           version(),
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.SetVersionTemplate("ajour {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	c := &client{env: env}
 	flags := root.PersistentFlags()

@@ -7,42 +7,61 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/drogue-iot/ajour/pkg/standalone"
 )
 
-// sessionFile is where a running "ajour dev" leaves its address and a token for
-// the other commands.
-func sessionFile(configDir string) string { return filepath.Join(configDir, "ajour", "dev.json") }
+// sessionPattern finds what every running "ajour dev" leaves for the other
+// commands: its address and a token, one file each.
+func sessionPattern(configDir string) string { return filepath.Join(configDir, "ajour", "dev-*.json") }
 
-func readSession(configDir string) (standalone.Session, error) {
-	var s standalone.Session
-	if configDir == "" {
-		return s, nil
-	}
-	data, err := os.ReadFile(sessionFile(configDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err != nil {
-		return s, fmt.Errorf("read session of ajour dev: %w", err)
-	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("read session of ajour dev: %w", err)
-	}
-	return s, nil
+func sessionFile(configDir, url string) string {
+	host := strings.TrimPrefix(url, "http://")
+	return filepath.Join(configDir, "ajour", "dev-"+strings.NewReplacer(":", "-", "[", "", "]", "").Replace(host)+".json")
 }
 
-// writeSession returns what removes the file again, unless another process has
-// written its own by then.
+// readSessions returns the sessions, that of the latest start first.
+func readSessions(configDir string) ([]standalone.Session, error) {
+	if configDir == "" {
+		return nil, nil
+	}
+	files, err := filepath.Glob(sessionPattern(configDir))
+	if err != nil {
+		return nil, fmt.Errorf("find sessions of ajour dev: %w", err)
+	}
+	age := func(file string) int64 {
+		info, err := os.Stat(file)
+		if err != nil {
+			return 0
+		}
+		return -info.ModTime().UnixNano()
+	}
+	slices.SortFunc(files, func(a, b string) int { return int(min(max(age(a)-age(b), -1), 1)) })
+	var list []standalone.Session
+	for _, f := range files {
+		data, err := os.ReadFile(f) //nolint:gosec // found in our own folder
+		if err != nil {
+			continue // it ended just now
+		}
+		var s standalone.Session
+		if err := json.Unmarshal(data, &s); err != nil {
+			return nil, fmt.Errorf("read session %s of ajour dev: %w", f, err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// writeSession returns what removes the file again.
 func writeSession(configDir string, s standalone.Session) (remove func(), err error) {
 	if configDir == "" {
 		return func() {}, nil
 	}
-	file := sessionFile(configDir)
+	file := sessionFile(configDir, s.URL)
 	data, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("write session: %w", err)
@@ -54,9 +73,5 @@ func writeSession(configDir string, s standalone.Session) (remove func(), err er
 	if err := errors.Join(os.WriteFile(tmp, data, 0o600), os.Rename(tmp, file)); err != nil {
 		return nil, fmt.Errorf("write session: %w", err)
 	}
-	return func() {
-		if now, err := readSession(configDir); err == nil && now == s {
-			_ = os.Remove(file)
-		}
-	}, nil
+	return func() { _ = os.Remove(file) }, nil
 }

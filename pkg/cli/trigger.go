@@ -51,10 +51,17 @@ it shows the progress, and fails if the build does.`,
 			if *format == "json" {
 				return printJSON(env.Stdout, a)
 			}
-			fmt.Fprintf(env.Stdout, "Build %s is accepted.\n", a.ID)
+			fmt.Fprintf(env.Stdout, "Build %s is accepted. To see it: ajour get build %[1]s\n", a.ID)
 			return nil
 		}
-		return c.await(cmd.Context(), a.ID, *format)
+		if *format == "table" {
+			fmt.Fprintf(env.Stdout, "Build %s\n", a.ID)
+		}
+		err := c.await(cmd.Context(), a.ID, *format)
+		if cmd.Context().Err() != nil {
+			return fmt.Errorf("interrupted: the build goes on, see it with: ajour get build %s\nand end it with: ajour cancel %[1]s", a.ID)
+		}
+		return err
 	}
 	return cmd
 }

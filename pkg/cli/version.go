@@ -16,17 +16,24 @@ func newVersion(env Env) *cobra.Command {
 		Short: "Show the version of this program",
 		Args:  args(0, 0, "none"),
 		RunE: func(*cobra.Command, []string) error {
-			version, commit := "unknown", ""
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						commit = " (" + s.Value + ")"
-					}
-				}
-			}
-			fmt.Fprintf(env.Stdout, "ajour %s%s\n", version, commit)
+			fmt.Fprintf(env.Stdout, "ajour %s\n", version())
 			return nil
 		},
 	}
+}
+
+// version is what the Go command noted in the program: that of the module, and
+// the commit if there was a repository.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value
+		}
+	}
+	return v
 }

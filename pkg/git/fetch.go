@@ -72,6 +72,7 @@ func Fetch(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, f.explain(err)
 	}
+	fmt.Fprintf(o.Log, "fetched %s at %s of %s\n", o.URI, commit, strings.TrimSpace(stamp))
 	at, err := time.Parse(time.RFC3339, strings.TrimSpace(stamp))
 	if err != nil {
 		return Result{}, fmt.Errorf("read time of commit: %w", err)

@@ -81,7 +81,7 @@ func (a *artifact) reader() io.Reader { return io.NewSectionReader(a.file, 0, a.
 func notFound(path string, err error) error {
 	return &build.StepError{
 		Reason:  build.ReasonArtifactNotFound,
-		Message: fmt.Sprintf("The builder left no file %q: check artifact.path, which is relative to the source folder", path), Err: err,
+		Message: fmt.Sprintf("The builder left no file %q: check artifact.path, which is relative to the folder that it builds in", path), Err: err,
 	}
 }
 

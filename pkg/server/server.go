@@ -22,15 +22,21 @@ const (
 	maxHeader     = 64 << 10
 	// idleTimeout ends connections that nobody uses.
 	idleTimeout = 2 * time.Minute
-	// drain is how long requests that are under way may take to end.
+	// grace is how long requests that are under way go on undisturbed, drain how
+	// long they may take in all: after grace their contexts end, which ends a log
+	// that is followed.
+	grace = time.Second
 	drain = 5 * time.Second
 )
 
 // Run serves on the listener until the context ends, then lets the requests
 // that are under way finish, for a bounded time. It closes the listener.
 func Run(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
+	requests, endRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRequests()
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return requests },
+		Handler:     h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
@@ -40,6 +46,7 @@ func Run(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger)
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	case <-ctx.Done():
 	}
+	defer time.AfterFunc(grace, endRequests).Stop()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := srv.Shutdown(stop); err != nil {

@@ -57,6 +57,30 @@ func TestARequestThatIsUnderWayIsFinished(t *testing.T) {
 	}
 }
 
+// TestAStreamIsEndedAfterTheGrace: a log that is followed does not hold up the end.
+func TestAStreamIsEndedAfterTheGrace(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-r.Context().Done()
+	})
+	ended := make(chan error)
+	go func() { ended <- server.Run(ctx, ln, h, slog.New(slog.DiscardHandler)) }()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 4 * time.Second}
+	if res, err := client.Get("http://" + ln.Addr().String()); err != nil {
+		t.Error(err) // it would run into the timeout
+	} else {
+		res.Body.Close()
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAListenerThatFailsIsAnError(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -150,7 +151,7 @@ func (p *process) credentials(secret string) droguetest.Credentials {
 func (p *process) session() Session {
 	claims := p.issuer.Claims("developer", auth.TriggerRole)
 	claims["exp"] = time.Now().Add(tokenLife).Unix()
-	return Session{URL: p.url, Issuer: p.issuer.URL(), Prefix: p.prefix, Token: p.issuer.Sign(claims, nil)}
+	return Session{URL: p.url, Issuer: p.issuer.URL(), Prefix: p.prefix, Token: p.issuer.Sign(claims, nil), PID: os.Getpid()}
 }
 
 // close closes what keeps state, after everything has stopped.

@@ -59,6 +59,8 @@ type Session struct {
 	Prefix string `json:"prefix"`
 	// Token is an access token with the right to trigger builds.
 	Token string `json:"token"`
+	// PID is the id of the process.
+	PID int `json:"pid"`
 }
 
 // tokenLife is how long the token of a session is valid: a day at a desk.

@@ -37,6 +37,7 @@ type Dev struct {
 type Session struct {
 	URL   string `json:"url"`
 	Token string `json:"token"`
+	PID   int    `json:"pid"`
 }
 
 // Options say how to start it.
@@ -83,11 +84,28 @@ func Start(ctx context.Context, o Options) (*Dev, error) {
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), d.Kill())
 	}
-	data, err := os.ReadFile(filepath.Join(o.Config, "ajour", "dev.json"))
-	if err != nil {
+	if d.Session, err = session(o.Config, d.cmd.Process.Pid); err != nil {
 		return nil, errors.Join(err, d.Kill())
 	}
-	return d, json.Unmarshal(data, &d.Session)
+	return d, nil
+}
+
+// session reads what the process left. Others may have left theirs beside it.
+func session(config string, pid int) (s Session, err error) {
+	files, err := filepath.Glob(filepath.Join(config, "ajour", "dev-*.json"))
+	if err != nil {
+		return s, err
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		if err := json.Unmarshal(data, &s); err == nil && s.PID == pid {
+			return s, nil
+		}
+	}
+	return s, errors.New("ajour dev left no session")
 }
 
 // Stop ends the process as Ctrl-C does, and returns how it ended.

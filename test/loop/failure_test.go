@@ -176,8 +176,8 @@ func TestTheEndLeavesNothing(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
-	if _, err := os.Stat(filepath.Join(w.config, "ajour", "dev.json")); err == nil {
-		t.Error("the session file is still there")
+	if left, err := filepath.Glob(filepath.Join(w.config, "ajour", "*")); err != nil || len(left) > 0 {
+		t.Errorf("session files are still there: %v %v", left, err)
 	}
 	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
