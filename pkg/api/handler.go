@@ -125,6 +125,10 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 		h.only(w, c, h.trigger, http.MethodPost)
 	case n >= 5 && s[0] == "apps" && s[2] == "devices" && s[n-1] == "trigger":
 		c.target = build.Target{Application: unescape(s[1]), Device: unescape(strings.Join(s[3:n-1], "/"))}
+		if c.target.Device == "" { // it would be the application
+			h.fail(w, c, problem(http.StatusBadRequest, "InvalidRequest", "The name of the device is empty"))
+			return
+		}
 		h.only(w, c, h.trigger, http.MethodPost)
 	default:
 		h.fail(w, c, problem(http.StatusNotFound, "NotFound", "There is nothing at this path"))

@@ -196,6 +196,7 @@ func TestTriggersThatAreRefused(t *testing.T) {
 		{"a broker that is away", "trigger", "POST", "/apps/app/trigger", "send", 503, "Unavailable", event.TypeRequested},
 		{"a GET", "trigger", "GET", "/apps/app/trigger", "", 405, "MethodNotAllowed", ""},
 		{"another path", "trigger", "POST", "/apps/app", "", 404, "NotFound", ""},
+		{"an empty device name", "trigger", "POST", "/apps/app/devices//trigger", "", 400, "InvalidRequest", ""},
 		{"an empty device", "trigger", "POST", "/apps/app/devices/trigger", "", 404, "NotFound", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -86,6 +86,9 @@ func describe(section json.RawMessage) (build.Description, error) {
 // reject tells the status service that a build was refused, so that the object
 // itself says why, and answers the problem.
 func (h *handler) reject(c *call, id string, p *Problem) error {
+	// With an Idempotency-Key the id may become a build once the description is
+	// corrected; a rejection is not that build.
+	id = build.DerivedID("rejected", id)
 	ev, err := event.Rejected(event.SourceAPI, build.Rejection{
 		ID: id, Target: c.target, Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(p.Detail), Time: h.Clock(),
 	})

@@ -92,7 +92,7 @@ func (r *reader) uri(s, at string) string {
 	case !hostPattern.MatchString(u.Hostname()):
 		r.fail(at, "has no valid host: %s", remedy)
 	case u.User != nil && !allowedUser(u):
-		r.fail(at, "holds credentials: remove them, credentials are configured for the installation")
+		r.fail(at, "holds credentials: remove them, everybody who can read the object sees them")
 	case u.Path == "" || u.Path == "/":
 		r.fail(at, "has no path: name a repository")
 	case u.RawQuery != "" || u.Fragment != "":

@@ -10,27 +10,27 @@ import (
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
-// plan is what a request does to the other builds of its target.
-type plan struct {
-	// cancel are the builds that the request supersedes.
-	cancel []string
-	// late reports that a newer build was requested before.
-	late bool
-}
-
-// supersede compares a request with the builds of its target.
-func supersede(runs []build.Run, r build.Request) (p plan) {
-	self := build.Run{ID: r.ID, Requested: r.Time}
+// superseded returns the active builds of a target that have to make way for a
+// newer one, the requested build included. A request that comes again may have
+// another time than at first: what counts is the time that its run has.
+func superseded(runs []build.Run, r build.Request) (ids []string) {
+	newest := build.Run{ID: r.ID, Requested: r.Time}
 	for _, run := range runs {
-		switch {
-		case run.ID == r.ID:
-		case run.After(self):
-			p.late = true
-		case run.Active():
-			p.cancel = append(p.cancel, run.ID)
+		if run.ID == r.ID {
+			newest.Requested = run.Requested
 		}
 	}
-	return p
+	for _, run := range runs {
+		if run.After(newest) {
+			newest = run
+		}
+	}
+	for _, run := range runs {
+		if run.ID != newest.ID && run.Active() {
+			ids = append(ids, run.ID)
+		}
+	}
+	return ids
 }
 
 // newestOf returns the build that was asked for last, the zero Run for none.

@@ -90,16 +90,8 @@ func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
 // request that comes after a newer one still becomes a run, which is cancelled
 // at once: whoever asked for it finds out what became of it.
 func (h *handler) requested(ctx context.Context, r build.Request) error {
-	runs, err := h.runs.List(ctx, r.Target)
-	if err != nil {
+	if err := h.supersede(ctx, r); err != nil {
 		return err
-	}
-	plan := supersede(runs, r)
-	for _, id := range plan.cancel {
-		if err := h.runs.Cancel(ctx, id, build.ReasonSuperseded, ""); err != nil && !errors.Is(err, build.ErrNotFound) {
-			return err
-		}
-		h.Log.InfoContext(ctx, "build superseded", "build", id, "by", r.ID)
 	}
 	switch err := h.runs.Create(ctx, r); {
 	case errors.Is(err, build.ErrRefused):
@@ -111,10 +103,24 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 	case err != nil:
 		return err
 	}
-	if plan.late {
-		return h.runs.Cancel(ctx, r.ID, build.ReasonSuperseded, "")
-	}
 	h.Log.InfoContext(ctx, "run created", "build", r.ID, "run", build.RunName(r.ID), "target", r.Target.String())
+	// Requests for the same object are handled at the same time. Whichever run
+	// is there last, its handler sees the others now.
+	return h.supersede(ctx, r)
+}
+
+// supersede cancels every active build of the target but the newest.
+func (h *handler) supersede(ctx context.Context, r build.Request) error {
+	runs, err := h.runs.List(ctx, r.Target)
+	if err != nil {
+		return err
+	}
+	for _, id := range superseded(runs, r) {
+		if err := h.runs.Cancel(ctx, id, build.ReasonSuperseded, ""); err != nil && !errors.Is(err, build.ErrNotFound) {
+			return err
+		}
+		h.Log.InfoContext(ctx, "build superseded", "build", id, "target", r.Target.String())
+	}
 	return nil
 }
 

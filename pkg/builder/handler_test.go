@@ -38,11 +38,16 @@ type cluster struct {
 	done    []string
 	sent    []cloudevents.Event
 	fail    map[string]error
+
+	beforeCreate func()
 }
 
 func (c *cluster) Create(_ context.Context, r build.Request) error {
 	if err := c.fail["create"]; err != nil {
 		return err
+	}
+	if c.beforeCreate != nil {
+		c.beforeCreate()
 	}
 	c.done = append(c.done, "create "+r.ID)
 	if !slices.ContainsFunc(c.runs, func(run build.Run) bool { return run.ID == r.ID }) {
@@ -160,6 +165,45 @@ func TestARequestThatComesAgainChangesNothing(t *testing.T) {
 	want := []string{"cancel " + id(1) + " Superseded", "create " + id(5), "create " + id(5), "create " + id(5)}
 	if diff := cmp.Diff(want, c.done); diff != "" || len(c.runs) != 2 {
 		t.Error(diff, c.runs)
+	}
+}
+
+// TestARepeatedKeyDoesNotComeBackAsTheNewest: a request of a build that was
+// superseded comes again with a later time, as with an Idempotency-Key.
+func TestARepeatedKeyDoesNotComeBackAsTheNewest(t *testing.T) {
+	t.Parallel()
+	c := &cluster{}
+	for _, r := range []struct {
+		n  int
+		at time.Time
+	}{{1, now}, {2, now.Add(time.Minute)}, {1, now.Add(time.Hour)}} {
+		c.deliver(t, requested(t, r.n, r.at))
+	}
+	got := map[string]build.Phase{}
+	for _, run := range c.runs {
+		got[run.ID] = run.Phase
+	}
+	if diff := cmp.Diff(map[string]build.Phase{id(1): build.Cancelled, id(2): build.Queued}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestRequestsAtTheSameTimeLeaveOneBuild: neither sees the other before it
+// creates its run.
+func TestRequestsAtTheSameTimeLeaveOneBuild(t *testing.T) {
+	t.Parallel()
+	c := &cluster{}
+	c.beforeCreate = func() {
+		c.beforeCreate = nil // the other handler runs as a whole right here
+		c.deliver(t, requested(t, 6, now.Add(time.Second)))
+	}
+	c.deliver(t, requested(t, 5, now))
+	got := map[string]build.Phase{}
+	for _, run := range c.runs {
+		got[run.ID] = run.Phase
+	}
+	if diff := cmp.Diff(map[string]build.Phase{id(5): build.Cancelled, id(6): build.Queued}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -207,7 +207,7 @@ func TestTheSessionOfARunningDevIsUsed(t *testing.T) {
 		t.Error(code, errs)
 	}
 	code, _, errs = run(t, nil, t.TempDir(), "get", "builds", "--url", "http://127.0.0.1:1", "--token", "token")
-	if code != 1 || !strings.Contains(errs, "http://127.0.0.1:1 cannot be reached, does it still run?") || strings.Contains(errs, "token=") {
+	if code != 1 || !strings.Contains(errs, "cannot be reached: http://127.0.0.1:1, does it still run?") || strings.Contains(errs, "token=") {
 		t.Error(code, errs)
 	}
 }

@@ -71,6 +71,9 @@ func (c *client) resolve() error {
 // errNotThere says that the API knows of no such thing (yet).
 var errNotThere = errors.New("not found")
 
+// errAway says that the API does not answer at the moment.
+var errAway = errors.New("cannot be reached")
+
 // do makes a call and returns its answer, or the problem that the API told.
 func (c *client) do(ctx context.Context, method, path string) (*http.Response, error) {
 	if err := c.resolve(); err != nil {
@@ -90,7 +93,7 @@ func (c *client) do(ctx context.Context, method, path string) (*http.Response, e
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("%s cannot be reached, does it still run? %w", c.url, err)
+		return nil, fmt.Errorf("%w: %s, does it still run? %w", errAway, c.url, err)
 	}
 	if res.StatusCode/100 == 2 {
 		return res, nil
@@ -104,6 +107,8 @@ func (c *client) do(ctx context.Context, method, path string) (*http.Response, e
 	switch {
 	case res.StatusCode == http.StatusNotFound:
 		return nil, fmt.Errorf("%w: %s", errNotThere, p.Detail)
+	case res.StatusCode == http.StatusServiceUnavailable:
+		return nil, fmt.Errorf("%w: %s", errAway, p.Detail)
 	case res.StatusCode == http.StatusUnauthorized:
 		return nil, errors.New("the token is not valid here: check --token and AJOUR_TOKEN, or unset them to use that of the running \"ajour dev\"")
 	case len(p.Violations) > 0:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,8 @@ import (
 const (
 	// pollEvery is how often a build is looked at while a command waits for it.
 	pollEvery = 300 * time.Millisecond
-	// appearsWithin is how long a build that was accepted may take to appear.
+	// appearsWithin is how long a build that was accepted may take to appear,
+	// and the API to come back.
 	appearsWithin = time.Minute
 )
 
@@ -39,6 +41,9 @@ it shows the progress, and fails if the build does.`,
 	format := output(cmd)
 	cmd.Flags().BoolVarP(&wait, "wait", "w", false, "wait for the end of the build")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if slices.Contains(args, "") {
+			return &usageError{errors.New("a name is empty")}
+		}
 		path := "/apps/" + url.PathEscape(args[0])
 		if len(args) == 2 {
 			path += "/devices/" + url.PathEscape(args[1])
@@ -74,7 +79,7 @@ func (c *client) await(ctx context.Context, id, format string) error {
 		var b api.Build
 		err := c.get(ctx, http.MethodGet, "/builds/"+id, &b)
 		switch {
-		case errors.Is(err, errNotThere) && time.Since(missingSince) < appearsWithin:
+		case (errors.Is(err, errNotThere) || errors.Is(err, errAway)) && time.Since(missingSince) < appearsWithin:
 		case err != nil:
 			return err
 		default:

@@ -117,9 +117,9 @@ func (f *fetcher) explain(err error) error {
 	var message string
 	switch reason {
 	case build.ReasonSourceAuthFailed:
-		message = fmt.Sprintf("Access to %s was refused: check that the repository is public, or that credentials for it are configured", f.URI)
+		message = fmt.Sprintf("Access to %s was refused: check that the repository is public", f.URI)
 	case build.ReasonSourceNotFound:
-		message = fmt.Sprintf("Repository %s was not found: check its address, and that it is public or credentials for it are configured", f.URI)
+		message = fmt.Sprintf("Repository %s was not found: check its address, and that it is public", f.URI)
 	case build.ReasonRevisionNotFound:
 		message = fmt.Sprintf("Repository %s has no default branch: push a commit, or name a revision", f.URI)
 	default:

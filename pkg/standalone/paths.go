@@ -6,6 +6,7 @@ package standalone
 import (
 	"crypto/subtle"
 	"encoding/json"
+	"net"
 	"net/http"
 	"strings"
 
@@ -35,7 +36,21 @@ func (p *process) public() http.Handler {
 	for _, prefix := range api.Prefixes {
 		routes[prefix] = p.api
 	}
-	return byPath(routes)
+	return p.sameHost(byPath(routes))
+}
+
+// sameHost refuses calls under another name than that of this machine: a page in
+// a browser can make its own name point here (DNS rebinding), and the issuer
+// gives a token to anybody.
+func (p *process) sameHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
+			http.Error(w, "this address is for this machine alone", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // byPath calls the handler whose path is that of the request or a parent of it.

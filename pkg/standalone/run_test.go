@@ -66,6 +66,16 @@ func TestRunServesEverythingAndEndsCleanly(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "evil.example:80"
+	if res, err := http.DefaultClient.Do(req); err != nil || res.StatusCode != http.StatusMisdirectedRequest {
+		t.Error(res, err)
+	} else {
+		res.Body.Close()
+	}
 	_, body := get(t, s.URL+"/.well-known/drogue-endpoints")
 	var endpoints map[string]any
 	if err := json.Unmarshal([]byte(body), &endpoints); err != nil || endpoints["api"] != s.URL || endpoints["issuer_url"] != s.Issuer {

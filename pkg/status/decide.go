@@ -53,7 +53,9 @@ func decide(o build.Object, run build.Run, now time.Time) (outcome, error) {
 	}
 	same := old.Build == run.ID
 	if old.Build != "" && !same && old.run().After(run) {
-		return outcome{}, nil
+		// The object speaks of a newer build; the end of this one is announced
+		// all the same, maybe once more, under the same id.
+		return outcome{finished: run.Phase.Final()}, nil
 	}
 	if same && old.Phase.Final() && !run.Phase.Final() {
 		return outcome{}, nil

@@ -120,7 +120,7 @@ func TestNothingGoesBack(t *testing.T) {
 			o := object{}
 			apply(t, o, tt.first, now)
 			before := string(o[sectionFirmware]) + string(o[sectionBuild])
-			if out := apply(t, o, tt.second, now); out != (outcome{}) || string(o[sectionFirmware])+string(o[sectionBuild]) != before {
+			if out := apply(t, o, tt.second, now); out.changed || string(o[sectionFirmware])+string(o[sectionBuild]) != before {
 				t.Errorf("%+v", out)
 			}
 		})

@@ -5,6 +5,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -41,15 +42,15 @@ func (s *Service) repair(ctx context.Context, full bool) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, run := range newest(runs) {
 		if !full && !run.Active() && s.Clock().Sub(run.Completed) > recent {
 			continue
 		}
-		if err := s.observe(ctx, run.Name, ""); err != nil {
-			return err
-		}
+		// One object that fails must not keep the others from being repaired.
+		errs = append(errs, s.observe(ctx, run.Name, ""))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // newest keeps the newest build of each target.

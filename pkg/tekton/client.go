@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -54,6 +55,8 @@ func (c *Client) Create(ctx context.Context, req build.Request) error {
 	switch {
 	case err == nil || apierrors.IsAlreadyExists(err):
 		return nil
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
+		return fmt.Errorf("create run of build %s: %w", req.ID, err) // there will be room later
 	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err):
 		return fmt.Errorf("%w: create run of build %s: %w", build.ErrRefused, req.ID, err)
 	default:

@@ -96,8 +96,8 @@ func succeeded(r *build.Run, pr *v1.PipelineRun, d build.Description) {
 	}
 	// OCI-4: what is delivered as the version is the tag.
 	if tag := d.Tag(); tag != "" && tag != r.Artifact.Version {
-		r.Message = fmt.Sprintf("The update server delivers the tag %q as the version, the firmware was built as %q: "+
-			"unless it reports the tag, devices are updated again and again; deliver the tag %s instead", tag, r.Artifact.Version, r.Artifact.Version)
+		r.Message = fmt.Sprintf("Warning: the update server delivers the tag %q as the version, the firmware was built as %q: "+
+			"unless it reports the tag, devices are updated again and again", tag, r.Artifact.Version)
 	}
 }
 

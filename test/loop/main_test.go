@@ -22,6 +22,9 @@ import (
 	"testing/fstest"
 	"time"
 
+	// The program is built by TestMain: an import makes the go command see that
+	// a result is out of date when the program changes.
+	_ "github.com/drogue-iot/ajour/pkg/cli"
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
 	"github.com/drogue-iot/ajour/test/devtest"
 )

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -54,10 +55,12 @@ func Open(dir string) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find manifests: %w", err)
 	}
-	for _, f := range files {
-		if err := r.restore(f); err != nil {
-			return nil, fmt.Errorf("restore manifest %s: %w", f, err)
-		}
+	// An index is taken only after the manifests that it names, so those that
+	// fail are put once more as long as any other one succeeds. What then is
+	// left names something that is gone, and is left alone.
+	for before := -1; len(files) != before; {
+		before = len(files)
+		files = slices.DeleteFunc(files, func(f string) bool { return r.restore(f) == nil })
 	}
 	return r, nil
 }

@@ -36,6 +36,9 @@ func (r *Runner) runPipeline(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if pr.IsDone() {
+		return nil
+	}
 	if pr.IsCancelled() {
 		return r.finish(pr.Name, errCancelled)
 	}
@@ -44,7 +47,7 @@ func (r *Runner) runPipeline(ctx context.Context, name string) error {
 	}
 	p := &pipeline{Runner: r}
 	if err := p.start(ctx, name); err != nil {
-		return err
+		return r.finish(name, err)
 	}
 	defer p.clean(ctx)
 	ctx, cancel := withTimeout(ctx, p.run.PipelineTimeout(ctx))
@@ -69,12 +72,16 @@ func (p *pipeline) start(ctx context.Context, name string) (err error) {
 		return err
 	}
 	p.emit(p.run)
-	if err := p.resolve(ctx); err != nil {
-		p.spec = nil
-		p.state = nil
-		return p.finish(name, &runError{v1.PipelineRunReasonCouldntGetPipeline.String(), err.Error()})
+	err = p.resolve()
+	if err != nil {
+		err = &runError{v1.PipelineRunReasonCouldntGetPipeline.String(), err.Error()}
+	} else {
+		err = cause(ctx)
 	}
-	return nil
+	if err != nil {
+		p.clean(ctx)
+	}
+	return err
 }
 
 // newWorkspace returns an empty folder for an attempt. A process of a former
@@ -101,7 +108,7 @@ func newWorkspace(dir string) (string, error) {
 
 func (p *pipeline) clean(ctx context.Context) {
 	if err := removeAll(p.workspace); err != nil {
-		p.options.Log.WarnContext(ctx, "workspace cannot be removed", "run", p.run.Name, "error", err)
+		p.options.Log.WarnContext(ctx, "workspace cannot be removed", "folder", p.workspace, "error", err)
 	}
 }
 
@@ -124,7 +131,7 @@ func removeAll(dir string) error {
 }
 
 // resolve finds the pipeline and substitutes what the run sets.
-func (p *pipeline) resolve(ctx context.Context) error {
+func (p *pipeline) resolve() error {
 	if p.run.Spec.PipelineRef == nil {
 		return errors.New("the run names no pipeline")
 	}
@@ -164,15 +171,12 @@ func (p *pipeline) resolve(ctx context.Context) error {
 		return err
 	}
 	p.emit(p.run)
-	return ctx.Err()
+	return nil
 }
 
 // runTasks runs the tasks one after the other, in an order that the graph of
 // their dependencies allows, until all are done or one failed.
 func (p *pipeline) runTasks(ctx context.Context) error {
-	if p.spec == nil {
-		return errEnded
-	}
 	graph, err := dag.Build(v1.PipelineTaskList(p.spec.Tasks), v1.PipelineTaskList(p.spec.Tasks).Deps())
 	if err != nil {
 		return &runError{v1.PipelineRunReasonInvalidGraph.String(), err.Error()}
@@ -216,13 +220,10 @@ type runError struct{ reason, message string }
 
 func (e *runError) Error() string { return e.reason + ": " + e.message }
 
-// errEnded says that the run was ended before.
-var errEnded = errors.New("ended")
-
 // finish ends a run, by nil as succeeded, else as the error says. When the
 // runner itself ends, the run is left for the next one.
 func (r *Runner) finish(name string, end error) error {
-	if errors.Is(end, errStopped) || errors.Is(end, errEnded) {
+	if errors.Is(end, errStopped) {
 		return end
 	}
 	pr, err := update(r.store, bucketPipelineRuns, name, func(pr *v1.PipelineRun) error {

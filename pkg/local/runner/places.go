@@ -10,7 +10,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/google/uuid"
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -29,7 +28,7 @@ type place interface {
 
 // placeOf chooses the place for an image: our own steps and mapped builders on
 // this machine, all others in a container.
-func (r *Runner) placeOf(image string) place {
+func (r *Runner) placeOf(image, taskRun string) place {
 	if argv, ok := r.options.Steps[image]; ok {
 		return host{argv: argv, env: r.options.StepEnv}
 	}
@@ -39,7 +38,7 @@ func (r *Runner) placeOf(image string) place {
 		}
 	}
 	if r.options.Engine != "" {
-		return container{engine: r.options.Engine, name: "ajour-" + uuid.NewString()}
+		return container{engine: r.options.Engine, name: "ajour-" + taskRun}
 	}
 	return nowhere{}
 }
@@ -85,6 +84,7 @@ func (c container) dirs(taskDirs) taskDirs {
 }
 
 func (c container) command(s v1.Step, env []corev1.EnvVar, d taskDirs) (*exec.Cmd, error) {
+	c.remove() // one of an attempt that was killed may still run
 	argv := []string{
 		c.engine, "run", "--rm", "--name", c.name, "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
 		"--volume", d.workspace + ":" + podWorkspace, "--volume", d.results + ":" + podResults, "--workdir", s.WorkingDir,
@@ -118,9 +118,13 @@ func (c container) failure(s v1.Step, code int32, log string) error {
 }
 
 func (c container) clean(cmd *exec.Cmd) {
-	if cmd.ProcessState != nil && cmd.ProcessState.Success() {
-		return
+	if cmd.ProcessState == nil || !cmd.ProcessState.Success() {
+		c.remove()
 	}
+}
+
+// remove ends and removes the container of that name, if there is one.
+func (c container) remove() {
 	_ = exec.Command(c.engine, "rm", "--force", "--", c.name).Run() //nolint:gosec,noctx // of our own making; gone already is fine
 }
 

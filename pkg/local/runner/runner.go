@@ -128,13 +128,16 @@ func (r *Runner) begin(name string) {
 	})
 }
 
-// cancel ends a run that is being carried out.
+// cancel ends a run. One that is not being carried out is begun, and ends at once.
 func (r *Runner) cancel(name string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if cancel := r.active[name]; cancel != nil {
+	cancel := r.active[name]
+	r.mu.Unlock()
+	if cancel != nil {
 		cancel(errCancelled)
+		return
 	}
+	r.begin(name)
 }
 
 // carryOut waits for its turn and runs the pipeline. When the runner ends in

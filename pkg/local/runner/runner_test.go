@@ -431,6 +431,25 @@ func TestARunIsTakenUpAgain(t *testing.T) {
 	}
 }
 
+// TestStoppingAtAnyPointFailsNoRun: what was not finished is left for later.
+func TestStoppingAtAnyPointFailsNoRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 20 {
+		f := start(t, dir)
+		f.create(pipelineRun(fmt.Sprintf("run-%d", i), "true"))
+		timer := time.NewTimer(time.Duration(i) * time.Millisecond)
+		<-timer.C
+		f.stop()
+	}
+	f := start(t, dir)
+	for i := range 20 {
+		if pr := f.ended(fmt.Sprintf("run-%d", i)); reason(pr) != "Succeeded" {
+			t.Errorf("%s: %+v", pr.Name, pr.Status.Conditions)
+		}
+	}
+}
+
 func TestALogHasALimit(t *testing.T) {
 	t.Parallel()
 	f := start(t, t.TempDir())

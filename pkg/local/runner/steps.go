@@ -37,7 +37,7 @@ const killAfter = 3 * time.Second
 func (p *pipeline) runSteps(ctx context.Context, tr *v1.TaskRun, t *resources.ResolvedPipelineTask, d taskDirs) ([]v1.StepState, error) {
 	var states []v1.StepState
 	for i := range t.ResolvedTask.TaskSpec.Steps {
-		place := p.placeOf(substituted(tr, t.ResolvedTask.TaskSpec, taskDirs{}).Steps[i].Image)
+		place := p.placeOf(substituted(tr, t.ResolvedTask.TaskSpec, taskDirs{}).Steps[i].Image, tr.Name)
 		spec := substituted(tr, t.ResolvedTask.TaskSpec, place.dirs(d))
 		state, err := p.runStep(ctx, tr, spec.Steps[i], place, d)
 		if errors.Is(err, errStopped) {
