@@ -21,6 +21,8 @@ test: build ## run all tests, after installing the Debian packages that they nee
 	@test/packages
 	$(GO) test -race -timeout 20m ./...
 
+# The cache of the linters keeps paths: another checkout must not share it.
+lint: export GOLANGCI_LINT_CACHE := $(CURDIR)/.cache/golangci-lint
 lint: ## run the linters
 	$(GO) tool $(TOOLS) golangci-lint run
 	$(GO) mod tidy -diff
