@@ -16,5 +16,6 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills at once
+	step.DropEnvironment(os.Environ())
 	os.Exit(step.Publish(ctx, os.Args[1:], os.Stderr))
 }

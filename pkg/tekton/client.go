@@ -88,7 +88,7 @@ func (c *Client) Find(ctx context.Context, name string) (build.Run, error) {
 		return build.Run{}, fmt.Errorf("run %s is not ours: %w", name, build.ErrNotFound)
 	}
 	if run.Reason == build.ReasonBuildFailed {
-		if line := c.excerpt(ctx, tasks[pr.UID][taskBuild]); line != "" {
+		if line := c.excerpt(ctx, tasks[pr.UID]); line != "" {
 			run.Message = build.Clean(run.Message + ": " + line)
 		}
 	}
@@ -122,12 +122,12 @@ func (c *Client) List(ctx context.Context, t build.Target) ([]build.Run, error) 
 
 // tasksOf returns the TaskRuns that a selector finds, by the uid of their
 // PipelineRun and their pipeline task.
-func (c *Client) tasksOf(ctx context.Context, selector string) (map[types.UID]map[string]*v1.TaskRun, error) {
+func (c *Client) tasksOf(ctx context.Context, selector string) (map[types.UID]taskRuns, error) {
 	list, err := c.tasks.List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return nil, fmt.Errorf("list task runs: %w", err)
 	}
-	byRun := map[types.UID]map[string]*v1.TaskRun{}
+	byRun := map[types.UID]taskRuns{}
 	for i := range list.Items {
 		tr := &list.Items[i]
 		owner := metav1.GetControllerOf(tr)
@@ -135,7 +135,7 @@ func (c *Client) tasksOf(ctx context.Context, selector string) (map[types.UID]ma
 			continue
 		}
 		if byRun[owner.UID] == nil {
-			byRun[owner.UID] = map[string]*v1.TaskRun{}
+			byRun[owner.UID] = taskRuns{}
 		}
 		byRun[owner.UID][tr.Labels[labelPipelineTask]] = tr
 	}

@@ -38,42 +38,37 @@ func (c *Client) Log(ctx context.Context, id string, w io.Writer, follow bool) e
 		return fmt.Errorf("get run of build %s: %w", id, err)
 	}
 	for _, s := range stages {
-		tr, err := c.await(ctx, pr, s.task, follow)
+		tr, err := c.await(ctx, pr, s, follow)
 		if err != nil || tr == nil {
 			return err
 		}
 		if _, err := fmt.Fprintf(w, "== %s\n", s.task); err != nil {
 			return fmt.Errorf("write log: %w", err)
 		}
-		if err := c.copyLog(ctx, w, tr, follow); err != nil {
+		if err := c.copyLog(ctx, w, tr, s.step, follow); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Client) copyLog(ctx context.Context, w io.Writer, tr *v1.TaskRun, follow bool) error {
-	for _, step := range steps[tr.Labels[labelPipelineTask]] {
-		r, err := c.logs.Log(ctx, tr, step, follow)
-		if err != nil {
-			return fmt.Errorf("read log of %s: %w", step, err)
-		}
-		_, err = io.Copy(w, r)
-		if err := r.Close(); err != nil {
-			return fmt.Errorf("close log of %s: %w", step, err)
-		}
-		if err != nil {
-			return fmt.Errorf("copy log of %s: %w", step, err)
-		}
+func (c *Client) copyLog(ctx context.Context, w io.Writer, tr *v1.TaskRun, step string, follow bool) error {
+	r, err := c.logs.Log(ctx, tr, step, follow)
+	if err != nil {
+		return fmt.Errorf("read log of %s: %w", step, err)
+	}
+	_, err = io.Copy(w, r)
+	if err := r.Close(); err != nil {
+		return fmt.Errorf("close log of %s: %w", step, err)
+	}
+	if err != nil {
+		return fmt.Errorf("copy log of %s: %w", step, err)
 	}
 	return nil
 }
 
-// steps names the steps of our tasks.
-var steps = map[string][]string{taskFetch: {"fetch"}, taskBuild: {"build"}, taskPublish: {"publish"}}
-
-// await returns the TaskRun of a task, nil if there is none and none will come.
-func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, task string, follow bool) (*v1.TaskRun, error) {
+// await returns the TaskRun of a stage, nil if there is none and none will come.
+func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, s stage, follow bool) (*v1.TaskRun, error) {
 	for {
 		now, err := c.runs.Get(ctx, pr.Name, metav1.GetOptions{})
 		if err != nil {
@@ -83,7 +78,7 @@ func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, task string, fol
 		if err != nil {
 			return nil, err
 		}
-		if tr := tasks[pr.UID][task]; tr != nil || !follow || now.IsDone() {
+		if tr, _ := tasks[pr.UID].of(s); tr != nil || !follow || now.IsDone() {
 			return tr, nil
 		}
 		if err := pause(ctx); err != nil {
@@ -94,11 +89,12 @@ func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, task string, fol
 
 // excerpt returns the one line of the builder's output that says best why it
 // failed: the first of the last lines that speaks of an error, else the last.
-func (c *Client) excerpt(ctx context.Context, tr *v1.TaskRun) string {
+func (c *Client) excerpt(ctx context.Context, tasks taskRuns) string {
+	tr, _ := tasks.of(stages[1])
 	if tr == nil || c.logs == nil {
 		return ""
 	}
-	r, err := c.logs.Log(ctx, tr, steps[taskBuild][0], false)
+	r, err := c.logs.Log(ctx, tr, stages[1].step, false)
 	if err != nil {
 		return "" // the log may be gone with its pod; the exit code has to do
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -20,22 +21,81 @@ import (
 // labelPipelineTask is put by Tekton on each TaskRun of a PipelineRun.
 const labelPipelineTask = "tekton.dev/pipelineTask"
 
-// stages are the tasks of a pipeline in their order, and what a build is doing
-// and how far it came while one of them runs.
-var stages = []struct {
-	task     string
-	reason   build.Reason
-	progress float64
-}{
-	{taskFetch, build.ReasonFetchingSource, 5},
-	{taskBuild, build.ReasonBuilding, 20},
-	{taskPublish, build.ReasonPublishing, 85},
+// stages are what a pipeline does one after the other: each a step, in a task of
+// its own or in one task with the others (see Layout), and what a build is doing
+// and how far it came while it runs.
+var stages = []stage{
+	{taskFetch, "fetch", build.ReasonFetchingSource, 5},
+	{taskBuild, "build", build.ReasonBuilding, 20},
+	{taskPublish, "publish", build.ReasonPublishing, 85},
+}
+
+type stage struct {
+	task, step string
+	reason     build.Reason
+	progress   float64
+}
+
+// taskRuns are the TaskRuns of one PipelineRun, by pipeline task.
+type taskRuns map[string]*v1.TaskRun
+
+// of returns the TaskRun that carries out a stage, and whether others are in it too.
+func (t taskRuns) of(s stage) (tr *v1.TaskRun, shared bool) {
+	if tr := t[taskPod]; tr != nil {
+		return tr, true
+	}
+	return t[s.task], false
+}
+
+// step returns the state of a stage's step, nil if it is not known yet.
+func (t taskRuns) step(s stage) *v1.StepState {
+	tr, _ := t.of(s)
+	if tr == nil {
+		return nil
+	}
+	for i := range tr.Status.Steps {
+		if tr.Status.Steps[i].Name == s.step {
+			return &tr.Status.Steps[i]
+		}
+	}
+	return nil
+}
+
+// result returns what a stage's step left, "" if it left nothing. Results of
+// tasks are not read: in a shared pod, all steps could write them.
+func (t taskRuns) result(s stage, name string) string {
+	st := t.step(s)
+	if st == nil {
+		return ""
+	}
+	for _, r := range st.Results {
+		if r.Name == name {
+			return r.Value.StringVal
+		}
+	}
+	return ""
+}
+
+// current is the stage that was reached, the first one if none was.
+func (t taskRuns) current() stage {
+	reached := stages[0]
+	for _, s := range stages {
+		tr, shared := t.of(s)
+		if tr == nil {
+			break
+		}
+		reached = s
+		if st := t.step(s); shared && (st == nil || st.Terminated == nil) {
+			break
+		}
+	}
+	return reached
 }
 
 // Observe reads a build from its PipelineRun and the TaskRuns of it, by
 // pipeline task. It reports false for a PipelineRun that is not one of ours.
-func Observe(pr *v1.PipelineRun, tasks map[string]*v1.TaskRun) (build.Run, bool) {
-	a := pr.Annotations
+func Observe(pr *v1.PipelineRun, children map[string]*v1.TaskRun) (build.Run, bool) {
+	a, tasks := pr.Annotations, taskRuns(children)
 	requested, err := time.Parse(time.RFC3339Nano, a[annotationRequested])
 	r := build.Run{
 		ID: pr.Labels[labelBuild], Name: pr.Name, UID: string(pr.UID),
@@ -47,7 +107,7 @@ func Observe(pr *v1.PipelineRun, tasks map[string]*v1.TaskRun) (build.Run, bool)
 	if pr.Labels[labelManagedBy] != managedBy || err != nil || r.Target.Validate() != nil || build.RunName(r.ID) != pr.Name {
 		return build.Run{}, false
 	}
-	r.Commit = result(tasks[taskFetch], "commit")
+	r.Commit = tasks.result(stages[0], "commit")
 	var d build.Description
 	_ = json.Unmarshal([]byte(a[annotationDescription]), &d) // used for messages only
 	switch c := pr.Status.GetCondition(apis.ConditionSucceeded); {
@@ -59,7 +119,8 @@ func Observe(pr *v1.PipelineRun, tasks map[string]*v1.TaskRun) (build.Run, bool)
 		ended(&r, pr, c, tasks, d)
 	default:
 		r.Phase = build.Running
-		r.Reason, r.Progress = stage(tasks)
+		now := tasks.current()
+		r.Reason, r.Progress = now.reason, now.progress
 	}
 	r.Message = build.Clean(r.Message)
 	return r, true
@@ -70,17 +131,6 @@ func instant(t *metav1.Time) time.Time {
 		return time.Time{}
 	}
 	return t.Time
-}
-
-// stage is the last task that was started, the first one if none was.
-func stage(tasks map[string]*v1.TaskRun) (build.Reason, float64) {
-	current := stages[0]
-	for _, s := range stages {
-		if tasks[s.task] != nil {
-			current = s
-		}
-	}
-	return current.reason, current.progress
 }
 
 func succeeded(r *build.Run, pr *v1.PipelineRun, d build.Description) {
@@ -102,9 +152,9 @@ func succeeded(r *build.Run, pr *v1.PipelineRun, d build.Description) {
 }
 
 // ended explains a run that did not succeed.
-func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks map[string]*v1.TaskRun, d build.Description) {
+func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks taskRuns, d build.Description) {
 	r.Phase = build.Failed
-	_, r.Progress = stage(tasks)
+	r.Progress = tasks.current().progress
 	switch v1.PipelineRunReason(c.Reason) {
 	case v1.PipelineRunReasonCancelled, v1.PipelineRunReasonCancelledRunningFinally, v1.PipelineRunReasonStoppedRunningFinally:
 		cancelled(r, pr)
@@ -114,13 +164,47 @@ func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks map[string
 		return
 	default:
 	}
-	for _, s := range stages {
-		if tr := tasks[s.task]; tr != nil && tr.Status.GetCondition(apis.ConditionSucceeded).IsFalse() {
-			failed(r, s.task, tr, d)
-			return
-		}
+	if s, tr := tasks.culprit(); tr != nil {
+		r.Progress = s.progress
+		failed(r, s, tr, tasks, d)
+		return
 	}
 	r.Reason, r.Message = build.ReasonInternalError, c.Message
+}
+
+// culprit returns the stage that failed, and its TaskRun; nil if none did. When a
+// step of a shared pod fails, Tekton marks those after it as failed, too; when the
+// pod never ran, all of them, and only the message tells whose image it was.
+func (t taskRuns) culprit() (stage, *v1.TaskRun) {
+	for _, s := range stages {
+		tr, shared := t.of(s)
+		c := conditionOf(tr)
+		if !c.IsFalse() {
+			continue
+		}
+		if !shared {
+			return s, tr
+		}
+		if c.Reason != v1.TaskRunReasonFailed.String() {
+			for _, s := range stages {
+				if strings.Contains(c.Message, strconv.Quote(s.step)) || strings.Contains(c.Message, strconv.Quote("step-"+s.step)) {
+					return s, tr
+				}
+			}
+			return stages[1], tr
+		}
+		if st := t.step(s); st != nil && st.Terminated != nil && st.Terminated.ExitCode != 0 {
+			return s, tr
+		}
+	}
+	return stage{}, nil
+}
+
+func conditionOf(tr *v1.TaskRun) *apis.Condition {
+	if tr == nil {
+		return nil
+	}
+	return tr.Status.GetCondition(apis.ConditionSucceeded)
 }
 
 func cancelled(r *build.Run, pr *v1.PipelineRun) {
@@ -138,52 +222,44 @@ func timedOut(r *build.Run, d build.Description) {
 	r.Message = fmt.Sprintf("The build did not end within %s: raise build.timeout, or let it do less", time.Duration(d.Timeout))
 }
 
-// failed explains the TaskRun that ended a run. The steps fetch and publish
-// leave reason and message as results; for the builder the state of its
-// container has to do.
-func failed(r *build.Run, task string, tr *v1.TaskRun, d build.Description) {
-	c := tr.Status.GetCondition(apis.ConditionSucceeded)
+// failed explains the stage that ended a run. The steps fetch and publish leave
+// reason and message as results; for the builder the state of its container has
+// to do.
+func failed(r *build.Run, s stage, tr *v1.TaskRun, tasks taskRuns, d build.Description) {
+	c := conditionOf(tr)
 	switch {
 	case c.Reason == v1.TaskRunReasonTimedOut.String():
 		timedOut(r, d)
-	case task != taskBuild && result(tr, "reason") != "":
-		r.Reason, r.Message = build.StepFailure(result(tr, "reason")), result(tr, "message")
-	case task != taskBuild:
+	case s.task != taskBuild && tasks.result(s, "reason") != "":
+		r.Reason, r.Message = build.StepFailure(tasks.result(s, "reason")), tasks.result(s, "message")
+	case s.task != taskBuild:
 		r.Reason, r.Message = build.ReasonInternalError, c.Message
 	case c.Reason == v1.TaskRunReasonImagePullFailed.String():
 		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, c.Message
+	case c.Reason == reasonCreateContainer:
+		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, "The builder image cannot be started: "+c.Message+
+			". Builders run without any privilege, and not as root: give the image a numeric USER"
 	default:
-		builderFailed(r, tr, c)
+		builderFailed(r, tasks.step(s), c)
 	}
 }
 
-func builderFailed(r *build.Run, tr *v1.TaskRun, c *apis.Condition) {
+// reasonCreateContainer is the reason of a TaskRun whose container the kubelet
+// refuses to make, such as one that would run as root.
+const reasonCreateContainer = "CreateContainerConfigError"
+
+func builderFailed(r *build.Run, st *v1.StepState, c *apis.Condition) {
 	r.Reason, r.Message = build.ReasonBuildFailed, c.Message
-	for _, s := range tr.Status.Steps {
-		t := s.Terminated
-		if t == nil || t.ExitCode == 0 {
-			continue
-		}
-		if outOfMemory(t, s.TerminationReason) {
-			r.Reason, r.Message = build.ReasonBuildOutOfMemory, "The builder ran out of memory"
-			return
-		}
-		r.Message = fmt.Sprintf("The builder exited with code %d", t.ExitCode)
+	if st == nil || st.Terminated == nil || st.Terminated.ExitCode == 0 {
+		return
 	}
+	if outOfMemory(st.Terminated, st.TerminationReason) {
+		r.Reason, r.Message = build.ReasonBuildOutOfMemory, "The builder ran out of memory"
+		return
+	}
+	r.Message = fmt.Sprintf("The builder exited with code %d", st.Terminated.ExitCode)
 }
 
 func outOfMemory(t *corev1.ContainerStateTerminated, reason string) bool {
 	return t.Reason == "OOMKilled" || reason == "OOMKilled"
-}
-
-func result(tr *v1.TaskRun, name string) string {
-	if tr == nil {
-		return ""
-	}
-	for _, r := range tr.Status.Results {
-		if r.Name == name {
-			return r.Value.StringVal
-		}
-	}
-	return ""
 }

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/pkg/apis"
 
+	podtemplate "github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
+
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/tekton"
 )
@@ -78,17 +80,122 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// task is a TaskRun with a condition, a failed step if code is not 0, and results.
+// task is a TaskRun with a condition, steps that failed if code is not 0, and
+// results of its steps.
 func task(status corev1.ConditionStatus, reason, message string, code int32, results ...string) *v1.TaskRun {
 	tr := &v1.TaskRun{}
 	tr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: reason, Message: message})
-	if code != 0 {
-		tr.Status.Steps = []v1.StepState{{ContainerState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error"}}}}
-	}
-	for i := 0; i+1 < len(results); i += 2 {
-		tr.Status.Results = append(tr.Status.Results, v1.TaskRunResult{Name: results[i], Value: *v1.NewStructuredValues(results[i+1])})
+	for _, name := range []string{"fetch", "build", "publish"} {
+		tr.Status.Steps = append(tr.Status.Steps, step(name, code, results...))
 	}
 	return tr
+}
+
+// step is a step that exited with a code, or one that runs if that is negative.
+func step(name string, code int32, results ...string) v1.StepState {
+	s := v1.StepState{Name: name}
+	if code >= 0 {
+		s.Terminated = &corev1.ContainerStateTerminated{ExitCode: code, Reason: "Error"}
+	} else {
+		s.Running = &corev1.ContainerStateRunning{}
+	}
+	for i := 0; i+1 < len(results); i += 2 {
+		s.Results = append(s.Results, v1.TaskRunStepResult{Name: results[i], Value: *v1.NewStructuredValues(results[i+1])})
+	}
+	return s
+}
+
+// pod is the one TaskRun of the layout in which all steps share a pod.
+func pod(status corev1.ConditionStatus, reason, message string, steps ...v1.StepState) map[string]*v1.TaskRun {
+	tr := task(status, reason, message, 0)
+	tr.Status.Steps = steps
+	return map[string]*v1.TaskRun{"firmware": tr}
+}
+
+func TestObserveOnePod(t *testing.T) {
+	t.Parallel()
+	const unknown, no = corev1.ConditionUnknown, corev1.ConditionFalse
+	oom := step("build", 137)
+	oom.Terminated.Reason = "OOMKilled"
+	for _, tt := range []struct {
+		name     string
+		tasks    map[string]*v1.TaskRun
+		want     build.Reason
+		message  string
+		progress float64
+		commit   string
+	}{
+		{name: "a pod that is not known yet", tasks: pod(unknown, "Pending", ""), want: build.ReasonFetchingSource, progress: 5},
+		{name: "all containers run from the start", tasks: pod(unknown, "Running", "", step("fetch", -1), step("build", -1), step("publish", -1)), want: build.ReasonFetchingSource, progress: 5},
+		{
+			name: "a fetch that is done", tasks: pod(unknown, "Running", "", step("fetch", 0, "commit", "abc"), step("build", -1), step("publish", -1)),
+			want: build.ReasonBuilding, progress: 20, commit: "abc",
+		},
+		{name: "a builder that is done", tasks: pod(unknown, "Running", "", step("fetch", 0), step("build", 0), step("publish", -1)), want: build.ReasonPublishing, progress: 85},
+		{
+			name: "a fetch that says why it failed", tasks: pod(no, "Failed", "", step("fetch", 1, "reason", "RevisionNotFound", "message", "no such"), step("build", 1), step("publish", 1)),
+			want: build.ReasonRevisionNotFound, message: "no such", progress: 5,
+		},
+		{
+			name: "a builder cannot forge a reason", tasks: pod(no, "Failed", "", step("fetch", 0), step("build", 3, "reason", "RegistryAuthFailed"), step("publish", 1)),
+			want: build.ReasonBuildFailed, message: "The builder exited with code 3", progress: 20,
+		},
+		{name: "a builder without memory", tasks: pod(no, "Failed", "", step("fetch", 0), oom, step("publish", 1)), want: build.ReasonBuildOutOfMemory, message: "The builder ran out of memory", progress: 20},
+		{
+			name:  "a builder image that cannot be pulled",
+			tasks: pod(no, "TaskRunImagePullFailed", `the step "build" in TaskRun "x" failed to pull the image ""`, step("fetch", 1), step("build", 1), step("publish", 1)),
+			want:  build.ReasonBuilderImagePullFailed, message: `the step "build" in TaskRun "x" failed to pull the image ""`, progress: 20,
+		},
+		{
+			name:  "an image of ours that cannot be pulled",
+			tasks: pod(no, "TaskRunImagePullFailed", `the step "fetch" in TaskRun "x" failed to pull the image ""`, step("fetch", 1), step("build", 1), step("publish", 1)),
+			want:  build.ReasonInternalError, message: `the step "fetch" in TaskRun "x" failed to pull the image ""`, progress: 5,
+		},
+		{
+			name:  "a builder that would run as root",
+			tasks: pod(no, "CreateContainerConfigError", "image will run as root", step("fetch", 1), step("build", 1), step("publish", 1)),
+			want:  build.ReasonBuilderImagePullFailed, progress: 20,
+			message: "The builder image cannot be started: image will run as root. Builders run without any privilege, and not as root: give the image a numeric USER",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			pr := render(t)
+			phase, status := build.Running, unknown
+			if tt.tasks["firmware"].Status.GetCondition(apis.ConditionSucceeded).IsFalse() {
+				phase, status = build.Failed, no
+			}
+			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: "Failed", Message: "of the run"})
+			got, ours := tekton.Observe(pr, tt.tasks)
+			want := build.Run{
+				ID: id, Name: pr.Name, Target: request().Target, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
+				Phase: phase, Reason: tt.want, Message: tt.message, Progress: tt.progress, Commit: tt.commit,
+			}
+			if diff := cmp.Diff(want, got); diff != "" || !ours {
+				t.Error(ours, diff)
+			}
+		})
+	}
+}
+
+// TestRenderOnePod: steps share a pod, an empty volume, and no token of the API.
+func TestRenderOnePod(t *testing.T) {
+	t.Parallel()
+	pr, err := tekton.Render(request(), tekton.Config{Namespace: "builds", Layout: tekton.OnePod})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pr.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if pr.Spec.PipelineRef.Name != "firmware-oci-pod" || pr.Spec.Workspaces[0].EmptyDir == nil || pr.Spec.TaskRunSpecs[0].PipelineTaskName != "firmware" {
+		t.Errorf("%+v", pr.Spec)
+	}
+	for _, template := range []*podtemplate.PodTemplate{pr.Spec.TaskRunTemplate.PodTemplate, pr.Spec.TaskRunSpecs[0].PodTemplate} {
+		if *template.AutomountServiceAccountToken {
+			t.Error("pods get a token")
+		}
+	}
 }
 
 func TestObserve(t *testing.T) {
@@ -96,7 +203,7 @@ func TestObserve(t *testing.T) {
 	const unknown, yes, no = corev1.ConditionUnknown, corev1.ConditionTrue, corev1.ConditionFalse
 	ok := func(results ...string) *v1.TaskRun { return task(yes, "Succeeded", "", 0, results...) }
 	oom := task(no, "Failed", "", 137)
-	oom.Status.Steps[0].Terminated.Reason = "OOMKilled"
+	oom.Status.Steps[1].Terminated.Reason = "OOMKilled"
 	for _, tt := range []struct {
 		name            string
 		status          corev1.ConditionStatus // of the run, "" for none

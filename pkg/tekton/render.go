@@ -49,6 +49,19 @@ const (
 	taskFetch   = "fetch-source"
 	taskBuild   = "build-firmware"
 	taskPublish = "publish"
+	// taskPod has all of them as steps.
+	taskPod = "firmware"
+)
+
+// Layout is how the steps of a build are spread over pods.
+type Layout string
+
+// The layouts. See docs/architecture.md for what keeps steps apart in each.
+const (
+	// OnePod runs all steps in one pod, on a volume of that pod.
+	OnePod Layout = "pod"
+	// PodPerTask runs each step in a pod of its own, on a volume claim.
+	PodPerTask Layout = "tasks"
 )
 
 // Config is what an installation sets for all of its builds.
@@ -62,6 +75,8 @@ type Config struct {
 	PlainHTTP bool
 	// ServiceAccount of the builds; the namespace's default if empty.
 	ServiceAccount string
+	// Layout of the pods; PodPerTask if empty.
+	Layout Layout
 	// Storage is the size of a build's workspace; 4Gi if zero.
 	Storage resource.Quantity
 }
@@ -72,6 +87,10 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 	description, err := json.Marshal(req.Description)
 	if err != nil {
 		return nil, fmt.Errorf("render build %s: %w", req.ID, err)
+	}
+	pipeline, builderTask := "firmware-"+string(req.Description.Registry), taskBuild
+	if c.Layout == OnePod {
+		pipeline, builderTask = pipeline+"-pod", taskPod
 	}
 	pr := &v1.PipelineRun{
 		ObjectMeta: metav1.ObjectMeta{
@@ -87,21 +106,23 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 			},
 		},
 		Spec: v1.PipelineRunSpec{
-			PipelineRef: &v1.PipelineRef{Name: "firmware-" + string(req.Description.Registry)},
+			PipelineRef: &v1.PipelineRef{Name: pipeline},
 			Params:      params(req.Description, c),
 			Timeouts:    &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: time.Duration(req.Description.Timeout)}},
 			Workspaces:  []v1.WorkspaceBinding{workspace(c)},
 			TaskRunTemplate: v1.PipelineTaskRunTemplate{
-				ServiceAccountName: c.ServiceAccount,
+				ServiceAccountName: c.ServiceAccount, PodTemplate: podTemplate(),
 			},
 		},
 	}
 	if env := environment(req.Description); len(env) > 0 {
 		// The number of variables differs from build to build, which a Task's
-		// steps cannot express: they go into the pod of the builder alone.
+		// steps cannot express: they go into the pod of the builder. Steps of ours
+		// that share it ignore them.
 		pr.Spec.TaskRunSpecs = []v1.PipelineTaskRunSpec{{
-			PipelineTaskName: taskBuild, PodTemplate: &podtemplate.PodTemplate{Env: env},
+			PipelineTaskName: builderTask, PodTemplate: podTemplate(),
 		}}
+		pr.Spec.TaskRunSpecs[0].PodTemplate.Env = env
 	}
 	return pr, nil
 }
@@ -142,11 +163,15 @@ func environment(d build.Description) (env []corev1.EnvVar) {
 	return env
 }
 
-// workspace gives every build a volume of its own, never a shared one.
+// workspace gives every build a volume of its own, never a shared one. Its files
+// belong to the group of the pod, whatever user a step runs as.
 func workspace(c Config) v1.WorkspaceBinding {
 	size := c.Storage
 	if size.IsZero() {
 		size = resource.MustParse("4Gi")
+	}
+	if c.Layout == OnePod {
+		return v1.WorkspaceBinding{Name: "source", EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}
 	}
 	return v1.WorkspaceBinding{Name: "source", VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
 		Spec: corev1.PersistentVolumeClaimSpec{
@@ -154,4 +179,16 @@ func workspace(c Config) v1.WorkspaceBinding {
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: size}},
 		},
 	}}
+}
+
+// podTemplate holds for all pods of a build: no token of the cluster's API, and
+// a group that all steps share the workspace by.
+func podTemplate() *podtemplate.PodTemplate {
+	return &podtemplate.PodTemplate{
+		AutomountServiceAccountToken: new(false),
+		EnableServiceLinks:           new(false),
+		SecurityContext: &corev1.PodSecurityContext{
+			FSGroup: new(int64(65532)), RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
+	tektoncontainer "github.com/tektoncd/pipeline/pkg/container"
 	"sigs.k8s.io/yaml"
 )
 
@@ -16,11 +18,12 @@ import (
 type Catalog struct {
 	pipelines map[string]*v1.Pipeline
 	tasks     map[string]*v1.Task
+	actions   map[string]*v1beta1.StepAction
 }
 
 // LoadCatalog reads and validates all manifests of a file system.
 func LoadCatalog(files fs.FS) (*Catalog, error) {
-	c := &Catalog{pipelines: map[string]*v1.Pipeline{}, tasks: map[string]*v1.Task{}}
+	c := &Catalog{pipelines: map[string]*v1.Pipeline{}, tasks: map[string]*v1.Task{}, actions: map[string]*v1beta1.StepAction{}}
 	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -36,6 +39,13 @@ func LoadCatalog(files fs.FS) (*Catalog, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load pipelines and tasks: %w", err)
+	}
+	for name, t := range c.tasks {
+		for i := range t.Spec.Steps {
+			if err := c.inline(&t.Spec.Steps[i]); err != nil {
+				return nil, fmt.Errorf("load task %s: %w", name, err)
+			}
+		}
 	}
 	return c, nil
 }
@@ -69,8 +79,49 @@ func (c *Catalog) add(data []byte) error {
 		if err := t.Validate(ctx); err != nil {
 			return err
 		}
+	case "StepAction":
+		a := &v1beta1.StepAction{}
+		if err := yaml.UnmarshalStrict(data, a); err != nil {
+			return err
+		}
+		a.SetDefaults(ctx)
+		c.actions[a.Name] = a
+		if err := a.Validate(ctx); err != nil {
+			return err
+		}
 	default:
-		return fmt.Errorf("kind %q is neither Pipeline nor Task", kind.Kind)
+		return fmt.Errorf("kind %q is neither Pipeline, Task nor StepAction", kind.Kind)
 	}
+	return nil
+}
+
+// inline replaces a step's reference by the StepAction that it names, with the
+// parameters that the step gives it. Variables in their values are the Task's.
+func (c *Catalog) inline(s *v1.Step) error {
+	if s.Ref == nil {
+		return nil
+	}
+	a, ok := c.actions[s.Ref.Name]
+	if !ok {
+		return fmt.Errorf("step action %q not found", s.Ref.Name)
+	}
+	texts, lists := map[string]string{}, map[string][]string{}
+	set := func(name string, v *v1.ParamValue) {
+		if v != nil && v.Type == v1.ParamTypeArray {
+			lists["params."+name] = v.ArrayVal
+		} else if v != nil {
+			texts["params."+name] = v.StringVal
+		}
+	}
+	for _, p := range a.Spec.Params {
+		set(p.Name, p.Default)
+	}
+	for _, p := range s.Params {
+		set(p.Name, &p.Value)
+	}
+	step := a.Spec.DeepCopy().ToStep()
+	step.Name, step.ComputeResources = s.Name, s.ComputeResources
+	tektoncontainer.ApplyStepReplacements(step, texts, lists)
+	*s = *step
 	return nil
 }

@@ -60,11 +60,20 @@ kind: Task
 metadata: {name: speak}
 spec:
   workspaces: [{name: ws}]
-  results: [{name: word}]
+  results: [{name: word, value: $(steps.speak.results.word)}]
   steps:
     - name: speak
-      image: sh
-      args: ["-c", "echo speaking; printf hello > $(results.word.path); echo shared > $(workspaces.ws.path)/file"]
+      ref: {name: speak}
+      params: [{name: folder, value: $(workspaces.ws.path)}]
+---
+apiVersion: tekton.dev/v1beta1
+kind: StepAction
+metadata: {name: speak}
+spec:
+  params: [{name: folder}, {name: text, default: shared}]
+  results: [{name: word}]
+  image: sh
+  args: ["-c", "echo speaking; printf hello > $(step.results.word.path); echo $(params.text) > $(params.folder)/file"]
 ---
 apiVersion: tekton.dev/v1
 kind: Task

@@ -15,16 +15,17 @@ import (
 	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	tektoncontainer "github.com/tektoncd/pipeline/pkg/container"
 	"github.com/tektoncd/pipeline/pkg/reconciler/pipelinerun/resources"
 	taskresources "github.com/tektoncd/pipeline/pkg/reconciler/taskrun/resources"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Where a pod has its workspace and its results.
+// Where a pod has its workspace and the results of its steps.
 const (
 	podWorkspace = "/workspace/source"
-	podResults   = "/tekton/results"
+	podResults   = "/tekton/steps"
 )
 
 // exitNotStarted is what a shell exits with for a program that it cannot start.
@@ -62,10 +63,15 @@ func substituted(tr *v1.TaskRun, spec *v1.TaskSpec, d taskDirs) *v1.TaskSpec {
 	for _, w := range spec.Workspaces {
 		paths["workspaces."+w.Name+".path"] = d.workspace
 	}
-	for _, r := range spec.Results {
-		paths["results."+r.Name+".path"] = filepath.Join(d.results, r.Name)
+	spec = taskresources.ApplyReplacements(spec, paths, nil, nil)
+	for i := range spec.Steps {
+		s, paths := &spec.Steps[i], map[string]string{}
+		for _, r := range s.Results {
+			paths["step.results."+r.Name+".path"] = filepath.Join(d.results, s.Name, r.Name)
+		}
+		tektoncontainer.ApplyStepReplacements(s, paths, nil)
 	}
-	return taskresources.ApplyReplacements(spec, paths, nil, nil)
+	return spec
 }
 
 // runStep runs one step to its end.
@@ -85,13 +91,16 @@ func (p *pipeline) runStep(ctx context.Context, tr *v1.TaskRun, s v1.Step, at pl
 	if err != nil {
 		return nil, err
 	}
+	results := filepath.Join(d.results, s.Name)
+	if err := os.MkdirAll(results, 0o700); err != nil {
+		return nil, fmt.Errorf("make folder of results: %w", err)
+	}
 	started := metav1.Now()
 	code, err := execute(ctx, cmd, log)
 	at.clean(cmd)
 	err = errors.Join(err, log.Close())
-	if ended := cause(ctx); ended != nil {
-		err = ended
-	} else if err != nil {
+	ended := cause(ctx)
+	if ended == nil && err != nil {
 		return nil, err
 	}
 	state := &v1.StepState{
@@ -100,14 +109,17 @@ func (p *pipeline) runStep(ctx context.Context, tr *v1.TaskRun, s v1.Step, at pl
 			ExitCode: code, StartedAt: started, FinishedAt: metav1.Now(), Reason: "Completed",
 		}},
 	}
-	if code != 0 || err != nil {
+	if code != 0 || ended != nil {
 		state.Terminated.Reason = "Error"
 	}
 	state.TerminationReason = state.Terminated.Reason
-	if err == nil {
-		err = at.failure(s, code, filepath.Join(d.logs, s.Name+".log"))
+	if ended != nil {
+		return state, ended
 	}
-	return state, err
+	if state.Results, err = readResults(results, s.Results); err != nil {
+		return state, &taskError{v1.TaskRunReasonFailed.String(), err.Error()}
+	}
+	return state, at.failure(s, code, filepath.Join(d.logs, s.Name+".log"))
 }
 
 // execute runs a command in a process group of its own, and ends with it all

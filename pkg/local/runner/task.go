@@ -110,12 +110,8 @@ func (p *pipeline) carryOutTask(ctx context.Context, tr *v1.TaskRun, t *resource
 	if errors.Is(end, errStopped) {
 		return started, end
 	}
-	results, err := readResults(dirs.results, t.ResolvedTask.TaskSpec.Results)
-	if end == nil && err != nil {
-		end = &taskError{v1.TaskRunReasonFailed.String(), err.Error()}
-	}
 	ended, err := p.updateTask(started, func(s *v1.TaskRunStatus) {
-		s.Steps, s.Results = steps, results
+		s.Steps, s.Results = steps, taskResults(t.ResolvedTask.TaskSpec.Results, steps)
 		s.CompletionTime = &metav1.Time{Time: time.Now()}
 		markTask(s, started.Name, end)
 	})

@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package step
+
+import (
+	"os"
+	"slices"
+	"strings"
+)
+
+// kept are the variables that a step reads. The Task sets the last one, and a user
+// cannot set the others (contract A17).
+var kept = []string{"PATH", "HOME", "DOCKER_CONFIG"}
+
+// DropEnvironment removes every variable that a step does not need from the
+// environment of this process, which is given. Steps that share a pod with a
+// builder have its environment too: a proxy or a certificate that a user sets
+// there must not see the credentials of the installation.
+func DropEnvironment(environ []string) {
+	for _, e := range environ {
+		if name, _, _ := strings.Cut(e, "="); !slices.Contains(kept, name) {
+			_ = os.Unsetenv(name) // fails for no name that a process can have
+		}
+	}
+}
