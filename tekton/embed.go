@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: The Drogue IoT Ajour authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tekton carries the product's Tasks and Pipelines, for the embedded
+// Package tekton carries the product's StepActions, Tasks and Pipelines, for the embedded
 // mode, which runs the same files that a cluster is given.
 package tekton
 
 import "embed"
 
-// Files holds tasks/*.yaml and pipelines/*.yaml.
+// Files holds stepactions/*.yaml, tasks/*.yaml and pipelines/*.yaml.
 //
-//go:embed tasks/*.yaml pipelines/*.yaml
+//go:embed stepactions/*.yaml tasks/*.yaml pipelines/*.yaml
 var Files embed.FS

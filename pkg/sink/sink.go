@@ -6,6 +6,7 @@ package sink
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -24,17 +25,44 @@ const (
 
 // Sink sends events to one URL, the value of K_SINK.
 type Sink struct {
-	url  string
-	http *http.Client
+	url        string
+	http       *http.Client
+	extensions map[string]string
 }
 
 // New returns a sink. The client must have a timeout.
 func New(url string, client *http.Client) *Sink { return &Sink{url: url, http: client} }
 
+// ParseOverrides reads the value of K_CE_OVERRIDES: the extensions that a
+// SinkBinding wants on every event. Empty text means none.
+func ParseOverrides(text string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var o struct {
+		Extensions map[string]string `json:"extensions"`
+	}
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return nil, fmt.Errorf("read extensions: %w", err)
+	}
+	return o.Extensions, nil
+}
+
+// With returns a sink that sets extensions on every event.
+func (s *Sink) With(extensions map[string]string) *Sink {
+	return &Sink{url: s.url, http: s.http, extensions: extensions}
+}
+
 // Send returns when the sink has taken the event. An attempt whose outcome is
 // unknown is repeated with the same id, which is how a receiver finds
 // duplicates. Refusals that no repetition can change are final.
 func (s *Sink) Send(ctx context.Context, ev cloudevents.Event) error {
+	if len(s.extensions) > 0 {
+		ev = ev.Clone()
+		for name, value := range s.extensions {
+			ev.SetExtension(name, value)
+		}
+	}
 	for try := 1; ; try++ {
 		reply, err := event.Send(ctx, s.http, s.url, ev)
 		if err == nil && reply.Status/100 == 2 {

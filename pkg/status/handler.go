@@ -51,19 +51,26 @@ type Service struct {
 	objects Objects
 	sender  Sender
 	locks   locks
-	handler http.Handler
+	events  http.Handler
+	dead    http.Handler
 	Options
 }
 
 // New returns the service.
 func New(runs Runs, objects Objects, sender Sender, o Options) *Service {
 	s := &Service{runs: runs, objects: objects, sender: sender, Options: o}
-	s.handler = event.Handler(o.Log, s.handle)
+	s.events, s.dead = event.Handler(o.Log, s.handle), event.Handler(o.Log, s.deadLetter)
 	return s
 }
 
-// ServeHTTP takes one event.
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+// ServeHTTP takes one event, at [DeadLetterPath] one that could not be delivered.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == DeadLetterPath {
+		s.dead.ServeHTTP(w, r)
+		return
+	}
+	s.events.ServeHTTP(w, r)
+}
 
 func (s *Service) handle(ctx context.Context, ev cloudevents.Event) error {
 	switch {

@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command builder is the service that turns events into PipelineRuns: see
+// pkg/builder.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/drogue-iot/ajour/cmd/internal/service"
+	"github.com/drogue-iot/ajour/pkg/builder"
+	"github.com/drogue-iot/ajour/pkg/drogue"
+	"github.com/drogue-iot/ajour/pkg/server"
+	"github.com/drogue-iot/ajour/pkg/tekton"
+)
+
+type envConfig struct {
+	service.Config
+	service.Credentials
+	Prefix         string        `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
+	PlainHTTP      bool          `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
+	Layout         tekton.Layout `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod and a volume claim for each build, a pod for each step"`
+	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of a build's workspace"`
+	ServiceAccount string        `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
+	IgnoreChanges  bool          `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
+}
+
+func main() {
+	var c envConfig
+	os.Exit(service.Main(&c, func(ctx context.Context) error { return run(ctx, c) }))
+}
+
+func run(ctx context.Context, c envConfig) error {
+	storage, err := resource.ParseQuantity(c.Storage)
+	if err != nil {
+		return fmt.Errorf("BUILD_STORAGE: %w", err)
+	}
+	if c.Layout != tekton.OnePod && c.Layout != tekton.PodPerTask {
+		return fmt.Errorf("BUILD_LAYOUT: %q is neither %q nor %q", c.Layout, tekton.OnePod, tekton.PodPerTask)
+	}
+	client := service.Client()
+	events, err := c.Events(client)
+	if err != nil {
+		return err
+	}
+	runs, err := tekton.Connect(tekton.Config{
+		Namespace: c.Namespace, RegistryPrefix: c.Prefix, PlainHTTP: c.PlainHTTP, ServiceAccount: c.ServiceAccount, Layout: c.Layout, Storage: storage,
+	})
+	if err != nil {
+		return err
+	}
+	log := c.Log()
+	registry := drogue.New(c.Registry, client, c.Auth())
+	return server.Service{
+		Handler: builder.New(runs, registry, events, builder.Options{Log: log, Clock: time.Now, IgnoreChanges: c.IgnoreChanges}), Log: log,
+	}.Run(ctx, c.Port, c.MetricsPort)
+}

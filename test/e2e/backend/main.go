@@ -1,0 +1,161 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command backend is what an installation on the test cluster stands beside: an
+// OIDC issuer, the Drogue device registry, and a git server, at one address.
+//
+// Repositories are made with "PUT /git/NAME", whose body is an object of files,
+// path to content; the answer is the commit. They are served at /git/NAME.git.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing/fstest"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drogue-iot/ajour/pkg/auth"
+	"github.com/drogue-iot/ajour/pkg/auth/authtest"
+	"github.com/drogue-iot/ajour/pkg/drogue/droguetest"
+	"github.com/drogue-iot/ajour/pkg/git/gittest"
+	"github.com/drogue-iot/ajour/pkg/server"
+	"github.com/drogue-iot/ajour/pkg/sink"
+)
+
+type envConfig struct {
+	URL   string `envconfig:"URL" required:"true"`
+	Sink  string `envconfig:"K_SINK" required:"true"`
+	Dir   string `envconfig:"DIR" default:"/data"`
+	User  string `envconfig:"DROGUE_USER" required:"true"`
+	Token string `envconfig:"DROGUE_TOKEN" required:"true"`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	var c envConfig
+	err := envconfig.Process("", &c)
+	if err == nil {
+		err = run(ctx, c)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, c envConfig) error {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	issuer, err := authtest.New(c.URL + "/realms/drogue")
+	if err != nil {
+		return err
+	}
+	verifier := auth.New(auth.Options{Issuer: issuer.URL(), Audience: authtest.Client})
+	registry, err := droguetest.Open(filepath.Join(c.Dir, "registry.db"), droguetest.Options{
+		Credentials: droguetest.Credentials{
+			Bearer: func(r *http.Request, token string) (droguetest.User, bool) {
+				who, err := verifier.Verify(r.Context(), token)
+				return droguetest.User{ID: who.Subject, Name: who.Name}, err == nil
+			},
+			Basic: func(user, token string) (droguetest.User, bool) {
+				return droguetest.User{ID: user, Name: user, Roles: []string{droguetest.AdminRole}}, user == c.User && token == c.Token
+			},
+		},
+		Publish: sink.New(c.Sink, &http.Client{Timeout: 10 * time.Second}).Send, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer registry.Close()
+	repos, err := newRepositories(ctx, filepath.Join(c.Dir, "git"))
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", ":8080")
+	if err != nil {
+		return err
+	}
+	routes := map[string]http.Handler{"/realms/": issuer, "/api/registry/": registry, "/git/": http.StripPrefix("/git", repos)}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return server.Run(ctx, ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			// A ServeMux would clean paths, and device names may hold anything.
+			for prefix, h := range routes {
+				if strings.HasPrefix(r.URL.EscapedPath(), prefix) {
+					h.ServeHTTP(w, r)
+					return
+				}
+			}
+			if r.URL.Path != "/healthz" {
+				w.WriteHeader(http.StatusNotFound)
+			}
+		}), log)
+	})
+	g.Go(func() error { return verifier.Run(ctx) })
+	g.Go(func() error { return registry.Run(ctx) })
+	return g.Wait()
+}
+
+// repositories makes repositories and serves them.
+type repositories struct {
+	*gittest.Server
+	mu    sync.Mutex
+	known map[string]*gittest.Repo
+}
+
+func newRepositories(ctx context.Context, dir string) (*repositories, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	s, err := gittest.New(ctx, dir)
+	return &repositories{Server: s, known: map[string]*gittest.Repo{}}, err
+}
+
+func (s *repositories) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPut {
+		s.Server.ServeHTTP(w, r)
+		return
+	}
+	commit, err := s.put(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	fmt.Fprint(w, commit)
+}
+
+func (s *repositories) put(r *http.Request) (string, error) {
+	var content map[string]string
+	if err := json.NewDecoder(r.Body).Decode(&content); err != nil {
+		return "", err
+	}
+	files := fstest.MapFS{}
+	for name, text := range content {
+		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o755}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := strings.Trim(r.URL.Path, "/")
+	if s.known[name] == nil {
+		repo, err := s.Create(r.Context(), name)
+		if err != nil {
+			return "", err
+		}
+		s.known[name] = repo
+	}
+	return s.known[name].Commit(r.Context(), "main", files)
+}
