@@ -26,7 +26,7 @@ type envConfig struct {
 	Prefix         string        `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
 	PlainHTTP      bool          `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
 	Layout         tekton.Layout `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod and a volume claim for each build, a pod for each step"`
-	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of a build's workspace"`
+	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks"`
 	ServiceAccount string        `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
 	IgnoreChanges  bool          `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
 }

@@ -17,5 +17,6 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills at once
 	step.DropEnvironment(os.Environ())
+	syscall.Umask(0) // the builder may be another user: it shares a group with us, or nothing
 	os.Exit(step.Fetch(ctx, os.Args[1:], os.Stderr))
 }

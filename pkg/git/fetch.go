@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -57,7 +58,7 @@ func Fetch(ctx context.Context, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("make folder for git: %w", err)
 	}
 	defer os.RemoveAll(home)
-	if err := empty(o.Dir); err != nil {
+	if err := empty(o.Dir, filepath.ToSlash(filepath.Clean(o.Path))); err != nil {
 		return Result{}, err
 	}
 	f := &fetcher{Options: o, home: home}
@@ -80,9 +81,10 @@ func Fetch(ctx context.Context, o Options) (Result, error) {
 	return Result{Commit: commit, Version: commit[:shortCommit], Time: at}, nil
 }
 
-// empty makes sure that the folder exists and holds nothing. The folder itself
-// may be a mount and is kept.
-func empty(dir string) error {
+// empty makes sure that the folder exists and holds nothing but the folder at the
+// path below it, if that exists: the builder may wait in it already, and a new
+// one of the same name would not be where it is.
+func empty(dir, path string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the builder may run as another user
 		return fmt.Errorf("prepare folder: %w", err)
 	}
@@ -90,8 +92,14 @@ func empty(dir string) error {
 	if err != nil {
 		return fmt.Errorf("prepare folder: %w", err)
 	}
+	first, rest, _ := strings.Cut(path, "/")
 	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+		if e.IsDir() && e.Name() == first {
+			err = empty(filepath.Join(dir, first), rest)
+		} else {
+			err = os.RemoveAll(filepath.Join(dir, e.Name()))
+		}
+		if err != nil {
 			return fmt.Errorf("prepare folder: %w", err)
 		}
 	}
@@ -198,22 +206,44 @@ func (f *fetcher) noRevision(err error) error {
 	}
 }
 
-// checkFolder makes sure that the build has a folder to start in. A symbolic
-// link must not lead out of the repository.
+// checkFolder makes sure that the build has a folder to start in, and that its
+// user may write there. A folder that holds nothing is none of the repository's,
+// which has no empty ones. Links are not followed: not even one that stays inside,
+// since the builder may wait in the folder already.
 func (f *fetcher) checkFolder() error {
 	root, err := os.OpenRoot(f.Dir)
 	if err != nil {
 		return fmt.Errorf("open source folder: %w", err)
 	}
 	defer root.Close()
-	info, err := root.Stat(filepath.Clean(filepath.FromSlash(f.Path)))
-	if err != nil || !info.IsDir() {
-		return &build.StepError{
-			Reason:  build.ReasonSourceNotFound,
-			Message: fmt.Sprintf("Revision %q of %s has no folder %q", f.Revision, f.URI, f.Path), Err: err,
+	path, err := ".", root.Chmod(".", 0o777)
+	if err != nil {
+		return fmt.Errorf("open source folder to builder: %w", err)
+	}
+	for part := range strings.SplitSeq(filepath.Clean(filepath.FromSlash(f.Path)), string(filepath.Separator)) {
+		path = filepath.Join(path, part)
+		info, err := root.Lstat(path)
+		if err != nil || !info.IsDir() {
+			return f.noFolder(err)
+		}
+		if err := root.Chmod(path, 0o777); err != nil {
+			return fmt.Errorf("open source folder to builder: %w", err)
 		}
 	}
+	if path == "." {
+		return nil
+	}
+	if entries, err := fs.ReadDir(root.FS(), filepath.ToSlash(path)); err != nil || len(entries) == 0 {
+		return f.noFolder(err)
+	}
 	return nil
+}
+
+func (f *fetcher) noFolder(err error) error {
+	return &build.StepError{
+		Reason:  build.ReasonSourceNotFound,
+		Message: fmt.Sprintf("Revision %q of %s has no folder %q", f.Revision, f.URI, f.Path), Err: err,
+	}
 }
 
 // retry runs git again after a failure that may pass.

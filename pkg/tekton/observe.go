@@ -164,17 +164,19 @@ func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks taskRuns, 
 		return
 	default:
 	}
-	if s, tr := tasks.culprit(); tr != nil {
-		r.Progress = s.progress
-		failed(r, s, tr, tasks, d)
+	s, tr := tasks.culprit()
+	if tr == nil {
+		r.Reason, r.Message = build.ReasonInternalError, c.Message
 		return
 	}
-	r.Reason, r.Message = build.ReasonInternalError, c.Message
+	r.Progress = max(s.progress, stages[0].progress)
+	failed(r, s, tr, tasks, d)
 }
 
 // culprit returns the stage that failed, and its TaskRun; nil if none did. When a
 // step of a shared pod fails, Tekton marks those after it as failed, too; when the
-// pod never ran, all of them, and only the message tells whose image it was.
+// pod never ran, all of them, and only the message may tell whose image it was:
+// the stage is the zero one if it does not.
 func (t taskRuns) culprit() (stage, *v1.TaskRun) {
 	for _, s := range stages {
 		tr, shared := t.of(s)
@@ -185,13 +187,19 @@ func (t taskRuns) culprit() (stage, *v1.TaskRun) {
 		if !shared {
 			return s, tr
 		}
-		if c.Reason != v1.TaskRunReasonFailed.String() {
+		switch v1.TaskRunReason(c.Reason) {
+		case v1.TaskRunReasonFailed, v1.TaskRunReasonStepFailed, v1.TaskRunReasonStepOOM:
+		default:
 			for _, s := range stages {
 				if strings.Contains(c.Message, strconv.Quote(s.step)) || strings.Contains(c.Message, strconv.Quote("step-"+s.step)) {
 					return s, tr
 				}
 			}
-			return stages[1], tr
+			// The images of ours are there, and made to be started.
+			if c.Reason == reasonCreateContainer || noEntrypoint(c) {
+				return stages[1], tr
+			}
+			return stage{}, tr
 		}
 		if st := t.step(s); st != nil && st.Terminated != nil && st.Terminated.ExitCode != 0 {
 			return s, tr
@@ -236,6 +244,10 @@ func failed(r *build.Run, s stage, tr *v1.TaskRun, tasks taskRuns, d build.Descr
 		r.Reason, r.Message = build.ReasonInternalError, c.Message
 	case c.Reason == v1.TaskRunReasonImagePullFailed.String():
 		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, c.Message
+	case noEntrypoint(c):
+		_, words, _ := strings.Cut(c.Message, lookingUp)
+		words, _, _ = strings.Cut(words, ". Maybe missing or invalid Task")
+		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, fmt.Sprintf("The builder image %q cannot be read: %s", d.Builder, words)
 	case c.Reason == reasonCreateContainer:
 		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, "The builder image cannot be started: "+c.Message+
 			". Builders run without any privilege, and not as root: give the image a numeric USER"
@@ -243,6 +255,12 @@ func failed(r *build.Run, s stage, tr *v1.TaskRun, tasks taskRuns, d build.Descr
 		builderFailed(r, tasks.step(s), c)
 	}
 }
+
+// lookingUp is in the message of a TaskRun whose pod Tekton could not make since
+// it did not find the entrypoint of an image.
+const lookingUp = "translating TaskSpec to Pod: "
+
+func noEntrypoint(c *apis.Condition) bool { return strings.Contains(c.Message, lookingUp) }
 
 // reasonCreateContainer is the reason of a TaskRun whose container the kubelet
 // refuses to make, such as one that would run as root.

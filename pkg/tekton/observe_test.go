@@ -152,6 +152,10 @@ func TestObserveOnePod(t *testing.T) {
 			want:  build.ReasonInternalError, message: `the step "fetch" in TaskRun "x" failed to pull the image ""`, progress: 5,
 		},
 		{
+			name:  "a pod that the cluster does not admit",
+			tasks: pod(no, "PodAdmissionFailed", `pods "x" is forbidden`), want: build.ReasonInternalError, message: `pods "x" is forbidden`, progress: 5,
+		},
+		{
 			name:  "a builder that would run as root",
 			tasks: pod(no, "CreateContainerConfigError", "image will run as root", step("fetch", 1), step("build", 1), step("publish", 1)),
 			want:  build.ReasonBuilderImagePullFailed, progress: 20,
@@ -178,7 +182,7 @@ func TestObserveOnePod(t *testing.T) {
 	}
 }
 
-// TestRenderOnePod: steps share a pod, an empty volume, and no token of the API.
+// TestRenderOnePod: steps share a pod, and have no token of the API.
 func TestRenderOnePod(t *testing.T) {
 	t.Parallel()
 	pr, err := tekton.Render(request(), tekton.Config{Namespace: "builds", Layout: tekton.OnePod})
@@ -188,7 +192,7 @@ func TestRenderOnePod(t *testing.T) {
 	if err := pr.Validate(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if pr.Spec.PipelineRef.Name != "firmware-oci-pod" || pr.Spec.Workspaces[0].EmptyDir == nil || pr.Spec.TaskRunSpecs[0].PipelineTaskName != "firmware" {
+	if pr.Spec.PipelineRef.Name != "firmware-oci-pod" || pr.Spec.Workspaces != nil || pr.Spec.TaskRunSpecs[0].PipelineTaskName != "firmware" {
 		t.Errorf("%+v", pr.Spec)
 	}
 	for _, template := range []*podtemplate.PodTemplate{pr.Spec.TaskRunTemplate.PodTemplate, pr.Spec.TaskRunSpecs[0].PodTemplate} {

@@ -77,7 +77,8 @@ type Config struct {
 	ServiceAccount string
 	// Layout of the pods; PodPerTask if empty.
 	Layout Layout
-	// Storage is the size of a build's workspace; 4Gi if zero.
+	// Storage is the size of the volume claim of PodPerTask; 4Gi if zero. The
+	// Tasks limit what one pod may store.
 	Storage resource.Quantity
 }
 
@@ -109,7 +110,7 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 			PipelineRef: &v1.PipelineRef{Name: pipeline},
 			Params:      params(req.Description, c),
 			Timeouts:    &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: time.Duration(req.Description.Timeout)}},
-			Workspaces:  []v1.WorkspaceBinding{workspace(c)},
+			Workspaces:  workspaces(c),
 			TaskRunTemplate: v1.PipelineTaskRunTemplate{
 				ServiceAccountName: c.ServiceAccount, PodTemplate: podTemplate(),
 			},
@@ -163,22 +164,22 @@ func environment(d build.Description) (env []corev1.EnvVar) {
 	return env
 }
 
-// workspace gives every build a volume of its own, never a shared one. Its files
-// belong to the group of the pod, whatever user a step runs as.
-func workspace(c Config) v1.WorkspaceBinding {
+// workspaces gives every build a volume of its own, never a shared one. One pod has
+// the empty volume that Tekton gives it.
+func workspaces(c Config) []v1.WorkspaceBinding {
+	if c.Layout == OnePod {
+		return nil
+	}
 	size := c.Storage
 	if size.IsZero() {
 		size = resource.MustParse("4Gi")
 	}
-	if c.Layout == OnePod {
-		return v1.WorkspaceBinding{Name: "source", EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &size}}
-	}
-	return v1.WorkspaceBinding{Name: "source", VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
+	return []v1.WorkspaceBinding{{Name: "source", VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: size}},
 		},
-	}}
+	}}}
 }
 
 // podTemplate holds for all pods of a build: no token of the cluster's API, and

@@ -128,7 +128,19 @@ func printEnv(l layout) error {
 	if s == nil {
 		return errNotRunning
 	}
-	fmt.Fprintf(os.Stdout, "export KUBECONFIG=%s\nexport HTTP_PROXY=http://127.0.0.1:%d\nexport AJOUR_TEST_REGISTRY=%s\nexport KO_DOCKER_REPO=%s/ajour\nexport PATH=%s:$PATH\n",
-		l.kubeconfig("admin"), s.port, registryAddress, registryAddress, filepath.Dir(l.bin("kubectl")))
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	for _, v := range [][2]string{
+		{"KUBECONFIG", l.kubeconfig("admin")},
+		{"HTTP_PROXY", fmt.Sprintf("http://127.0.0.1:%d", s.port)},
+		{"KO_DOCKER_REPO", registryAddress + "/ajour"},
+		{"AJOUR_TEST_REGISTRY", registryAddress},
+		{"AJOUR_TEST_CLUSTER", self},
+		{"PATH", filepath.Dir(l.bin("kubectl")) + ":$PATH"},
+	} {
+		fmt.Fprintf(os.Stdout, "export %s=%q\n", v[0], v[1])
+	}
 	return nil
 }

@@ -50,7 +50,7 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 		"artifact": {shell(url, "true"), "ArtifactNotFound", `^The builder left no file "firmware.bin": check artifact.path`},
 		"empty":    {shell(url, ": > firmware.bin"), "ArtifactInvalid", `^Artifact "firmware.bin" cannot be published: it is empty$`},
 		"link":     {shell(url, "ln -s /etc/passwd firmware.bin"), "ArtifactInvalid", `cannot be read inside the source folder$`},
-		"image":    {spec(url, "fw:1", "quay.io/acme/builder:1", nil), "BuilderImagePullFailed", `^Builder image "quay.io/acme/builder:1" cannot be run here: install podman or docker, or map it .*--builder quay.io/acme/builder=PROGRAM$`},
+		"image":    {devtest.Spec(url, "fw:1", "quay.io/acme/builder:1", nil), "BuilderImagePullFailed", `^Builder image "quay.io/acme/builder:1" cannot be run here: install podman or docker, or map it .*--builder quay.io/acme/builder=PROGRAM$`},
 		"timeout":  {shell(url, "sleep 60", member("timeout", "1s")), "TimedOut", `^The build did not end within 1s: raise build.timeout`},
 	} {
 		t.Run(app, func(t *testing.T) {

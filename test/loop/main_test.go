@@ -148,21 +148,9 @@ func anything(t *testing.T) string {
 	return url
 }
 
-// spec describes a build. Change may edit the build block.
-func spec(url, image, builder string, args []string, change ...func(map[string]any)) map[string]any {
-	b := map[string]any{
-		"image": builder, "source": map[string]any{"git": map[string]any{"uri": url, "rev": "main", "project": "."}},
-		"args": args, "artifact": map[string]any{"path": "firmware.bin"}, "triggers": []string{"manual"},
-	}
-	for _, c := range change {
-		c(b)
-	}
-	return map[string]any{"firmware": map[string]any{"container": map[string]any{"image": image, "build": b}}}
-}
-
 // shell describes a build that runs a script.
 func shell(url, script string, change ...func(map[string]any)) map[string]any {
-	return spec(url, "fw:latest", "shell:1", []string{"-c", script}, change...)
+	return devtest.Spec(url, "fw:latest", "shell:1", []string{"-c", script}, change...)
 }
 
 const makeFirmware = "printf %s \"$REVISION\" > firmware.bin"

@@ -5,51 +5,16 @@ package loop
 
 import (
 	"errors"
-	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/drogue-iot/ajour/test/devtest"
 )
-
-// pull returns the layers of an artifact, read with a client of another make.
-func pull(t *testing.T, reference string) (firmware, metadata []byte) {
-	t.Helper()
-	ref, err := name.ParseReference(reference, name.Insecure)
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := remote.Image(ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	layers, err := img.Layers()
-	if err != nil || len(layers) != 2 {
-		t.Fatal(layers, err)
-	}
-	var contents [][]byte
-	for _, l := range layers {
-		r, err := l.Compressed()
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(r)
-		if err := errors.Join(err, r.Close()); err != nil {
-			t.Fatal(err)
-		}
-		contents = append(contents, data)
-	}
-	return contents[0], contents[1]
-}
 
 // conditions drops the times, after looking that they are there.
 func conditions(t *testing.T, o devtest.Object) []devtest.Condition {
@@ -69,7 +34,7 @@ func TestTheGatewayFirmwareIsBuilt(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	url, commit := serve(t, folder(t, "../firmware/gateway"))
-	w.createApp("gateway", spec(url, "gateway:"+commit[:7], "golang:1.26", []string{"run", "./build"}))
+	w.createApp("gateway", devtest.Spec(url, "gateway:"+commit[:7], "golang:1.26", []string{"run", "./build"}))
 	id := w.trigger("/apps/gateway")
 	o := w.await(devtest.AppPath("gateway"), id)
 	want := []devtest.Condition{
@@ -79,7 +44,10 @@ func TestTheGatewayFirmwareIsBuilt(t *testing.T) {
 		t.Fatal(diff, o.Status.Build.Message)
 	}
 	a := o.Status.Build.Artifact
-	firmware, metadata := pull(t, a.Reference)
+	firmware, metadata, err := devtest.Pull(a.Reference)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if int64(len(firmware)) != a.Size || !strings.HasPrefix(string(firmware), "\x7fELF") {
 		t.Errorf("%d bytes of firmware, want %d of ELF", len(firmware), a.Size)
 	}
@@ -101,31 +69,16 @@ func TestTheMicrobitFirmwareBoots(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	url, commit := serve(t, folder(t, "../firmware/microbit"))
-	w.createApp("microbit", spec(url, "microbit:"+commit[:7], "make:1", []string{"firmware.bin"}))
+	w.createApp("microbit", devtest.Spec(url, "microbit:"+commit[:7], "make:1", []string{"firmware.bin"}))
 	o := w.await(devtest.AppPath("microbit"), w.trigger("/apps/microbit"))
 	if o.Status.Build.Artifact == nil {
 		t.Fatal(o.Status.Build.Message)
 	}
-	firmware, _ := pull(t, o.Status.Build.Artifact.Reference)
-	file := t.TempDir() + "/firmware.bin"
-	if err := os.WriteFile(file, firmware, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "qemu-system-arm", "-M", "microbit", "-device", "loader,file="+file+",addr=0",
-		"-display", "none", "-monitor", "none", "-serial", "stdio")
-	out, err := cmd.StdoutPipe()
+	firmware, _, err := devtest.Pull(o.Status.Build.Artifact.Reference)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
-	line := make([]byte, len(o.Status.Build.Artifact.Version)+1)
-	_, err = io.ReadFull(out, line)
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait()
+	line, err := devtest.Boot(t.Context(), t.TempDir(), firmware, len(o.Status.Build.Artifact.Version)+1)
 	if want := o.Status.Build.Artifact.Version + "\n"; err != nil || string(line) != want {
 		t.Errorf("the firmware prints %q, want %q: %v", line, want, err)
 	}

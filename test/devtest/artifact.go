@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package devtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// Spec describes a build of a container image. Change may edit the build block.
+func Spec(url, image, builder string, args []string, change ...func(map[string]any)) map[string]any {
+	b := map[string]any{
+		"image": builder, "source": map[string]any{"git": map[string]any{"uri": url, "rev": "main", "project": "."}},
+		"args": args, "artifact": map[string]any{"path": "firmware.bin"}, "triggers": []string{"manual"},
+	}
+	for _, c := range change {
+		c(b)
+	}
+	return map[string]any{"firmware": map[string]any{"container": map[string]any{"image": image, "build": b}}}
+}
+
+// Pull returns the layers of an artifact, read with a client of another make
+// than the one that pushed it.
+func Pull(reference string) (firmware, metadata []byte, err error) {
+	ref, err := name.ParseReference(reference, name.Insecure)
+	if err != nil {
+		return nil, nil, err
+	}
+	img, err := remote.Image(ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(layers) != 2 {
+		return nil, nil, fmt.Errorf("%s has %d layers", reference, len(layers))
+	}
+	var contents [2][]byte
+	for i, l := range layers {
+		r, err := l.Compressed()
+		if err != nil {
+			return nil, nil, err
+		}
+		contents[i], err = io.ReadAll(r)
+		if err := errors.Join(err, r.Close()); err != nil {
+			return nil, nil, err
+		}
+	}
+	return contents[0], contents[1], nil
+}
+
+// Boot boots firmware on a micro:bit in QEMU, and returns the first n bytes that
+// it prints within a minute.
+func Boot(ctx context.Context, dir string, firmware []byte, n int) ([]byte, error) {
+	file := filepath.Join(dir, "firmware.bin")
+	if err := os.WriteFile(file, firmware, 0o600); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "qemu-system-arm", "-M", "microbit", "-device", "loader,file="+file+",addr=0",
+		"-display", "none", "-monitor", "none", "-serial", "stdio")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	printed := make([]byte, n)
+	_, err = io.ReadFull(out, printed)
+	cancel()
+	_ = cmd.Wait() // it was killed
+	return printed, err
+}

@@ -1,0 +1,158 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/test/devtest"
+)
+
+// victims are killed while builds run, all replicas of each at once.
+var victims = []struct{ namespace, selector string }{
+	{"ajour", "app.kubernetes.io/name=api"},
+	{"ajour", "app.kubernetes.io/name=builder"},
+	{"ajour", "app.kubernetes.io/name=status"},
+	{"knative-eventing", "eventing.knative.dev/brokerRole=ingress"},
+	{"knative-eventing", "eventing.knative.dev/brokerRole=filter"},
+	{"knative-eventing", "messaging.knative.dev/role=dispatcher"},
+	{"tekton-pipelines", "app.kubernetes.io/name=controller"},
+	{"tekton-pipelines", "app.kubernetes.io/name=events"},
+	{"tekton-pipelines", "app.kubernetes.io/name=webhook"},
+	{"", "kube-apiserver"},
+}
+
+// TestNothingIsLostWhenEverythingIsKilled asks for builds while each part of the
+// system is killed, in random order: every build that was accepted runs once, and
+// its end is on its object.
+func TestNothingIsLostWhenEverythingIsKilled(t *testing.T) {
+	const builds = 20
+	w := start(t)
+	repo := shell(t, "sleep 5; "+makeFirmware)
+	apps := make([]string, builds)
+	for i := range apps {
+		apps[i] = name(t)
+		w.create(apps[i], "", repo)
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	order := rand.New(rand.NewPCG(seed, 0)).Perm(len(victims))
+
+	var killing sync.WaitGroup
+	killing.Go(func() {
+		for _, i := range order {
+			kill(t, i)
+			wait(t.Context(), 3*time.Second)
+		}
+	})
+	ids := make([]string, builds)
+	for i, app := range apps {
+		ids[i] = triggerUntilAccepted(t, w, app)
+		wait(t.Context(), time.Second)
+	}
+	killing.Wait()
+	t.Logf("all %d builds are accepted, all %d parts were killed", builds, len(victims))
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	for i, app := range apps {
+		awaitThroughFaults(ctx, t, w, app, ids[i])
+	}
+	for i, app := range apps {
+		out, err := kubectl(t.Context(), "", "--namespace=ajour-builds", "get", "pods", "--selector=application="+app,
+			"--output=jsonpath={range .items[*]}{.metadata.labels.ajour\\.drogue\\.io/build}{' '}{end}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{ids[i]}, strings.Fields(out)); diff != "" {
+			t.Errorf("%s ran in other pods than one: %s", app, diff)
+		}
+	}
+}
+
+// wait waits, which is what a fault takes to show.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func kill(t *testing.T, i int) {
+	t.Helper()
+	v := victims[i]
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if v.namespace == "" {
+		program := os.Getenv("AJOUR_TEST_CLUSTER")
+		if program == "" {
+			t.Logf("%s is not killed: this cluster is not that of test/cluster", v.selector)
+			return
+		}
+		if out, err := exec.CommandContext(ctx, program, "kill", v.selector).CombinedOutput(); err != nil {
+			t.Errorf("kill %s: %v: %s", v.selector, err, out)
+		}
+		return
+	}
+	for { // the API server may be among the dead
+		out, err := kubectl(ctx, "", "--namespace="+v.namespace, "delete", "pod", "--selector="+v.selector, "--force", "--grace-period=0", "--wait=false")
+		if err == nil && strings.Contains(out, "deleted") {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Errorf("kill %s: %v: %s", v.selector, err, out)
+			return
+		}
+		wait(ctx, 300*time.Millisecond)
+	}
+}
+
+// triggerUntilAccepted repeats a call that was not answered with the same key, as
+// clients should.
+func triggerUntilAccepted(t *testing.T, w *world, app string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for {
+		var accepted struct{ ID string }
+		err := w.CallWithKey(ctx, app, http.MethodPost, devtest.Builds+"/apps/"+app+"/trigger", &accepted)
+		if err == nil {
+			return accepted.ID
+		}
+		var status *devtest.StatusError
+		if errors.As(err, &status) && status.Status < 500 || ctx.Err() != nil {
+			t.Fatalf("trigger %s: %v", app, err)
+		}
+		wait(ctx, 300*time.Millisecond)
+	}
+}
+
+func awaitThroughFaults(ctx context.Context, t *testing.T, w *world, app, id string) {
+	t.Helper()
+	for {
+		o, err := w.Watch(ctx, devtest.AppPath(app), nil, func(o devtest.Object) bool { return o.Status.Build.Build == id && o.Status.Build.Final() })
+		if err == nil {
+			if o.Status.Build.Reason != "Succeeded" {
+				t.Errorf("%s: %s: %s", app, o.Status.Build.Reason, o.Status.Build.Message)
+			}
+			return
+		}
+		if ctx.Err() != nil {
+			out, _ := kubectl(context.WithoutCancel(ctx), "", "--namespace=ajour-builds", "get", "pipelineruns", "--selector=application="+app, "--output=yaml")
+			t.Fatalf("build %s of %s does not end: %v\n%s", id, app, err, fmt.Sprintf("%.4000s", out))
+		}
+		wait(ctx, 300*time.Millisecond)
+	}
+}

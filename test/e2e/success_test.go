@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/test/devtest"
+)
+
+// TestTheMicrobitFirmwareBoots builds bare-metal firmware in pods, boots what was
+// published, and compares what it prints with the version of the artifact.
+func TestTheMicrobitFirmwareBoots(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	url, commit := serve(t, folder(t, "../firmware/microbit"))
+	app := name(t)
+	path := w.create(app, "", devtest.Spec(url, app+":"+commit[:7], images+"/microbit:latest", []string{"firmware.bin"}))
+	id := w.trigger("/apps/" + app)
+	seen := map[string]bool{}
+	o := w.until(path, func(o devtest.Object) bool {
+		seen[o.Condition("BuildProgress").Message] = true
+		return o.Status.Build.Build == id && o.Status.Build.Final()
+	})
+	var conditions []devtest.Condition
+	for _, c := range o.Status.Firmware.Conditions {
+		c.LastTransitionTime = time.Time{}
+		conditions = append(conditions, c)
+	}
+	want := []devtest.Condition{
+		{Type: "BuildStatus", Status: "True", Reason: "Succeeded"}, {Type: "BuildProgress", Status: "True", Message: "100.0 %"},
+	}
+	if diff := cmp.Diff(want, conditions); diff != "" {
+		t.Fatal(diff, o.Status.Build.Message)
+	}
+	if len(seen) < 3 { // none, some, all
+		t.Errorf("progress was never seen: %v", seen)
+	}
+	a := o.Status.Build.Artifact
+	if a.Version != commit[:7] || o.Status.Build.Commit != commit {
+		t.Errorf("version %s of commit %s, want %s", a.Version, o.Status.Build.Commit, commit)
+	}
+	firmware, _, err := devtest.Pull(a.Reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed, err := devtest.Boot(t.Context(), t.TempDir(), firmware, len(a.Version)+1)
+	if err != nil || string(printed) != a.Version+"\n" {
+		t.Errorf("the firmware prints %q, want %q: %v", printed, a.Version, err)
+	}
+	var log bytes.Buffer
+	if err := w.Stream(t.Context(), devtest.Builds+"/builds/"+id+"/log", &log); err != nil || !strings.Contains(log.String(), "arm-none-eabi-gcc") {
+		t.Errorf("the log has no call of the compiler: %v %s", err, log.String())
+	}
+}
+
+func TestADeviceIsBuiltByItsOwnDescription(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app, device := name(t), "sensor #7/é"
+	w.create(app, "", shell(t, "exit 1"))
+	path := w.create(app, device, shell(t, makeFirmware+`; test "$BOARD" = a`, func(b map[string]any) {
+		b["env"] = []map[string]any{{"name": "BOARD", "value": "a"}}
+	}))
+	o := w.await(path, w.trigger("/apps/"+app+"/devices/sensor%20%237%2F%C3%A9"))
+	if o.Status.Build.Reason != "Succeeded" {
+		t.Error(o.Status.Build)
+	}
+}
+
+func TestAChangedDescriptionIsBuilt(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	path := w.create(app, "", shell(t, makeFirmware, func(b map[string]any) { delete(b, "triggers") }))
+	if o := w.await(path, ""); o.Status.Build.Reason != "Succeeded" {
+		t.Error(o.Status.Build)
+	}
+}
+
+// TestABuildInPodsOfItsOwn asks for the layout that the installation does not use
+// by default, which the status service understands all the same.
+func TestABuildInPodsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	path := w.create(app, "", shell(t, makeFirmware))
+	id := createInPods(t, app, path, w)
+	o := w.await(path, id)
+	if o.Status.Build.Reason != "Succeeded" || o.Status.Build.Artifact == nil {
+		t.Error(o.Status.Build)
+	}
+}
+
+func TestWhoMayNotTriggerIsRefused(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	w.create(app, "", shell(t, makeFirmware))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+devtest.Builds+"/apps/"+app+"/trigger", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+w.Token+"x")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusUnauthorized {
+		t.Error(res.Status)
+	}
+}
