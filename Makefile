@@ -1,14 +1,21 @@
 # SPDX-FileCopyrightText: The Drogue IoT Ajour authors
 # SPDX-License-Identifier: Apache-2.0
 
-export KO_CONFIG_PATH := ko.yaml
+export KO_CONFIG_PATH ?= ko.yaml
 GO ?= go
 TOOLS := -modfile=test/tools/go.mod
+# With KUBECONFIG set, the cluster that it names is used, and none is made.
+ifdef KUBECONFIG
+CLUSTER_ENV := true
+else
+CLUSTER_ENV := eval "$$(bin/cluster env)"
+CLUSTER := cluster
+endif
 
-.PHONY: help build demo test lint fmt fuzz clean
+.PHONY: help build demo test unit e2e cluster deploy cluster-down kubeconfig lint fmt fuzz clean
 
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 build: ## build bin/ajour
 	@echo "Compiling bin/ajour; the first time takes some minutes."
@@ -17,9 +24,30 @@ build: ## build bin/ajour
 demo: build ## build a firmware on this machine and show it; ONCE=1 ends after that
 	@$(GO) run -trimpath ./test/demo $(if $(ONCE),-once)
 
-test: build ## run all tests, after installing the Debian packages that they need
+test: unit e2e ## run all tests, after installing the Debian packages that they need
+
+unit: build ## run the tests that need no cluster
 	@test/packages
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v '/test/e2e$$')
+
+e2e: deploy ## run the tests of an installation on a cluster
+	$(CLUSTER_ENV) && $(GO) test -timeout 30m -count=1 ./test/e2e
+
+cluster: ## start a real cluster on this machine, as root
+	@test/packages cluster
+	@$(GO) build -o bin/cluster ./test/cluster
+	@bin/cluster up
+
+deploy: $(CLUSTER) ## install Ajour on the cluster, with a Drogue registry and an issuer to try it
+	@$(CLUSTER_ENV) && test/cluster/deploy
+
+cluster-down: ## end the cluster, and remove all that it left
+	@$(GO) build -o bin/cluster ./test/cluster
+	@bin/cluster down
+	@test/cluster/nothing-left
+
+kubeconfig: ## print the path of the cluster's kubeconfig
+	@bin/cluster kubeconfig
 
 # The cache of the linters keeps paths: another checkout must not share it.
 lint: export GOLANGCI_LINT_CACHE := $(CURDIR)/.cache/golangci-lint

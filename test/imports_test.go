@@ -24,24 +24,27 @@ var layers = map[string]int{
 	"config": 2, "tekton": 2,
 	"pkg/standalone": 3,
 	"pkg/cli":        4,
+	"cmd/internal":   4,
 	"cmd":            5,
 	"test":           6,
 }
 
 // only says who alone may import something from outside, by prefix.
 var only = map[string][]string{
-	"k8s.io/":                                 {"pkg/tekton", "pkg/local"},
+	"k8s.io/":                                 {"pkg/tekton", "pkg/local", "test/cluster"},
 	"knative.dev/":                            {"pkg/tekton", "pkg/local"},
 	"github.com/tektoncd/":                    {"pkg/tekton", "pkg/local"},
 	"github.com/spf13/":                       {"pkg/cli"},
 	"oras.land/":                              {"pkg/publish"},
 	"github.com/golang-jwt/":                  {"pkg/auth"},
 	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/drogue/droguetest", "pkg/internal/boltfile"},
-	"github.com/kelseyhightower/":             {"cmd"},
-	"github.com/google/go-containerregistry/": {"pkg/local/oci"},
+	"github.com/kelseyhightower/":             {"cmd", "test/e2e/backend"},
+	"go.opentelemetry.io/":                    {"pkg/server"},
+	"github.com/prometheus/":                  {"pkg/server"},
+	"github.com/google/go-containerregistry/": {"pkg/local/oci", "test"},
 	// The embedded mode has an issuer and a registry, which are those of tests.
-	module + "pkg/auth/authtest":     {"pkg/standalone"},
-	module + "pkg/drogue/droguetest": {"pkg/standalone"},
+	module + "pkg/auth/authtest":     {"pkg/standalone", "test/e2e/backend"},
+	module + "pkg/drogue/droguetest": {"pkg/standalone", "test/e2e/backend"},
 	module + "pkg/git/gittest":       {"test"},
 }
 

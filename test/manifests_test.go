@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/drogue-iot/ajour/config"
@@ -73,10 +75,20 @@ func TestEveryKoImageIsAProgramOfOurs(t *testing.T) {
 // TestARenderedRunFitsItsPipeline compares parameters and workspaces.
 func TestARenderedRunFitsItsPipeline(t *testing.T) {
 	t.Parallel()
+	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			fits(t, layout)
+		})
+	}
+}
+
+func fits(t *testing.T, layout tekton.Layout) {
+	t.Helper()
 	pr, err := tekton.Render(build.Request{
 		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120002", Target: build.Target{Application: "a"}, Time: time.Now(),
 		Description: build.Description{Registry: build.OCI, Image: "a:1", Env: []build.EnvVar{{Name: "A", Value: "b"}}, Timeout: build.Duration(time.Hour)},
-	}, tekton.Config{Namespace: "builds"})
+	}, tekton.Config{Namespace: "builds", Layout: layout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,13 +125,58 @@ func TestARenderedRunFitsItsPipeline(t *testing.T) {
 	}
 }
 
-// TestNoScripts: user strings reach steps as arguments and environment only.
-func TestNoScripts(t *testing.T) {
+// actions reads the StepActions, by name.
+func actions(t *testing.T) map[string]v1beta1.StepAction {
+	t.Helper()
+	files, err := fs.Glob(catalog.Files, "stepactions/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	found := map[string]v1beta1.StepAction{}
+	for _, f := range files {
+		data, err := catalog.Files.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a v1beta1.StepAction
+		if err := yaml.UnmarshalStrict(data, &a); err != nil {
+			t.Fatal(err)
+		}
+		found[a.Name] = a
+	}
+	return found
+}
+
+// TestStepsAreKeptApart: user strings reach steps as arguments and environment
+// only, credentials reach the step that publishes, and the environment of a pod
+// cannot change how our programs start.
+func TestStepsAreKeptApart(t *testing.T) {
+	t.Parallel()
+	for name, a := range actions(t) {
+		if a.Spec.Script != "" || len(a.Spec.Command) > 0 {
+			t.Errorf("%s does not run the entrypoint of its image", name)
+		}
+		if mounts := len(a.Spec.VolumeMounts) > 0; mounts != strings.HasPrefix(name, "publish-") {
+			t.Errorf("%s mounts volumes: %t", name, mounts)
+		}
+		ours := strings.HasPrefix(a.Spec.Image, "ko://")
+		if fixed := slices.ContainsFunc(a.Spec.Env, func(e corev1.EnvVar) bool { return e.Name == "GODEBUG" && e.Value == "" }); ours != fixed {
+			t.Errorf("%s fixes GODEBUG: %t", name, fixed)
+		}
+		if a.Spec.SecurityContext == nil || *a.Spec.SecurityContext.AllowPrivilegeEscalation || !*a.Spec.SecurityContext.RunAsNonRoot {
+			t.Errorf("%s may have privileges", name)
+		}
+	}
+}
+
+// TestTasksAreMadeOfStepActions, so that both layouts run the same steps.
+func TestTasksAreMadeOfStepActions(t *testing.T) {
 	t.Parallel()
 	files, err := fs.Glob(catalog.Files, "tasks/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
+	known := actions(t)
 	for _, f := range files {
 		data, err := catalog.Files.ReadFile(f)
 		if err != nil {
@@ -130,8 +187,10 @@ func TestNoScripts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range task.Spec.Steps {
-			if s.Script != "" || slices.ContainsFunc(s.Command, func(c string) bool { return strings.Contains(c, "sh") }) {
-				t.Errorf("%s: step %s runs a script", f, s.Name)
+			if s.Ref == nil {
+				t.Errorf("%s: step %s is none", f, s.Name)
+			} else if _, ok := known[s.Ref.Name]; !ok {
+				t.Errorf("%s: step %s refers to %s, which is not there", f, s.Name, s.Ref.Name)
 			}
 		}
 	}

@@ -7,11 +7,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"time"
-
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/drogue-iot/ajour/cmd/internal/service"
 	"github.com/drogue-iot/ajour/pkg/builder"
@@ -37,20 +34,13 @@ func main() {
 }
 
 func run(ctx context.Context, c envConfig) error {
-	storage, err := resource.ParseQuantity(c.Storage)
-	if err != nil {
-		return fmt.Errorf("BUILD_STORAGE: %w", err)
-	}
-	if c.Layout != tekton.OnePod && c.Layout != tekton.PodPerTask {
-		return fmt.Errorf("BUILD_LAYOUT: %q is neither %q nor %q", c.Layout, tekton.OnePod, tekton.PodPerTask)
-	}
 	client := service.Client()
 	events, err := c.Events(client)
 	if err != nil {
 		return err
 	}
 	runs, err := tekton.Connect(tekton.Config{
-		Namespace: c.Namespace, RegistryPrefix: c.Prefix, PlainHTTP: c.PlainHTTP, ServiceAccount: c.ServiceAccount, Layout: c.Layout, Storage: storage,
+		Namespace: c.Namespace, RegistryPrefix: c.Prefix, PlainHTTP: c.PlainHTTP, ServiceAccount: c.ServiceAccount, Layout: c.Layout, Storage: c.Storage,
 	})
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ const maxPodLog = 16 << 20
 
 // Connect returns a client of the cluster that this process runs in.
 func Connect(c Config) (*Client, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	rc, err := inCluster()
 	if err != nil {
 		return nil, err

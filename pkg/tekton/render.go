@@ -77,15 +77,19 @@ type Config struct {
 	ServiceAccount string
 	// Layout of the pods; PodPerTask if empty.
 	Layout Layout
-	// Storage is the size of the volume claim of PodPerTask; 4Gi if zero. The
+	// Storage is the size of the volume claim of PodPerTask; 4Gi if empty. The
 	// Tasks limit what one pod may store.
-	Storage resource.Quantity
+	Storage string
 }
 
 // Render returns the PipelineRun of a request. The same request always gives
 // the same PipelineRun.
 func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 	description, err := json.Marshal(req.Description)
+	if err != nil {
+		return nil, fmt.Errorf("render build %s: %w", req.ID, err)
+	}
+	volumes, err := workspaces(c)
 	if err != nil {
 		return nil, fmt.Errorf("render build %s: %w", req.ID, err)
 	}
@@ -110,7 +114,7 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 			PipelineRef: &v1.PipelineRef{Name: pipeline},
 			Params:      params(req.Description, c),
 			Timeouts:    &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: time.Duration(req.Description.Timeout)}},
-			Workspaces:  workspaces(c),
+			Workspaces:  volumes,
 			TaskRunTemplate: v1.PipelineTaskRunTemplate{
 				ServiceAccountName: c.ServiceAccount, PodTemplate: podTemplate(),
 			},
@@ -166,20 +170,32 @@ func environment(d build.Description) (env []corev1.EnvVar) {
 
 // workspaces gives every build a volume of its own, never a shared one. One pod has
 // the empty volume that Tekton gives it.
-func workspaces(c Config) []v1.WorkspaceBinding {
+func workspaces(c Config) ([]v1.WorkspaceBinding, error) {
 	if c.Layout == OnePod {
-		return nil
+		return nil, nil
 	}
-	size := c.Storage
-	if size.IsZero() {
-		size = resource.MustParse("4Gi")
+	if c.Storage == "" {
+		c.Storage = "4Gi"
+	}
+	size, err := resource.ParseQuantity(c.Storage)
+	if err != nil {
+		return nil, fmt.Errorf("read size of workspace %q: %w", c.Storage, err)
 	}
 	return []v1.WorkspaceBinding{{Name: "source", VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: size}},
 		},
-	}}}
+	}}}, nil
+}
+
+// Validate reports what cannot be rendered.
+func (c Config) Validate() error {
+	if c.Layout != OnePod && c.Layout != PodPerTask && c.Layout != "" {
+		return fmt.Errorf("layout %q is neither %q nor %q", c.Layout, OnePod, PodPerTask)
+	}
+	_, err := workspaces(c)
+	return err
 }
 
 // podTemplate holds for all pods of a build: no token of the cluster's API, and

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	_ "embed" // for kafkaSource
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,8 @@ type addon struct {
 var addons = []addon{
 	{"github.com/tektoncd/pipeline", []string{"."}},
 	{"knative.dev/eventing", []string{"core", "channels/in-memory-channel", "brokers/mt-channel-broker"}},
+	// Of Knative Serving, what manifests are checked by: it needs an ingress to run.
+	{"knative.dev/serving", []string{"core"}},
 }
 
 // deployments are the ones that are used. Each of the others would cost an image
@@ -35,7 +38,14 @@ var deployments = []string{
 	"tekton-pipelines-controller", "tekton-events-controller", "tekton-pipelines-webhook",
 	"eventing-controller", "eventing-webhook", "imc-controller", "imc-dispatcher",
 	"mt-broker-controller", "mt-broker-filter", "mt-broker-ingress",
+	"webhook", // of Serving
 }
+
+// unused are kinds that no part that runs here needs, or that have no definition.
+var unused = []string{"", "HorizontalPodAutoscaler", "PodDisruptionBudget", "StatefulSet", "Image"}
+
+//go:embed kafkasource.yaml
+var kafkaSource string
 
 // replacements are images that are named, but never run here, or that come from
 // a registry that cannot be reached.
@@ -61,6 +71,10 @@ func resolveAddons(ctx context.Context, l layout, s *sandbox, dir string) error 
 				rest = append(rest, o)
 			}
 		}
+	}
+	crds, err := appendUsed(crds, kafkaSource)
+	if err != nil {
+		return err
 	}
 	rest = append(rest, unusedImages(rest)...)
 	if err := write(filepath.Join(dir, "crds.yaml"), crds); err != nil {
@@ -125,7 +139,7 @@ func appendUsed(objects []*unstructured.Unstructured, file string) ([]*unstructu
 			return nil, fmt.Errorf("read manifest: %w", err)
 		}
 		switch kind := o.GetKind(); {
-		case kind == "" || kind == "HorizontalPodAutoscaler" || kind == "PodDisruptionBudget" || kind == "StatefulSet":
+		case slices.Contains(unused, kind):
 		case kind == "Deployment" && !slices.Contains(deployments, o.GetName()):
 		default:
 			unreserve(o)

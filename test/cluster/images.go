@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -72,8 +73,9 @@ func images() ([]image, error) {
 	}, nil
 }
 
-// pushImages makes all images and pushes them through the proxy.
-func pushImages(ctx context.Context, s *sandbox, say func(string, ...any)) error {
+// pushImages makes all images and pushes them to a registry, through the proxy
+// unless that is nil.
+func pushImages(ctx context.Context, registry string, proxy *url.URL, say func(string, ...any)) error {
 	list, err := images()
 	if err != nil {
 		return err
@@ -83,16 +85,16 @@ func pushImages(ctx context.Context, s *sandbox, say func(string, ...any)) error
 		return fmt.Errorf("make folder for images: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	transport := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", s.port)})}
 	for _, i := range list {
 		img, err := i.build(ctx, dir)
 		if err != nil {
 			return fmt.Errorf("build image %s: %w", i.name, err)
 		}
-		ref, err := name.ParseReference(registryAddress+"/"+i.name, name.Insecure)
+		ref, err := name.ParseReference(registry+"/"+i.name, name.Insecure)
 		if err != nil {
 			return fmt.Errorf("name image: %w", err)
 		}
+		transport := &http.Transport{Proxy: http.ProxyURL(proxy)}
 		if err := remote.Write(ref, img, remote.WithContext(ctx), remote.WithTransport(transport)); err != nil {
 			return fmt.Errorf("push image %s: %w", i.name, err)
 		}
@@ -123,14 +125,7 @@ func (i image) build(ctx context.Context, dir string) (v1.Image, error) {
 func (i image) layer(ctx context.Context, dir string) (v1.Layer, error) {
 	if len(i.packages) > 0 {
 		file := path.Join(dir, i.name+".tar")
-		include := "--include="
-		for n, p := range i.packages {
-			if n > 0 {
-				include += ","
-			}
-			include += p
-		}
-		if err := command(ctx, nil, "mmdebstrap", "--mode=root", "--variant=essential", include,
+		if err := command(ctx, nil, "mmdebstrap", "--mode=root", "--variant=essential", "--include="+strings.Join(i.packages, ","),
 			"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/man/*",
 			"bookworm", file); err != nil {
 			return nil, err
@@ -161,7 +156,7 @@ func buildImages(ctx context.Context, l layout, s *sandbox, say func(string, ...
 	}); err != nil {
 		return err
 	}
-	if err := pushImages(ctx, s, say); err != nil {
+	if err := pushImages(ctx, registryAddress, &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", s.port)}, say); err != nil {
 		return err
 	}
 	temp := l.images() + ".new"

@@ -18,6 +18,9 @@ const usage = `usage: cluster COMMAND
   kubeconfig   print the path of its kubeconfig
   env          print the environment for tools on this machine, as in: eval "$(cluster env)"
   logs         print the folder of the logs of its parts
+  push REGISTRY
+               push the images that the tests build with to a registry, for a
+               cluster of your own
   kill PART    kill one part, which is started again: etcd, kube-apiserver, kubelet, ...`
 
 func main() {
@@ -61,6 +64,8 @@ func run(ctx context.Context, args []string) error {
 		return printIfRunning(l, l.logs())
 	case command == "kill" && len(args) == 2:
 		return kill(l, args[1])
+	case command == "push" && len(args) == 2:
+		return pushImages(ctx, args[1], nil, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
 	case command == "reap" && len(args) == 1: // started by up, as process 1 of the sandbox
 		return reap()
 	case command == "supervise" && len(args) == 1: // started by reap

@@ -129,11 +129,9 @@ func compile(ctx context.Context, l layout, say func(string, ...any)) error {
 		return nil
 	}
 	say("compiling Kubernetes and the tools: more than ten minutes the first time")
-	temp := filepath.Dir(l.bin("")) + ".new"
-	if err := os.RemoveAll(temp); err != nil {
-		return fmt.Errorf("clear cache: %w", err)
-	}
-	if err := os.MkdirAll(temp, 0o755); err != nil {
+	bin := filepath.Dir(l.bin("kubelet"))
+	temp := bin + ".new"
+	if err := errors.Join(os.RemoveAll(temp), os.MkdirAll(temp, 0o755)); err != nil {
 		return fmt.Errorf("make cache: %w", err)
 	}
 	// Tekton and Knative refuse an API server that does not know its version.
@@ -142,7 +140,7 @@ func compile(ctx context.Context, l layout, say func(string, ...any)) error {
 	if err := command(ctx, []string{"CGO_ENABLED=0"}, "go", args...); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, filepath.Dir(l.bin("kubelet"))); err != nil {
+	if err := os.Rename(temp, bin); err != nil {
 		return fmt.Errorf("fill cache: %w", err)
 	}
 	say("compiled")
@@ -174,7 +172,7 @@ func install(ctx context.Context, l layout, say func(string, ...any)) error {
 			return kubectl(ctx, l, "", append(slices.Clone(wait), "--for=condition=Ready", "node/"+nodeName)...)
 		})
 	})
-	for _, namespace := range []string{"tekton-pipelines", "knative-eventing"} {
+	for _, namespace := range []string{"tekton-pipelines", "knative-eventing", "knative-serving"} {
 		g.Go(func() error {
 			err := kubectl(ctx, l, "", append(slices.Clone(wait), "--for=condition=Available", "--namespace="+namespace, "deployment", "--all")...)
 			say("%s is ready", namespace)

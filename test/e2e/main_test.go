@@ -5,7 +5,9 @@
 // any other that KUBECONFIG names. "make e2e" prepares it and runs the tests.
 //
 // The tests reach the services by their names in the cluster, through the proxy
-// that HTTP_PROXY names.
+// that HTTP_PROXY names. For a cluster of your own, set KUBECONFIG, HTTP_PROXY to a
+// proxy in it, AJOUR_TEST_REGISTRY to a registry that takes pushes over plain HTTP,
+// fill that with "cluster push REGISTRY", and set KO_DOCKER_REPO below it.
 package e2e
 
 import (
