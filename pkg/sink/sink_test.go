@@ -64,3 +64,32 @@ func TestSend(t *testing.T) {
 		})
 	}
 }
+
+func TestOverridesAreOnEveryEvent(t *testing.T) {
+	t.Parallel()
+	got := make(chan any, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ev, err := event.Receive(w, r); err == nil {
+			got <- ev.Extensions()["cluster"]
+		}
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer srv.Close()
+	overrides, err := sink.ParseOverrides(`{"extensions": {"cluster": "eu"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := cloudevents.NewEvent()
+	ev.SetID("1")
+	ev.SetType("t")
+	ev.SetSource("s")
+	if err := sink.New(srv.URL, srv.Client()).With(overrides).Send(t.Context(), ev); err != nil {
+		t.Fatal(err)
+	}
+	if value := <-got; value != "eu" || len(ev.Extensions()) > 0 {
+		t.Errorf("sent with %v, and the caller's event has %v", value, ev.Extensions())
+	}
+	if _, err := sink.ParseOverrides(`{"extensions": 1}`); err == nil {
+		t.Error("broken overrides are accepted")
+	}
+}

@@ -42,7 +42,7 @@ var deployments = []string{
 }
 
 // unused are kinds that no part that runs here needs, or that have no definition.
-var unused = []string{"", "HorizontalPodAutoscaler", "PodDisruptionBudget", "StatefulSet", "Image"}
+var unused = []string{"", "HorizontalPodAutoscaler", "PodDisruptionBudget", "StatefulSet", "Image", "Certificate"}
 
 //go:embed kafkasource.yaml
 var kafkaSource string

@@ -196,8 +196,10 @@ func poll(ctx context.Context, what string, f func(context.Context) error) error
 func kubectl(ctx context.Context, l layout, stdin string, args ...string) error {
 	cmd := exec.CommandContext(ctx, l.bin("kubectl"), append([]string{"--kubeconfig=" + l.kubeconfig("admin")}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, tail(out))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, tail(stderr.Bytes()))
 	}
 	return nil
 }
