@@ -36,11 +36,11 @@ func New(url string, client *http.Client) *Sink { return &Sink{url: url, http: c
 // ParseOverrides reads the value of K_CE_OVERRIDES: the extensions that a
 // SinkBinding wants on every event. Empty text means none.
 func ParseOverrides(text string) (map[string]string, error) {
-	if text == "" {
-		return nil, nil
-	}
 	var o struct {
 		Extensions map[string]string `json:"extensions"`
+	}
+	if text == "" {
+		return o.Extensions, nil
 	}
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return nil, fmt.Errorf("read extensions: %w", err)

@@ -93,3 +93,13 @@ func TestOverridesAreOnEveryEvent(t *testing.T) {
 		t.Error("broken overrides are accepted")
 	}
 }
+
+func FuzzParseOverrides(f *testing.F) {
+	f.Add(`{"extensions": {"cluster": "eu"}}`)
+	f.Add(`{"extensions": null}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		if o, err := sink.ParseOverrides(text); err != nil && o != nil {
+			t.Errorf("%q: %v with %v", text, err, o)
+		}
+	})
+}

@@ -94,7 +94,7 @@ func resolveAddons(ctx context.Context, l layout, s *sandbox, dir string) error 
 	if err != nil {
 		return fmt.Errorf("ko resolve: %w: %s", err, tail([]byte(stderr.String())))
 	}
-	return os.WriteFile(filepath.Join(dir, "addons.yaml"), out, 0o644) //nolint:gosec // no secret
+	return os.WriteFile(filepath.Join(dir, "addons.yaml"), out, 0o644)
 }
 
 // objects reads all manifests of an addon that are used.
@@ -219,5 +219,5 @@ func write(file string, objects []*unstructured.Unstructured) error {
 		}
 		out.WriteString("---\n" + string(data))
 	}
-	return os.WriteFile(file, []byte(out.String()), 0o644) //nolint:gosec // no secret
+	return os.WriteFile(file, []byte(out.String()), 0o644)
 }

@@ -53,7 +53,7 @@ func startSandbox(l layout, door *os.File, port int) (*sandbox, error) {
 		return nil, fmt.Errorf("make log: %w", err)
 	}
 	defer log.Close()
-	cmd := exec.Command("/proc/self/exe", "reap") //nolint:noctx // it outlives this process
+	cmd := exec.Command("/proc/self/exe", "reap")
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{fdLock - 3: lock, fdListener - 3: door}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -73,7 +73,7 @@ func startSandbox(l layout, door *os.File, port int) (*sandbox, error) {
 // lost its parent. The sandbox ends with the supervisor.
 func reap() error {
 	door := os.NewFile(fdListener, "listener")
-	cmd := exec.Command("/proc/self/exe", "supervise") //nolint:noctx // ends with this process
+	cmd := exec.Command("/proc/self/exe", "supervise")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{door}
 	if err := cmd.Start(); err != nil {
@@ -160,7 +160,7 @@ func removeCgroups() error {
 			if err == nil && d.IsDir() {
 				groups = append(groups, path)
 			}
-			return nil //nolint:nilerr // it went away meanwhile
+			return nil // it went away meanwhile
 		})
 		if err != nil {
 			return err

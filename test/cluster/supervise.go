@@ -82,7 +82,7 @@ func openVolumes(ctx context.Context) error {
 			return err
 		}
 		for _, v := range volumes {
-			if err := os.Chmod(v, 0o777); err != nil && !errors.Is(err, os.ErrNotExist) { //nolint:gosec // it is theirs
+			if err := os.Chmod(v, 0o777); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("open volume: %w", err)
 			}
 		}

@@ -19,6 +19,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		return func(b map[string]any) { b[member] = value }
 	}
 	rev := func(b map[string]any) { b["source"].(map[string]any)["git"].(map[string]any)["rev"] = "none" }
+	project := func(b map[string]any) { b["source"].(map[string]any)["git"].(map[string]any)["project"] = "boards/a" }
 	for _, tt := range []struct {
 		name, script, reason, message string
 		change                        func(map[string]any)
@@ -32,6 +33,7 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		{"an artifact that points out of the source", "ln -s /etc/passwd firmware.bin", "ArtifactInvalid", "firmware.bin", nil},
 		{"an artifact that is a pipe", "mkfifo firmware.bin", "ArtifactInvalid", "firmware.bin", nil},
 		{"a revision that is not there", makeFirmware, "RevisionNotFound", "none", rev},
+		{"a folder that is not there", makeFirmware, "SourceNotFound", `no folder "boards/a"`, project},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

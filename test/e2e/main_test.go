@@ -14,7 +14,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -181,14 +180,4 @@ func kubectl(ctx context.Context, stdin string, args ...string) (string, error) 
 		err = fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return string(out), err
-}
-
-// runName finds the PipelineRun of a build.
-func runName(t *testing.T, id string) string {
-	t.Helper()
-	out, err := kubectl(t.Context(), "", "--namespace", builds, "get", "pipelinerun", "--selector=ajour.drogue.io/build="+id, "--output=jsonpath={.items[*].metadata.name}")
-	if err != nil || out == "" {
-		t.Fatal(out, errors.Join(err))
-	}
-	return out
 }

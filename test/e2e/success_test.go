@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	gcr "github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/drogue-iot/ajour/test/devtest"
 )
@@ -83,6 +86,52 @@ func TestAChangedDescriptionIsBuilt(t *testing.T) {
 	if o := w.await(path, ""); o.Status.Build.Reason != "Succeeded" {
 		t.Error(o.Status.Build)
 	}
+}
+
+// TestABuildStartsInItsFolder: Tekton makes that folder before the source is there.
+// The builder is a user of its own, who has to be able to write all the same.
+func TestABuildStartsInItsFolder(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	url, _ := serve(t, map[string]string{"boards/a/name": "a", "boards/a/src/main.c": "c", "boards/b/name": "b"})
+	script := `test "$(cat name)" = a && test "$(cat ../b/name)" = b && echo x > src/other && ` + makeFirmware
+	path := w.create(app, "", devtest.Spec(url, app+":latest", asUser(t, "1000"), []string{script}, func(b map[string]any) {
+		b["source"].(map[string]any)["git"].(map[string]any)["project"] = "boards/a"
+	}))
+	if o := w.await(path, w.trigger("/apps/"+app)); o.Status.Build.Reason != "Succeeded" {
+		t.Error(o.Status.Build)
+	}
+}
+
+// asUser pushes the image "shell" for another user, and returns its reference.
+func asUser(t *testing.T, user string) string {
+	t.Helper()
+	from, err := gcr.ParseReference(images+"/shell:latest", gcr.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.Config.User = user
+	if img, err = mutate.ConfigFile(img, config); err != nil {
+		t.Fatal(err)
+	}
+	to, err := gcr.ParseReference(images+"/shell:user-"+user, gcr.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(to, img); err != nil {
+		t.Fatal(err)
+	}
+	return to.String()
 }
 
 // TestABuildInPodsOfItsOwn asks for the layout that the installation does not use

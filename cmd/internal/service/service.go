@@ -46,9 +46,10 @@ func (c Credentials) Auth() drogue.Auth { return drogue.Basic(c.User, c.Token) }
 
 // Client returns a client for calls to other services.
 func Client() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = 64 // there are few hosts, and many calls at a time
-	return &http.Client{Timeout: callTimeout, Transport: t}
+	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute,
+		MaxIdleConnsPerHost: 64, // there are few hosts, and many calls at a time
+	}}
 }
 
 // Events returns the sink of the service's events.
