@@ -38,7 +38,7 @@ cluster: ## start a real cluster on this machine, as root
 	@$(GO) build -o bin/cluster ./test/cluster
 	@bin/cluster up
 
-deploy: $(CLUSTER) ## install Ajour on the cluster, with a Drogue registry and an issuer to try it
+deploy: build $(CLUSTER) ## install Ajour on the cluster, with a Drogue registry and an issuer to try it
 	@$(CLUSTER_ENV) && test/cluster/deploy
 
 cluster-down: ## end the cluster, and remove all that it left

@@ -135,6 +135,7 @@ func printEnv(l layout) error {
 	for _, v := range [][2]string{
 		{"KUBECONFIG", l.kubeconfig("admin")},
 		{"HTTP_PROXY", fmt.Sprintf("http://127.0.0.1:%d", s.port)},
+		{"http_proxy", fmt.Sprintf("http://127.0.0.1:%d", s.port)}, // for curl
 		{"KO_DOCKER_REPO", registryAddress + "/ajour"},
 		{"AJOUR_TEST_REGISTRY", registryAddress},
 		{"AJOUR_TEST_CLUSTER", self},
