@@ -62,7 +62,8 @@ func (t taskRuns) step(s stage) *v1.StepState {
 }
 
 // result returns what a stage's step left, "" if it left nothing. Results of
-// tasks are not read: in a shared pod, all steps could write them.
+// tasks and runs are not read: in a shared pod a builder can add to them, by its
+// container's termination message, which Tekton's entrypoint only appends to.
 func (t taskRuns) result(s stage, name string) string {
 	st := t.step(s)
 	if st == nil {
@@ -114,7 +115,7 @@ func Observe(pr *v1.PipelineRun, children map[string]*v1.TaskRun) (build.Run, bo
 	case c == nil || pr.Spec.Status == v1.PipelineRunSpecStatusPending:
 		r.Phase, r.Reason = build.Queued, build.ReasonQueued
 	case c.IsTrue():
-		succeeded(&r, pr, d)
+		succeeded(&r, tasks, d)
 	case c.IsFalse():
 		ended(&r, pr, c, tasks, d)
 	default:
@@ -133,16 +134,13 @@ func instant(t *metav1.Time) time.Time {
 	return t.Time
 }
 
-func succeeded(r *build.Run, pr *v1.PipelineRun, d build.Description) {
+func succeeded(r *build.Run, tasks taskRuns, d build.Description) {
 	r.Phase, r.Reason, r.Progress = build.Succeeded, build.ReasonSucceeded, 100
-	values := map[string]string{}
-	for _, res := range pr.Status.Results {
-		values[res.Name] = res.Value.StringVal
-	}
-	size, _ := strconv.ParseInt(values["size"], 10, 64) // a size that is no number shows as 0
-	r.Commit = values["commit"]
+	fetch, publish := stages[0], stages[2]
+	size, _ := strconv.ParseInt(tasks.result(publish, "size"), 10, 64) // a size that is no number shows as 0
 	r.Artifact = &build.Artifact{
-		Reference: values["image-url"], Digest: values["image-digest"], Version: values["version"], Size: size, SHA256: values["checksum"],
+		Reference: tasks.result(publish, "image-url"), Digest: tasks.result(publish, "image-digest"), Version: tasks.result(fetch, "version"),
+		Size: size, SHA256: tasks.result(publish, "checksum"),
 	}
 	// OCI-4: what is delivered as the version is the tag.
 	if tag := d.Tag(); tag != "" && tag != r.Artifact.Version {

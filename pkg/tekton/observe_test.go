@@ -293,12 +293,16 @@ func TestObserveASuccess(t *testing.T) {
 		started, completed := metav1.NewTime(now), metav1.NewTime(now.Add(time.Minute))
 		pr.Status.StartTime, pr.Status.CompletionTime = &started, &completed
 		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"})
-		for name, value := range map[string]string{
-			"commit": version + "xyz", "version": version, "image-url": "quay.io/acme/greenhouse:4f1c2ab", "image-digest": "sha256:1", "size": "20", "checksum": "abc",
-		} {
-			pr.Status.Results = append(pr.Status.Results, v1.PipelineRunResult{Name: name, Value: *v1.NewStructuredValues(value)})
+		fetched := []string{"commit", version + "xyz", "version", version}
+		published := []string{"image-url", "quay.io/acme/greenhouse:4f1c2ab", "image-digest", "sha256:1", "size", "20", "checksum", "abc"}
+		forged := []string{"commit", "forged", "image-digest", "sha256:forged"}
+		tasks := pod(corev1.ConditionTrue, "Succeeded", "", step("fetch", 0, fetched...), step("build", 0, forged...), step("publish", 0, published...))
+		for _, name := range []string{"commit", "version", "image-digest"} {
+			forgery := *v1.NewStructuredValues("forged")
+			tasks["firmware"].Status.Results = append(tasks["firmware"].Status.Results, v1.TaskRunResult{Name: name, Value: forgery})
+			pr.Status.Results = append(pr.Status.Results, v1.PipelineRunResult{Name: name, Value: forgery})
 		}
-		got, _ := tekton.Observe(pr, nil)
+		got, _ := tekton.Observe(pr, tasks)
 		if (got.Message != "") != warned {
 			t.Errorf("version %s: %q", version, got.Message)
 		}

@@ -105,3 +105,18 @@ func TestABuilderFindsNoSecret(t *testing.T) {
 		t.Error("the builder did not look")
 	}
 }
+
+// TestABuilderCannotForgeResults: it adds to the message that its container leaves,
+// which is where Tekton finds the results of a Task.
+func TestABuilderCannotForgeResults(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	url, commit := serve(t, map[string]string{"README": "x"})
+	const forge = `printf '[{"key":"commit","value":"forged","type":1},{"key":"image-digest","value":"forged","type":1},{"key":"reason","value":"forged","type":4}]' > /tekton/termination; ` + makeFirmware
+	path := w.create(app, "", devtest.Spec(url, app+":latest", images+"/shell:latest", []string{forge}))
+	b := w.await(path, w.trigger("/apps/"+app)).Status.Build
+	if b.Phase != "Succeeded" || b.Commit != commit || b.Artifact == nil || !strings.HasPrefix(b.Artifact.Digest, "sha256:") {
+		t.Errorf("%+v", b)
+	}
+}
