@@ -104,6 +104,22 @@ func (l layout) running() (*sandbox, error) {
 	return &sandbox{pid, port}, nil
 }
 
+// lockStart waits for another start of the cluster to end: it must not be taken for
+// one that never became ready.
+func (l layout) lockStart() (unlock func(), err error) {
+	if err := os.MkdirAll(l.cache, 0o755); err != nil {
+		return nil, fmt.Errorf("make cache: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(l.cache, "start.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("wait for another start: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("wait for another start: %w", err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil // closing it unlocks it
+}
+
 var errNotRunning = errors.New(`no cluster is running: start it with "make cluster"`)
 
 func printIfRunning(l layout, text string) error {

@@ -67,6 +67,30 @@ func parts(l layout) []part {
 	}
 }
 
+// kubeletConfig fits a node whose control groups and disk belong to others, too.
+const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
+authorization: {mode: AlwaysAllow}
+containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+cgroupDriver: cgroupfs
+cgroupsPerQOS: false
+enforceNodeAllocatable: []
+failCgroupV1: false
+failSwapOn: false
+oomScoreAdj: 0
+resolvConf: /dev/null
+clusterDomain: cluster.local
+clusterDNS: [` + dnsServiceIP + `]
+serializeImagePulls: false
+maxParallelImagePulls: 4
+registryPullQPS: 0
+syncFrequency: 10s
+maxPods: 200
+evictionHard: {memory.available: 100Mi, nodefs.available: 0%, nodefs.inodesFree: 0%, imagefs.available: 0%}
+imageGCHighThresholdPercent: 100
+`
+
 // configure writes the configuration files of the parts.
 func configure(l layout) error {
 	files := map[string]string{
@@ -98,29 +122,8 @@ state = "/run/containerd"
    "ipam": {"type": "host-local", "ranges": [[{"subnet": "%s"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 `, podCIDR),
-		l.path("kubelet.yaml"): fmt.Sprintf(`apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
-authorization: {mode: AlwaysAllow}
-containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
-cgroupDriver: cgroupfs
-cgroupsPerQOS: false
-enforceNodeAllocatable: []
-failCgroupV1: false
-failSwapOn: false
-oomScoreAdj: 0
-resolvConf: /dev/null
-clusterDomain: cluster.local
-clusterDNS: [%s]
-serializeImagePulls: false
-maxParallelImagePulls: 4
-registryPullQPS: 0
-syncFrequency: 10s
-maxPods: 200
-evictionHard: {memory.available: 100Mi, nodefs.available: 0%%, nodefs.inodesFree: 0%%, imagefs.available: 0%%}
-imageGCHighThresholdPercent: 100
-`, dnsServiceIP),
-		l.path("Corefile"): fmt.Sprintf(".:53 {\n  bind %s\n  errors\n  kubernetes cluster.local {\n    kubeconfig %s\n  }\n  cache 2\n}\n", nodeIP, l.kubeconfig("dns")),
+		l.path("kubelet.yaml"): kubeletConfig,
+		l.path("Corefile"):     fmt.Sprintf(".:53 {\n  bind %s\n  errors\n  kubernetes cluster.local {\n    kubeconfig %s\n  }\n  cache 2\n}\n", nodeIP, l.kubeconfig("dns")),
 	}
 	for name, content := range files {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {

@@ -55,6 +55,11 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 	say := func(format string, args ...any) {
 		fmt.Fprintf(out, "%6.1fs  %s\n", time.Since(begin).Seconds(), fmt.Sprintf(format, args...))
 	}
+	unlock, err := l.lockStart()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if s, err := l.running(); err != nil {
 		return err
 	} else if s != nil {
