@@ -39,7 +39,8 @@ func openDoor(ctx context.Context) (door *os.File, port int, err error) {
 }
 
 // startSandbox starts process 1 in namespaces of its own, and leaves it running.
-func startSandbox(l layout, door *os.File, port int) (*sandbox, error) {
+// Ended is called if it ends while this process is there to see it.
+func startSandbox(l layout, door *os.File, port int, ended func()) (*sandbox, error) {
 	lock, err := os.OpenFile(l.lockFile(), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock cluster: %w", err)
@@ -66,7 +67,11 @@ func startSandbox(l layout, door *os.File, port int) (*sandbox, error) {
 	if err := os.WriteFile(l.path("sandbox"), fmt.Appendf(nil, "%d %d\n", s.pid, s.port), 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("start sandbox: %w", err), cmd.Process.Kill())
 	}
-	return s, cmd.Process.Release()
+	go func() {
+		_ = cmd.Wait() // its log says why
+		ended()
+	}()
+	return s, nil
 }
 
 // reap is process 1: it starts the supervisor and waits for every process that

@@ -32,6 +32,7 @@ func supervise(ctx context.Context, l layout) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	server := &http.Server{Handler: proxy(), ReadHeaderTimeout: time.Minute}
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // a part that cannot be started ends all
 	g.Go(func() error { return server.Serve(ln) })
 	for _, p := range parts(l) {
 		g.Go(func() error { return keep(ctx, l, p) })

@@ -71,6 +71,9 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 	if os.Geteuid() != 0 {
 		return errors.New("only root can make namespaces with a network: run this as root, or set KUBECONFIG to a cluster that you have")
 	}
+	if strings.HasPrefix(l.bin(""), "/tmp/") {
+		return fmt.Errorf("the cache %s is below /tmp, of which the cluster has its own: set XDG_CACHE_HOME to another folder", l.bin(""))
+	}
 	if err := down(ctx, l); err != nil { // one that was killed, or did not become ready
 		return err
 	}
@@ -104,7 +107,9 @@ func start(ctx context.Context, l layout, say func(string, ...any)) error {
 	if err := configure(l); err != nil {
 		return err
 	}
-	s, err := startSandbox(l, door, port)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s, err := startSandbox(l, door, port, func() { cancel(errors.New("the sandbox ended")) })
 	if err != nil {
 		return err
 	}
@@ -192,7 +197,7 @@ func poll(ctx context.Context, what string, f func(context.Context) error) error
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	if err := retry(ctx, f); err != nil {
-		return fmt.Errorf("wait for %s: %w", what, err)
+		return fmt.Errorf("wait for %s: %w", what, errors.Join(context.Cause(ctx), err))
 	}
 	return nil
 }
