@@ -46,6 +46,8 @@ var only = map[string][]string{
 	module + "pkg/auth/authtest":     {"pkg/standalone", "test/e2e/backend"},
 	module + "pkg/drogue/droguetest": {"pkg/standalone", "test/e2e/backend"},
 	module + "pkg/git/gittest":       {"test"},
+
+	module + "pkg/publish/hawkbit/hawkbittest": {"test"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

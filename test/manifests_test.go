@@ -76,18 +76,20 @@ func TestEveryKoImageIsAProgramOfOurs(t *testing.T) {
 func TestARenderedRunFitsItsPipeline(t *testing.T) {
 	t.Parallel()
 	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
-		t.Run(string(layout), func(t *testing.T) {
-			t.Parallel()
-			fits(t, layout)
-		})
+		for _, places := range [][2]string{{"a:1", ""}, {"", "sensor-7"}, {"a:1", "sensor-7"}} {
+			t.Run(string(layout)+strings.Join(places[:], " "), func(t *testing.T) {
+				t.Parallel()
+				fits(t, layout, places[0], places[1])
+			})
+		}
 	}
 }
 
-func fits(t *testing.T, layout tekton.Layout) {
+func fits(t *testing.T, layout tekton.Layout, image, controller string) {
 	t.Helper()
 	pr, err := tekton.Render(build.Request{
 		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120002", Target: build.Target{Application: "a"}, Time: time.Now(),
-		Description: build.Description{Registry: build.OCI, Image: "a:1", Env: []build.EnvVar{{Name: "A", Value: "b"}}, Timeout: build.Duration(time.Hour)},
+		Description: build.Description{Registry: build.OCI, Image: image, Controller: controller, Env: []build.EnvVar{{Name: "A", Value: "b"}}, Timeout: build.Duration(time.Hour)},
 	}, tekton.Config{Namespace: "builds", Layout: layout})
 	if err != nil {
 		t.Fatal(err)
@@ -148,18 +150,18 @@ func actions(t *testing.T) map[string]v1beta1.StepAction {
 }
 
 // TestStepsAreKeptApart: user strings reach steps as arguments and environment
-// only, credentials reach the step that publishes, and the environment of a pod
-// cannot change how our programs start.
+// only, each kind of credentials reaches the one step that needs it, and the
+// environment of a pod cannot change how our programs start.
 func TestStepsAreKeptApart(t *testing.T) {
 	t.Parallel()
 	for name, a := range actions(t) {
 		if a.Spec.Script != "" || len(a.Spec.Command) > 0 {
 			t.Errorf("%s does not run the entrypoint of its image", name)
 		}
-		if mounts := len(a.Spec.VolumeMounts) > 0; mounts != strings.HasPrefix(name, "publish-") {
+		ours := strings.HasPrefix(a.Spec.Image, "ko://")
+		if mounts := len(a.Spec.VolumeMounts) > 0; mounts != ours {
 			t.Errorf("%s mounts volumes: %t", name, mounts)
 		}
-		ours := strings.HasPrefix(a.Spec.Image, "ko://")
 		if fixed := slices.ContainsFunc(a.Spec.Env, func(e corev1.EnvVar) bool { return e.Name == "GODEBUG" && e.Value == "" }); ours != fixed {
 			t.Errorf("%s fixes GODEBUG: %t", name, fixed)
 		}
@@ -187,11 +189,31 @@ func TestTasksAreMadeOfStepActions(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range task.Spec.Steps {
+			if s.Ref != nil {
+				checkCredentials(t, f, task.Spec.Volumes, s)
+			}
 			if s.Ref == nil {
 				t.Errorf("%s: step %s is none", f, s.Name)
 			} else if _, ok := known[s.Ref.Name]; !ok {
 				t.Errorf("%s: step %s refers to %s, which is not there", f, s.Name, s.Ref.Name)
 			}
 		}
+	}
+}
+
+// checkCredentials makes sure that a step gets the credentials of its own kind.
+func checkCredentials(t *testing.T, file string, volumes []corev1.Volume, s v1.Step) {
+	t.Helper()
+	want := map[string]string{"fetch-source": "git-credentials", "publish-oci": "container-registry", "publish-hawkbit": "hawkbit-config"}[s.Ref.Name]
+	got := ""
+	for _, p := range s.Params {
+		for _, v := range volumes {
+			if v.Secret != nil && v.Name == p.Value.StringVal {
+				got += v.Secret.SecretName
+			}
+		}
+	}
+	if got != want {
+		t.Errorf("%s: step %s gets %q, want %q", file, s.Name, got, want)
 	}
 }

@@ -22,6 +22,9 @@ type envConfig struct {
 	service.Credentials
 	Prefix         string        `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
 	PlainHTTP      bool          `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
+	Schemes        string        `envconfig:"SOURCE_SCHEMES" default:"https,ssh" desc:"schemes that source may be fetched by, separated by commas: https, ssh, http"`
+	Hosts          string        `envconfig:"SOURCE_HOSTS" desc:"the only hosts that source may be fetched from, separated by commas, *.NAME for all below one; all if empty"`
+	Addresses      string        `envconfig:"SOURCE_ADDRESSES" default:"public" desc:"ranges of addresses that those hosts may have, separated by commas, such as 10.0.0.0/8; public for those of the public internet, any for all"`
 	Layout         tekton.Layout `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod and a volume claim for each build, a pod for each step"`
 	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks"`
 	ServiceAccount string        `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
@@ -40,7 +43,7 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	runs, err := tekton.Connect(tekton.Config{
-		Namespace: c.Namespace, RegistryPrefix: c.Prefix, PlainHTTP: c.PlainHTTP, ServiceAccount: c.ServiceAccount, Layout: c.Layout, Storage: c.Storage,
+		Namespace: c.Namespace, Sources: tekton.Sources{Schemes: c.Schemes, Hosts: c.Hosts, Addresses: c.Addresses}, RegistryPrefix: c.Prefix, PlainHTTP: c.PlainHTTP, ServiceAccount: c.ServiceAccount, Layout: c.Layout, Storage: c.Storage,
 	})
 	if err != nil {
 		return err

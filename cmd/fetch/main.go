@@ -18,5 +18,9 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal kills at once
 	step.DropEnvironment(os.Environ())
 	syscall.Umask(0) // the builder may be another user: it shares a group with us, or nothing
-	os.Exit(step.Fetch(ctx, os.Args[1:], os.Stderr))
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	os.Exit(step.Fetch(ctx, []string{self}, os.Args[1:], os.Stderr))
 }

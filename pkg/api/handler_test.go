@@ -189,7 +189,6 @@ func TestTriggersThatAreRefused(t *testing.T) {
 		{"an application without a section", "trigger", "POST", "/apps/plain/trigger", "", 404, "NoBuild", ""},
 		{"an application that only delivers", "trigger", "POST", "/apps/delivery/trigger", "", 404, "NoBuild", ""},
 		{"a wrong description is reported on the object, too", "trigger", "POST", "/apps/wrong/trigger", "", 422, "InvalidBuildSpec", event.TypeRejected},
-		{"hawkBit", "trigger", "POST", "/apps/hawkbit/trigger", "", 501, "NotImplemented", event.TypeRejected},
 		{"an injection", "trigger", "POST", "/apps/a,device=b/trigger", "", 400, "InvalidRequest", ""},
 		{"a path out of the tree", "trigger", "POST", "/apps/..%2fx/trigger", "", 400, "InvalidRequest", ""},
 		{"a registry that is away", "trigger", "POST", "/apps/app/trigger", "registry", 503, "Unavailable", ""},

@@ -77,9 +77,6 @@ func describe(section json.RawMessage) (build.Description, error) {
 		p.Violations = invalid.Violations
 		return d, p
 	}
-	if err == nil && d.Registry != build.OCI {
-		return d, problem(http.StatusNotImplemented, "NotImplemented", "Publishing to hawkBit is not available on this installation: describe a container image")
-	}
 	return d, err
 }
 

@@ -30,11 +30,13 @@ const DefaultTimeout = time.Hour
 // Description is a normalized, valid build description: one spelling, with all
 // defaults filled in. Its JSON form travels in events and is what is hashed.
 type Description struct {
+	// Registry is where the update server delivers from. The artifact goes to all
+	// places that have a value below.
 	Registry Registry `json:"registry"`
 	// Image is the reference to publish to, relative to the configured prefix,
-	// always with a tag and never with a digest (A21). Empty for hawkBit.
+	// always with a tag and never with a digest (A21); empty for none.
 	Image string `json:"image,omitempty"`
-	// Controller is the hawkBit target to assign to. Empty for OCI.
+	// Controller is the hawkBit target to assign to; empty for none.
 	Controller string `json:"controller,omitempty"`
 	// Builder is the reference of the builder image.
 	Builder  string   `json:"builder"`
@@ -42,8 +44,12 @@ type Description struct {
 	Env      []EnvVar `json:"env,omitempty"`
 	Args     []string `json:"args,omitempty"`
 	Artifact string   `json:"artifact"`
-	Timeout  Duration `json:"timeout"`
-	Triggers []string `json:"triggers,omitempty"`
+	// MaxSize is the most bytes that the artifact may have; 0 for any.
+	MaxSize int64 `json:"maxSize,omitempty"`
+	// Attachments are further files to publish beside the artifact in an OCI registry.
+	Attachments []string `json:"attachments,omitempty"`
+	Timeout     Duration `json:"timeout"`
+	Triggers    []string `json:"triggers,omitempty"`
 }
 
 // Source says where the firmware's source is.

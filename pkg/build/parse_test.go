@@ -40,6 +40,12 @@ func TestParse(t *testing.T) {
 	withPath.Source.Path = "sub/folder"
 	hawkbit := bare
 	hawkbit.Registry, hawkbit.Image, hawkbit.Controller = build.Hawkbit, "", "sensor-7"
+	both := bare
+	both.Controller = "sensor-7"
+	bothFromHawkbit := both
+	bothFromHawkbit.Registry = build.Hawkbit
+	budget := bare
+	budget.MaxSize, budget.Attachments = 256<<10, []string{"out/fw.elf", "fw.map"}
 	minimal := func(kind, source, more string) string {
 		return fmt.Sprintf(`{%q:{"image":"a:1","controller":"sensor-7","build":{"image":"b","source":%s,"artifact":{"path":"f"}%s}}}`, kind, source, more)
 	}
@@ -54,6 +60,10 @@ func TestParse(t *testing.T) {
 		{"the seed's source.path names the sub-folder", minimal("oci", `{"path":"sub/folder/","git":{"uri":"ssh://git@h/r"}}`, ""), withPath},
 		{"git.project wins over source.path", minimal("oci", `{"path":"x","git":{"uri":"ssh://git@h/r","project":"sub/folder"}}`, ""), withPath},
 		{"hawkBit names a controller instead of an image", minimal("hawkbit", git, ""), hawkbit},
+		{"a container may be published to hawkBit, too", minimal("container", git, `,"publish":{"hawkbit":{"controller":"sensor-7"}}`), both},
+		{"and the other way round", minimal("hawkbit", git, `,"publish":{"oci":{"image":"a:1"}}`), bothFromHawkbit},
+		{"a size budget and further files", strings.Replace(minimal("container", git, ""), `{"path":"f"}`, `{"path":"f","maxSize":"256Ki","attachments":["./out/fw.elf","fw.map","fw.map"]}`, 1), budget},
+		{"a size in bytes", strings.Replace(minimal("container", git, ""), `{"path":"f"}`, `{"path":"f","maxSize":262144,"attachments":["out/fw.elf","fw.map"]}`, 1), budget},
 		{"unknown members are left alone", minimal("container", git, `,"colour":"red","env":null`), bare},
 	}
 	for _, tt := range tests {
@@ -111,7 +121,7 @@ func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	base := map[string]string{
 		"image": `"a:1"`, "builder": `"b"`, "uri": `"https://h/r"`, "rev": `"main"`, "project": `"."`,
-		"env": `[]`, "args": `[]`, "artifact": `"f"`, "timeout": `"1h"`,
+		"env": `[]`, "args": `[]`, "artifact": `"f"`, "timeout": `"1h"`, "maxSize": `1`, "attachments": `[]`, "publish": `null`,
 	}
 	refused := map[string][]string{
 		"image":   {`"a"`, `"a@sha256:0"`, `"A:1"`, `"/a:1"`, `"a:1:2"`, `"a/../b:1"`, `"a:-1"`, `"h.example:5000/a:1"`, `""`, `5`, `null`},
@@ -121,11 +131,17 @@ func TestParseRefuses(t *testing.T) {
 			`"https://token@h/r"`, `"ssh://u:p@h/r"`, `"https://h"`, `"https://h/r?x=1"`, `"https://h/r#x"`, `"https://h/a b"`,
 			`"https://h/$(x)"`, `"git://h/r"`, `"https:///r"`, `"-x@h:r"`, `"u@-h:r"`, `"https://h/r\u0000"`,
 		},
-		"rev":      {`"--upload-pack=x"`, `"a..b"`, `"a b"`, `"x;y"`, `"@{-1}"`, `"a/"`, `"x.lock"`, `"$(x)"`, `5`},
-		"project":  {`"/abs"`, `".."`, `"a/../../b"`, `"a/.."`, `"a\\b"`},
-		"artifact": {`"/abs"`, `"../f"`, `"."`, `""`, `"a/../f"`, `"./"`},
-		"timeout":  {`"0"`, `"-1h"`, `"9999h"`, `"1 hour"`, `3600`, `"100ms"`},
-		"args":     {`"--release"`, `[1]`, `["$(REGISTRY_TOKEN)"]`, `["\u0000"]`, `["\u001b[2J"]`},
+		"rev":         {`"--upload-pack=x"`, `"a..b"`, `"a b"`, `"x;y"`, `"@{-1}"`, `"a/"`, `"x.lock"`, `"$(x)"`, `5`},
+		"project":     {`"/abs"`, `".."`, `"a/../../b"`, `"a/.."`, `"a\\b"`},
+		"artifact":    {`"/abs"`, `"../f"`, `"."`, `""`, `"a/../f"`, `"./"`},
+		"timeout":     {`"0"`, `"-1h"`, `"9999h"`, `"1 hour"`, `3600`, `"100ms"`},
+		"maxSize":     {`0`, `-1`, `"1 MB"`, `"5Gi"`, `1.5`, `"9223372036854775807Gi"`, `"Ki"`, `true`, `1e3`},
+		"attachments": {`"fw.elf"`, `[""]`, `["../x"]`, `[1]`, `["$(x)"]`},
+		"publish": {
+			`[]`, `{"file":{"name":"x"}}`, `{"container":{"image":"b:1"}}`, `{"hawkbit":null}`, `{"hawkbit":{}}`, `{"hawkbit":{"controller":"a b"}}`,
+			`{"hawkbit":{"controller":"a/b"}}`, `{"hawkbit":{"controller":"%"}}`, `{"hawkbit":{"controller":".."}}`, `{"hawkbit":{"controller":"$(x)"}}`,
+		},
+		"args": {`"--release"`, `[1]`, `["$(REGISTRY_TOKEN)"]`, `["\u0000"]`, `["\u001b[2J"]`},
 		"env": {
 			`{}`, `[{"value":"x"}]`, `[{"name":"LD_PRELOAD","value":"x"}]`, `[{"name":"GIT_SSH_COMMAND","value":"x"}]`,
 			`[{"name":"A","value":"1"},{"name":"A","value":"2"}]`, `[{"name":"A-B","value":"1"}]`, `[{"name":"A","value":true}]`,
@@ -143,8 +159,8 @@ func TestParseRefuses(t *testing.T) {
 					return base[key]
 				}
 				section := fmt.Sprintf(`{"container":{"image":%s,"build":{"image":%s,"source":{"git":{"uri":%s,"rev":%s,"project":%s}},
-					"env":%s,"args":%s,"artifact":{"path":%s},"timeout":%s}}}`,
-					v("image"), v("builder"), v("uri"), v("rev"), v("project"), v("env"), v("args"), v("artifact"), v("timeout"))
+					"env":%s,"args":%s,"artifact":{"path":%s,"maxSize":%s,"attachments":%s},"timeout":%s,"publish":%s}}}`,
+					v("image"), v("builder"), v("uri"), v("rev"), v("project"), v("env"), v("args"), v("artifact"), v("maxSize"), v("attachments"), v("timeout"), v("publish"))
 				var invalid *build.InvalidError
 				if _, err := build.Parse(json.RawMessage(section)); !errors.As(err, &invalid) {
 					t.Fatalf("got %v, want a violation", err)
@@ -204,6 +220,27 @@ func TestTargetHashTellsAmbiguousNamesApart(t *testing.T) {
 	a, b := build.Target{Application: "a", Device: "b-c"}, build.Target{Application: "a-b", Device: "c"}
 	if a.Hash() == b.Hash() {
 		t.Error("same hash")
+	}
+}
+
+func TestHawkbitNames(t *testing.T) {
+	t.Parallel()
+	for target, want := range map[build.Target]string{
+		{Application: "greenhouse"}:                                              "greenhouse",
+		{Application: "greenhouse", Device: "Sensor_7"}:                          "greenhouse/Sensor_7",
+		{Application: "a", Device: "x;name==*"}:                                  "a/x_name___-",
+		{Application: "a", Device: "$(params.uri)"}:                              "a/__params.uri_-",
+		{Application: "a", Device: "<b>"}:                                        "a/_b_-",
+		{Application: "a", Device: strings.Repeat("x", 255)}:                     "a/" + strings.Repeat("x", 117) + "-",
+		{Application: strings.Repeat("a", 63), Device: strings.Repeat("é", 100)}: strings.Repeat("a", 63) + "/" + strings.Repeat("_", 55) + "-",
+	} {
+		got := target.HawkbitName()
+		if plain := strings.HasSuffix(want, "-"); plain {
+			want += target.Hash()[:8]
+		}
+		if got != want || len(got) > 128 {
+			t.Errorf("%v: %q, want %q", target, got, want)
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ const (
 // passes through places that a build can write to.
 func StepFailure(word string) Reason {
 	switch r := Reason(word); r {
-	case ReasonSourceNotFound, ReasonSourceAuthFailed, ReasonRevisionNotFound, ReasonSourceUnavailable,
+	case ReasonSourceNotFound, ReasonSourceAuthFailed, ReasonRevisionNotFound, ReasonSourceUnavailable, ReasonInvalidBuildSpec,
 		ReasonArtifactNotFound, ReasonArtifactInvalid,
 		ReasonRegistryAuthFailed, ReasonRegistryPushFailed, ReasonHawkbitPushFailed:
 		return r

@@ -98,16 +98,29 @@ type Run struct {
 
 // Artifact is what a build published.
 type Artifact struct {
-	// Reference is the full reference with the tag that was asked for.
-	Reference string `json:"reference"`
-	// Digest is that of the manifest, "sha256:…".
-	Digest string `json:"digest"`
+	// Reference is the full reference with the tag that was asked for; empty if
+	// the artifact is in no OCI registry.
+	Reference string `json:"reference,omitempty"`
+	// Digest is that of the manifest, "sha256:…"; empty likewise.
+	Digest string `json:"digest,omitempty"`
+	// Hawkbit says where the artifact is in hawkBit; nil if it is not there.
+	Hawkbit *HawkbitArtifact `json:"hawkbit,omitempty"`
 	// Version is the REVISION that the builder was given (OCI-4).
 	Version string `json:"version"`
 	// Size is that of the firmware, in bytes.
 	Size int64 `json:"size"`
 	// SHA256 is the bare hexadecimal checksum of the firmware.
 	SHA256 string `json:"sha256"`
+}
+
+// HawkbitArtifact is what a build published to hawkBit.
+type HawkbitArtifact struct {
+	// Controller is the target that it was assigned to.
+	Controller string `json:"controller"`
+	// DistributionSet is the id of the set, Action that of the assignment: 0 if the
+	// target had it already.
+	DistributionSet int64 `json:"distributionSet"`
+	Action          int64 `json:"action,omitempty"`
 }
 
 // After reports whether r was asked for after s. Builds that were asked for at

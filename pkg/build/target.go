@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,6 +41,23 @@ func (t Target) String() string {
 // and "a-b", "c".
 func (t Target) Hash() string {
 	return digest("target", t.Application, t.Device)[:32]
+}
+
+// HawkbitName returns the name of the target's software modules and distribution sets
+// in hawkBit (A15), which takes 128 characters and no markup. Names that could mean
+// anything else than themselves are changed, and stay different by a hash.
+func (t Target) HawkbitName() string {
+	const most = 128
+	name := strings.Map(func(c rune) rune {
+		if c > unicode.MaxASCII || !strings.ContainsRune("._/+@:-", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c) {
+			return '_'
+		}
+		return c
+	}, t.String())
+	if suffix := "-" + t.Hash()[:8]; name != t.String() || len(name) > most {
+		name = name[:min(len(name), most-len(suffix))] + suffix
+	}
+	return name
 }
 
 // Validate refuses names that the Drogue registry cannot hold, so that they

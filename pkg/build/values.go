@@ -66,10 +66,14 @@ func (r *reader) builder(s, at string) string {
 	return s
 }
 
+// controller refuses what hawkBit cannot hold, or cannot be asked for by its path.
 func (r *reader) controller(s, at string) string {
 	r.plain(s, at)
 	if len(s) > 256 {
 		r.fail(at, "has %d bytes: hawkBit takes at most 256", len(s))
+	}
+	if strings.ContainsFunc(s, func(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune("/%<>\\", c) }) || s == "." || s == ".." {
+		r.fail(at, "%s is no controller id: use no blanks, slashes, '%%', '<' and '>'", quote(s))
 	}
 	return s
 }

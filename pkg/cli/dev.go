@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ type devFlags struct {
 	listen, data, engine string
 	registry             string
 	plainHTTP            bool
+	git, hawkbit, ca     string
 	builders, builderEnv []string
 	parallel             int
 	manual, verbose      bool
@@ -44,9 +46,11 @@ State is kept in the folder that --data names, else it is gone with the process.
 A build that was running when the process ended starts over with the next one.
 The token that is printed is valid for 12 hours, and for this process only.
 
-Credentials for the registry that --registry names are those of docker: they are
-read from config.json in the folder DOCKER_CONFIG, and given to the publishing
-step only.`,
+Credentials are folders with a file for each key of the Secret that an installation
+has, and are given to the one step that needs them: --git-credentials with
+.git-credentials, ssh-privatekey and known_hosts; --hawkbit with url, user and
+password. Those of the registry that --registry names are docker's: config.json in
+the folder DOCKER_CONFIG. --trusted-ca is a folder with the file ca.crt.`,
 		Example: `  ajour dev
   ajour dev --data ~/ajour --builder golang=go
   ajour dev --builder golang=go --builder-env GOCACHE=$(go env GOCACHE)`,
@@ -61,6 +65,9 @@ step only.`,
 	flags.StringVar(&f.engine, "engine", "auto", "what runs builder images: auto, podman, docker or none")
 	flags.StringVar(&f.registry, "registry", "", "publish to the OCI registry with this `prefix`, as in quay.io/acme/ (default: the embedded one)")
 	flags.BoolVar(&f.plainHTTP, "registry-plain-http", false, "speak HTTP to that registry")
+	flags.StringVar(&f.git, "git-credentials", "", "`folder` with the credentials for private repositories")
+	flags.StringVar(&f.hawkbit, "hawkbit", "", "`folder` with the address and the credentials of hawkBit")
+	flags.StringVar(&f.ca, "trusted-ca", "", "`folder` with CA certificates to trust, too")
 	flags.IntVar(&f.parallel, "parallel", 2, "`number` of builds that run at the same time")
 	flags.BoolVar(&f.manual, "manual", false, "build on calls only, not when a description changes")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens, not only what goes wrong")
@@ -102,7 +109,7 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	}
 	o := standalone.Options{
 		Dir: f.data, Listen: f.listen, Step: []string{env.Program, "step"}, Builders: map[string]string{}, BuilderEnv: f.builderEnv,
-		Registry: f.registry, RegistryPlainHTTP: f.plainHTTP, DockerConfig: env.Getenv("DOCKER_CONFIG"), Parallel: f.parallel, IgnoreChanges: f.manual, Log: slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
+		Registry: f.registry, RegistryPlainHTTP: f.plainHTTP, Parallel: f.parallel, IgnoreChanges: f.manual, Log: slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	if env.Program == "" {
 		return o, errors.New("the path of this program is not known: call it by its path")
@@ -112,6 +119,10 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	}
 	if strings.Contains(f.registry, "://") {
 		return o, &usageError{fmt.Errorf("--registry %q: write a prefix without a scheme, as in quay.io/acme/", f.registry)}
+	}
+	var err error
+	if o.Credentials, err = f.credentials(env); err != nil {
+		return o, err
 	}
 	if f.parallel < 1 {
 		return o, &usageError{fmt.Errorf("--parallel %d: use 1 or more", f.parallel)}
@@ -131,9 +142,33 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 			return o, &usageError{fmt.Errorf("--builder-env %q: write NAME=VALUE", e)}
 		}
 	}
-	var err error
 	o.Engine, err = findEngine(f.engine)
 	return o, err
+}
+
+// credentials returns the folders that were named, each by the name of what it
+// stands for. One that is not there is a mistake.
+func (f *devFlags) credentials(env Env) (map[string]string, error) {
+	folders := map[string]string{}
+	for _, c := range []struct{ name, flag, folder string }{
+		{"git-credentials", "--git-credentials", f.git},
+		{"hawkbit-config", "--hawkbit", f.hawkbit},
+		{"trusted-ca", "--trusted-ca", f.ca},
+		{"container-registry", "DOCKER_CONFIG", env.Getenv("DOCKER_CONFIG")},
+	} {
+		if c.folder == "" {
+			continue
+		}
+		path, err := filepath.Abs(c.folder)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.flag, err)
+		}
+		if _, err := os.ReadDir(path); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.flag, err)
+		}
+		folders[c.name] = path
+	}
+	return folders, nil
 }
 
 // loopback refuses an address that others can reach: the embedded issuer gives

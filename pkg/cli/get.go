@@ -127,6 +127,9 @@ func printBuild(w io.Writer, b api.Build) {
 	line("Commit", b.Commit)
 	if a := b.Artifact; a != nil {
 		line("Artifact", a.Reference)
+		if h := a.Hawkbit; h != nil {
+			line("hawkBit", fmt.Sprintf("%s, distribution set %d", h.Controller, h.DistributionSet))
+		}
 		line("Digest", a.Digest)
 		line("Version", a.Version)
 		line("Size", fmt.Sprintf("%d bytes", a.Size))

@@ -16,7 +16,12 @@ import (
 // cluster.
 func newStep(env Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "step", Short: "Run a step of a build", Hidden: true}
-	for name, run := range map[string]func(context.Context, []string, io.Writer) int{"fetch": step.Fetch, "publish": step.Publish} {
+	for name, run := range map[string]func(context.Context, []string, io.Writer) int{
+		"fetch": func(ctx context.Context, args []string, stderr io.Writer) int {
+			return step.Fetch(ctx, []string{env.Program, "step", "fetch"}, args, stderr)
+		},
+		"publish": step.Publish,
+	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: name, Short: "Run the step " + name, DisableFlagParsing: true,
 			RunE: func(cmd *cobra.Command, args []string) error {

@@ -6,19 +6,30 @@ package git
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // maxOutput bounds what is kept of git's output.
 const maxOutput = 1 << 20
+
+// attempts bounds how often a command that may pass is tried, first after firstWait,
+// then after three times as long.
+const (
+	attempts  = 4
+	firstWait = 250 * time.Millisecond
+)
 
 // commandError is a failure of the git command itself.
 type commandError struct {
@@ -32,20 +43,86 @@ func (e *commandError) Unwrap() error { return e.err }
 // settings hold for every command, whatever a repository brings along.
 var settings = []string{
 	"-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.symlinks=true",
-	"-c", "core.protectHFS=true", "-c", "core.protectNTFS=true", "-c", "credential.helper=",
+	"-c", "core.protectHFS=true", "-c", "core.protectNTFS=true",
 	"-c", "protocol.allow=never", "-c", "protocol.http.allow=always", "-c", "protocol.https.allow=always",
 	"-c", "protocol.ssh.allow=always", "-c", "http.followRedirects=initial", "-c", "http.lowSpeedLimit=1000",
 	"-c", "http.lowSpeedTime=30", "-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
-	"-c", "transfer.fsckObjects=true", "-c", "submodule.recurse=false",
+	"-c", "transfer.fsckObjects=true", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
+	// git runs these for files that a repository marks as kept in LFS, if there are any.
+	"-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.smudge=git-lfs smudge -- %f", "-c", "filter.lfs.required=true",
+}
+
+// Names of files in the folder that git has for its home.
+const (
+	fileConfig   = "gitconfig"
+	fileTemplate = "template"
+	fileBundle   = "ca.crt"
+)
+
+// setUp writes what git is told by files: the proxy, the credentials and the CA in
+// its configuration, and a template that gives the new repository its remote.
+func (f *fetcher) setUp(gateURL string) (err error) {
+	if f.ssh, err = setUpSSH(f.Credentials, f.home, f.Policy); err != nil {
+		return err
+	}
+	config := "[http]\n\tproxy = " + quoteConfig(gateURL) + "\n[credential]\n\thelper =\n"
+	if file := filepath.Join(f.Credentials, fileCredentials); f.Credentials != "" && exists(file) {
+		// A copy, since git removes credentials from it that were refused.
+		if file, err = copyPrivate(file, filepath.Join(f.home, "credentials"), false); err != nil {
+			return err
+		}
+		config += "\thelper = " + quoteConfig("store --file='"+strings.ReplaceAll(file, "'", `'\''`)+"'") + "\n"
+	}
+	if f.TrustedCA != "" && exists(f.TrustedCA) {
+		bundle := filepath.Join(f.home, fileBundle)
+		if err := writeBundle(bundle, f.TrustedCA); err != nil {
+			return err
+		}
+		config += "[http]\n\tsslCAInfo = " + quoteConfig(bundle) + "\n"
+	}
+	if err := os.Mkdir(filepath.Join(f.home, fileTemplate), 0o700); err != nil {
+		return err
+	}
+	remote := "[remote \"origin\"]\n\turl = " + quoteConfig(f.URI) + "\n"
+	return errors.Join(
+		os.WriteFile(filepath.Join(f.home, fileConfig), []byte(config), 0o600),
+		os.WriteFile(filepath.Join(f.home, fileTemplate, "config"), []byte(remote), 0o600),
+	)
+}
+
+// quoteConfig writes a value as git-config(1) reads it.
+func quoteConfig(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(s) + `"`
+}
+
+// systemBundles are where the CA certificates of the system are, by distribution:
+// git takes one file, and what it is told replaces its own.
+var systemBundles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}
+
+func writeBundle(to, ca string) error {
+	own, err := os.ReadFile(ca) //nolint:gosec // named by the installation
+	if err != nil {
+		return fmt.Errorf("read trusted CA: %w", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(own) {
+		return fmt.Errorf("trusted CA %s holds no certificate in PEM format", ca)
+	}
+	var all []byte
+	for _, file := range systemBundles {
+		if all, err = os.ReadFile(file); err == nil { //nolint:gosec // of the list above
+			break
+		}
+	}
+	return os.WriteFile(to, append(append(all, '\n'), own...), 0o600) //nolint:gosec // in a folder of our own
 }
 
 // git runs one command and returns its standard output.
 func (f *fetcher) git(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", append(append([]string{}, settings...), args...)...) //nolint:gosec // no shell; options end before user text
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + f.home, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "SSH_ASKPASS=/bin/false", "GIT_LFS_SKIP_SMUDGE=1",
-		"GIT_SSH_COMMAND=ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=10",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + f.home, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=" + filepath.Join(f.home, fileConfig), "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "SSH_ASKPASS=/bin/false",
+		"GIT_SSH_COMMAND=" + sshCommand(f.SSH, f.ssh), "GIT_SSH_VARIANT=ssh",
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
@@ -71,64 +148,18 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// phrases are what git says (with LC_ALL=C), in the order in which they are
-// looked for: a server that refuses says so more precisely than the line after
-// it, which only tells that the connection ended.
-var phrases = []struct {
-	text   string
-	reason build.Reason
-}{
-	{"Authentication failed", build.ReasonSourceAuthFailed},
-	{"could not read Username", build.ReasonSourceAuthFailed},
-	{"could not read Password", build.ReasonSourceAuthFailed},
-	{"Permission denied", build.ReasonSourceAuthFailed},
-	{"Host key verification failed", build.ReasonSourceAuthFailed},
-	{"returned error: 401", build.ReasonSourceAuthFailed},
-	{"returned error: 403", build.ReasonSourceAuthFailed},
-	{"returned error: 404", build.ReasonSourceNotFound},
-	{"returned error: 410", build.ReasonSourceNotFound},
-	{"not found", build.ReasonSourceNotFound},
-	{"does not exist", build.ReasonSourceNotFound},
-	{"does not appear to be a git repository", build.ReasonSourceNotFound},
-	{"couldn't find remote ref HEAD", build.ReasonRevisionNotFound},
-}
-
-func classify(stderr string) build.Reason {
-	for _, p := range phrases {
-		if strings.Contains(stderr, p.text) {
-			return p.reason
+// retry runs git in the folder, again after a failure that may pass.
+func (f *fetcher) retry(ctx context.Context, args ...string) (string, error) {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.Multiplier = firstWait, 3
+	return backoff.Retry(ctx, func() (string, error) {
+		out, err := f.git(ctx, append([]string{"-C", f.Dir}, args...)...)
+		var failure *commandError
+		if err != nil && (!errors.As(err, &failure) || f.gate.refusal() != nil || classify(failure.stderr) != build.ReasonSourceUnavailable) {
+			err = backoff.Permanent(err)
 		}
-	}
-	return build.ReasonSourceUnavailable
-}
-
-// explain turns a failure of git into one that a person can act on.
-func (f *fetcher) explain(err error) error {
-	var step *build.StepError
-	var failure *commandError
-	if errors.As(err, &step) || !errors.As(err, &failure) {
-		return err
-	}
-	var missing *exec.Error
-	if errors.As(err, &missing) {
-		return fmt.Errorf("run git, is it installed? %w", err)
-	}
-	reason := classify(failure.stderr)
-	var message string
-	switch reason {
-	case build.ReasonSourceAuthFailed:
-		message = fmt.Sprintf("Access to %s was refused: check that the repository is public", f.URI)
-	case build.ReasonSourceNotFound:
-		message = fmt.Sprintf("Repository %s was not found: check its address, and that it is public", f.URI)
-	case build.ReasonRevisionNotFound:
-		message = fmt.Sprintf("Repository %s has no default branch: push a commit, or name a revision", f.URI)
-	default:
-		message = fmt.Sprintf("Repository %s could not be reached: %s", f.URI, lastLine(failure.stderr))
-	}
-	return &build.StepError{Reason: reason, Message: build.Clean(message), Err: err}
-}
-
-func lastLine(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	return strings.TrimPrefix(lines[len(lines)-1], "fatal: ")
+		return out, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(attempts), backoff.WithNotify(func(_ error, d time.Duration) {
+		fmt.Fprintf(f.Log, "trying again in %s\n", d.Round(time.Millisecond))
+	}))
 }

@@ -28,6 +28,19 @@ type Options struct {
 	Path string
 	// Dir is the folder to check out into. What is in it is removed.
 	Dir string
+	// Policy says where source may come from.
+	Policy Policy
+	// Credentials is a folder with any of the files ".git-credentials" (a URL with user
+	// and password a line, as git-credential-store(1) has it), "ssh-privatekey.HOST" (the
+	// key for a host), "ssh-privatekey" (that for all others), and "known_hosts" (the
+	// hosts that ssh connects to). None are used if it is empty or not there.
+	Credentials string
+	// TrustedCA is a file of CA certificates to trust besides those of the system; not
+	// used if it is empty or not there.
+	TrustedCA string
+	// SSH is the command that git runs in place of ssh: a program that calls [SSH]
+	// with its further arguments.
+	SSH []string
 	// Log receives git's own words.
 	Log io.Writer
 }
@@ -46,39 +59,37 @@ type Result struct {
 // a commit in a repository of ordinary size.
 const shortCommit = 7
 
-// attempts bounds how often a step that may pass is tried.
-const attempts = 4
-
-// Fetch checks the revision out. Its errors are [*build.StepError] with one of
-// the reasons SourceNotFound, SourceAuthFailed, RevisionNotFound or
-// SourceUnavailable.
-func Fetch(ctx context.Context, o Options) (Result, error) {
-	home, err := os.MkdirTemp("", "ajour-git-")
-	if err != nil {
-		return Result{}, fmt.Errorf("make folder for git: %w", err)
+// Fetch checks the revision out, with its submodules and the files that it keeps in
+// LFS. Its errors are [*build.StepError] with one of the reasons SourceNotFound,
+// SourceAuthFailed, RevisionNotFound, SourceUnavailable, or InvalidBuildSpec for a
+// source that the policy does not allow.
+func Fetch(ctx context.Context, o Options) (r Result, err error) {
+	f := &fetcher{Options: o}
+	if err := o.Policy.checkURI(o.URI); err != nil {
+		return r, f.explain(err)
 	}
-	defer os.RemoveAll(home)
+	if f.home, err = os.MkdirTemp("", "ajour-git-"); err != nil {
+		return r, fmt.Errorf("make folder for git: %w", err)
+	}
+	defer os.RemoveAll(f.home)
 	if err := empty(o.Dir, filepath.ToSlash(filepath.Clean(o.Path))); err != nil {
-		return Result{}, err
+		return r, err
 	}
-	f := &fetcher{Options: o, home: home}
-	commit, err := f.fetch(ctx)
-	if err != nil {
+	if f.gate, err = openGate(ctx, o.Policy); err != nil {
+		return r, err
+	}
+	defer f.gate.close()
+	if err := f.setUp(f.gate.url()); err != nil {
+		return r, fmt.Errorf("set git up: %w", err)
+	}
+	if r, err = f.fetch(ctx); err != nil {
 		return Result{}, f.explain(err)
 	}
 	if err := f.checkFolder(); err != nil {
 		return Result{}, err
 	}
-	stamp, err := f.git(ctx, "-C", o.Dir, "show", "--no-patch", "--format=%cI", commit)
-	if err != nil {
-		return Result{}, f.explain(err)
-	}
-	fmt.Fprintf(o.Log, "fetched %s at %s of %s\n", o.URI, commit, strings.TrimSpace(stamp))
-	at, err := time.Parse(time.RFC3339, strings.TrimSpace(stamp))
-	if err != nil {
-		return Result{}, fmt.Errorf("read time of commit: %w", err)
-	}
-	return Result{Commit: commit, Version: commit[:shortCommit], Time: at}, nil
+	fmt.Fprintf(o.Log, "fetched %s at %s of %s\n", o.URI, r.Commit, r.Time.Format(time.RFC3339))
+	return r, nil
 }
 
 // empty makes sure that the folder exists and holds nothing but the folder at the
@@ -109,6 +120,8 @@ func empty(dir, path string) error {
 type fetcher struct {
 	Options
 	home string
+	gate *gate
+	ssh  string // the setup of SSH
 }
 
 var (
@@ -118,92 +131,112 @@ var (
 
 // fetch finds the revision, preferably without more than that one commit, and
 // checks it out.
-func (f *fetcher) fetch(ctx context.Context) (string, error) {
-	if _, err := f.git(ctx, "init", "--quiet", "--initial-branch=main", f.Dir); err != nil {
-		return "", err
+func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
+	if _, err := f.git(ctx, "init", "--quiet", "--initial-branch=main", "--template="+filepath.Join(f.home, fileTemplate), f.Dir); err != nil {
+		return r, err
 	}
-	refs, err := f.remoteRefs(ctx)
+	commit, err := f.find(ctx)
 	if err != nil {
+		return r, err
+	}
+	stamp, err := f.retry(ctx, "log", "-1", "--format=%H %ct", "--end-of-options", commit+"^{commit}")
+	if err != nil {
+		return r, f.noRevision(err)
+	}
+	var seconds int64
+	if _, err := fmt.Sscan(stamp, &r.Commit, &seconds); err != nil {
+		return r, fmt.Errorf("read commit %q: %w", stamp, err)
+	}
+	r.Version, r.Time = r.Commit[:shortCommit], time.Unix(seconds, 0).UTC()
+	if _, err := f.retry(ctx, "checkout", "--quiet", "--force", "--detach", r.Commit); err != nil {
+		return r, err
+	}
+	return r, f.submodules(ctx)
+}
+
+// find fetches the revision and returns a name that git has for it then.
+func (f *fetcher) find(ctx context.Context) (string, error) {
+	if fullCommit.MatchString(f.Revision) {
+		// Not every server gives away a commit that no ref points to.
+		if f.fetchOne(ctx, f.Revision) == nil {
+			return f.Revision, nil
+		}
+		return f.Revision, f.fetchHistory(ctx)
+	}
+	ref := "HEAD"
+	if f.Revision != "" {
+		ref = "refs/heads/" + f.Revision
+	}
+	err := f.fetchOne(ctx, ref)
+	if err == nil || f.Revision == "" || !says(err, noRefPhrase) {
+		return "FETCH_HEAD", err
+	}
+	if ref, err = f.findRef(ctx); err != nil {
 		return "", err
 	}
-	want := "FETCH_HEAD"
-	switch ref := f.findRef(refs); {
+	switch {
 	case ref != "":
-		err = f.retry(ctx, "-C", f.Dir, "fetch", "--quiet", "--depth=1", "--no-tags", "--", f.URI, ref)
-	case fullCommit.MatchString(f.Revision):
-		want = f.Revision
-		// Not every server gives away a commit that no ref points to.
-		if _, one := f.git(ctx, "-C", f.Dir, "fetch", "--quiet", "--depth=1", "--no-tags", "--", f.URI, f.Revision); one != nil {
-			err = f.fetchAll(ctx)
-		}
+		return "FETCH_HEAD", f.fetchOne(ctx, ref)
 	case partCommit.MatchString(f.Revision):
-		want = f.Revision
-		err = f.fetchAll(ctx)
+		return f.Revision, f.fetchHistory(ctx)
 	default:
 		return "", f.noRevision(nil)
 	}
-	if err != nil {
-		return "", err
-	}
-	commit, err := f.git(ctx, "-C", f.Dir, "rev-parse", "--quiet", "--verify", "--end-of-options", want+"^{commit}")
-	if err != nil {
-		return "", f.noRevision(err)
-	}
-	commit = strings.TrimSpace(commit)
-	_, err = f.git(ctx, "-C", f.Dir, "checkout", "--quiet", "--force", "--detach", commit)
-	return commit, err
 }
 
-// remoteRefs returns the refs that the revision could mean.
-func (f *fetcher) remoteRefs(ctx context.Context) (map[string]bool, error) {
-	args := []string{"ls-remote", "--quiet", "--", f.URI, "HEAD"}
-	if f.Revision != "" {
-		args = append(args, "refs/heads/"+f.Revision, "refs/tags/"+f.Revision, f.Revision)
-	}
-	out, err := f.retryOutput(ctx, args...)
-	if err != nil {
-		return nil, err
-	}
-	refs := map[string]bool{}
-	for line := range strings.Lines(out) {
-		if _, ref, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
-			refs[ref] = true
-		}
-	}
-	return refs, nil
+func (f *fetcher) fetchOne(ctx context.Context, ref string) error {
+	_, err := f.retry(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--", "origin", ref)
+	return err
 }
 
-func (f *fetcher) findRef(refs map[string]bool) string {
-	if f.Revision == "" {
-		return "HEAD"
-	}
-	candidates := []string{"refs/heads/" + f.Revision, "refs/tags/" + f.Revision}
+// fetchHistory fetches the commits of every branch and tag. Trees and files of one of
+// them follow when it is checked out, if the server can leave them out here.
+func (f *fetcher) fetchHistory(ctx context.Context) error {
+	_, err := f.retry(ctx, "fetch", "--quiet", "--force", "--filter=tree:0", "--", "origin",
+		"+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+	return err
+}
+
+// findRef returns the ref that the revision means, "" if there is none.
+func (f *fetcher) findRef(ctx context.Context) (string, error) {
+	candidates := []string{"refs/tags/" + f.Revision}
 	if strings.HasPrefix(f.Revision, "refs/") {
 		candidates = append(candidates, f.Revision)
 	}
-	for _, ref := range candidates {
-		if refs[ref] {
-			return ref
+	out, err := f.retry(ctx, append([]string{"ls-remote", "--quiet", "--", "origin"}, candidates...)...)
+	if err != nil {
+		return "", err
+	}
+	for _, candidate := range candidates {
+		for line := range strings.Lines(out) {
+			if _, ref, _ := strings.Cut(strings.TrimSpace(line), "\t"); ref == candidate {
+				return ref, nil
+			}
 		}
 	}
-	return ""
+	return "", nil
 }
 
-// fetchAll fetches the history of every branch and tag, but no files that are
-// not needed if the server can leave them out.
-func (f *fetcher) fetchAll(ctx context.Context) error {
-	args := []string{
-		"-C", f.Dir, "fetch", "--quiet", "--force", "--", f.URI,
-		"+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*",
+// submodules checks out the submodules at the commits that the repository names,
+// those of submodules included. Where a server gives away no single commit, their
+// history is fetched.
+func (f *fetcher) submodules(ctx context.Context) error {
+	if _, err := os.Lstat(filepath.Join(f.Dir, ".gitmodules")); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return f.retry(ctx, args...)
-}
-
-func (f *fetcher) noRevision(err error) error {
-	return &build.StepError{
-		Reason:  build.ReasonRevisionNotFound,
-		Message: fmt.Sprintf("Revision %q is no branch, tag or commit of %s", f.Revision, f.URI), Err: err,
+	update := []string{"submodule", "--quiet", "update", "--init", "--recursive", "--force", "--checkout"}
+	_, err := f.retry(ctx, append(update, "--depth=1")...)
+	if err == nil || !says(err, noObjectPhrase) && !says(err, "did not contain") {
+		return err
 	}
+	if _, err := f.retry(ctx, "submodule", "--quiet", "deinit", "--force", "--all"); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(f.Dir, ".git", "modules")); err != nil {
+		return fmt.Errorf("remove shallow submodules: %w", err)
+	}
+	_, err = f.retry(ctx, update...)
+	return err
 }
 
 // checkFolder makes sure that the build has a folder to start in, and that its
@@ -240,32 +273,5 @@ func (f *fetcher) checkFolder() error {
 }
 
 func (f *fetcher) noFolder(err error) error {
-	return &build.StepError{
-		Reason:  build.ReasonSourceNotFound,
-		Message: fmt.Sprintf("Revision %q of %s has no folder %q", f.Revision, f.URI, f.Path), Err: err,
-	}
-}
-
-// retry runs git again after a failure that may pass.
-func (f *fetcher) retry(ctx context.Context, args ...string) error {
-	_, err := f.retryOutput(ctx, args...)
-	return err
-}
-
-func (f *fetcher) retryOutput(ctx context.Context, args ...string) (out string, err error) {
-	wait := 250 * time.Millisecond
-	for try := 1; ; try++ {
-		out, err = f.git(ctx, args...)
-		var failure *commandError
-		if err == nil || try == attempts || !errors.As(err, &failure) || classify(failure.stderr) != build.ReasonSourceUnavailable {
-			return out, err
-		}
-		fmt.Fprintf(f.Log, "trying again in %s\n", wait)
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-time.After(wait):
-			wait *= 3
-		}
-	}
+	return f.fail(build.ReasonSourceNotFound, err, "Revision %q of %s has no folder %q", f.Revision, f.URI, f.Path)
 }

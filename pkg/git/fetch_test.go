@@ -72,13 +72,16 @@ func serve(t *testing.T, wrap func(http.Handler) http.Handler) repository {
 	return r
 }
 
+// anywhere allows all of what tests use.
+var anywhere = git.Policy{Schemes: []string{"http", "https"}, Addresses: []string{"any"}}
+
 func fetch(t *testing.T, uri, rev, path string) (git.Result, string, error) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "source")
 	if err := os.MkdirAll(filepath.Join(dir, "left-over"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r, err := git.Fetch(t.Context(), git.Options{URI: uri, Revision: rev, Path: path, Dir: dir, Log: io.Discard})
+	r, err := git.Fetch(t.Context(), git.Options{URI: uri, Revision: rev, Path: path, Dir: dir, Policy: anywhere, Log: io.Discard})
 	if err == nil {
 		if _, err := os.Stat(filepath.Join(dir, "left-over")); err == nil {
 			t.Error("what was in the folder is still there")
@@ -145,8 +148,8 @@ func TestFetchExplainsFailures(t *testing.T) {
 		{"a folder that does not exist", repo.url, "main", "boards/b", build.ReasonSourceNotFound},
 		{"a folder that is a file", repo.url, "main", "boards/a/main.c", build.ReasonSourceNotFound},
 		{"a folder that leads out", repo.url, "main", "out", build.ReasonSourceNotFound},
-		{"a transport that runs commands", "ext::touch /tmp/x", "", ".", build.ReasonSourceUnavailable},
-		{"a local repository", "file:///etc", "", ".", build.ReasonSourceUnavailable},
+		{"a transport that runs commands", "ext::touch /tmp/x", "", ".", build.ReasonInvalidBuildSpec},
+		{"a local repository", "file:///etc", "", ".", build.ReasonInvalidBuildSpec},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -10,20 +10,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
-	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/credentials"
-	"oras.land/oras-go/v2/registry/remote/errcode"
-	"oras.land/oras-go/v2/registry/remote/retry"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -32,28 +29,34 @@ import (
 // layer of this type (contract 6.1).
 const mediaTypeFirmware = "application/octet-stream"
 
+// ArtifactTypeFiles is the type of the manifest that refers to a firmware and holds
+// further files of its build.
+const ArtifactTypeFiles = "application/vnd.drogue.ajour.build-files.v1"
+
 // imageConfig is a small valid image configuration; some registries reject
 // others (OCI-5).
 const imageConfig = `{"architecture":"arm","os":"none","rootfs":{"type":"layers","diff_ids":[]}}`
 
-// Options say what to publish, and where to.
-type Options struct {
+// OCIOptions say what to publish, and where to.
+type OCIOptions struct {
+	Firmware
 	// Reference is the full reference with a tag: prefix and image (OCI-2).
 	Reference string
-	// Root is the folder that the build started in, Artifact the path of the
-	// firmware below it.
-	Root, Artifact string
-	// Version is the REVISION that the builder was given. It becomes an
-	// immutable tag beside that of Reference (OCI-4).
-	Version string
+	// Attachments are the paths of further files, such as one with symbols.
+	Attachments []string
 	// PlainHTTP speaks HTTP to the registry instead of HTTPS.
 	PlainHTTP bool
+	// Credentials is a folder with a docker configuration "config.json", or with the
+	// files "token" and, if there is one, "user". None are used if it is empty.
+	Credentials string
+	// TrustedCA is a file of CA certificates to trust besides those of the system.
+	TrustedCA string
 	// Log receives a line per step.
 	Log io.Writer
 }
 
-// Result is what was published.
-type Result struct {
+// OCIResult is what was published.
+type OCIResult struct {
 	// Reference is that of the options.
 	Reference string
 	// Digest is that of the manifest.
@@ -64,140 +67,271 @@ type Result struct {
 }
 
 // OCI pushes the firmware as an OCI image manifest in the layout of contract
-// 6.4 (OCI-1 to OCI-5). Pushing the same firmware again changes nothing. The
-// tags are moved last, when all of it is there.
+// 6.4 (OCI-1 to OCI-5), with its attachments as a referrer of that. What the
+// registry has already is not pushed again. The tags are moved last, when all of it
+// is there, and what is there is read back.
 //
 // Its errors are [*build.StepError] with one of the reasons ArtifactNotFound,
 // ArtifactInvalid, RegistryAuthFailed or RegistryPushFailed.
-func OCI(ctx context.Context, o Options) (Result, error) {
-	a, err := openArtifact(o.Root, o.Artifact)
-	if err != nil {
-		return Result{}, err
+func OCI(ctx context.Context, o OCIOptions) (OCIResult, error) {
+	p := &ociPush{OCIOptions: o}
+	defer p.close()
+	if err := p.open(); err != nil {
+		return OCIResult{}, err
 	}
-	defer a.file.Close()
-	repo, err := o.repository()
-	if err != nil {
-		return Result{}, o.explain(err)
+	var err error
+	if p.repo, err = o.repository(); err != nil {
+		return OCIResult{}, explainOCI(o.Reference, err)
 	}
-	digest, err := o.push(ctx, repo, a)
+	digest, err := p.push(ctx)
 	if err != nil {
-		return Result{}, o.explain(err)
+		for _, a := range append(p.attachments, p.firmware) {
+			if changed := a.stillTheSame(); changed != nil {
+				return OCIResult{}, changed
+			}
+		}
+		return OCIResult{}, explainOCI(o.Reference, err)
 	}
-	return Result{Reference: o.Reference, Digest: digest, Size: a.size, SHA256: a.sha256}, nil
+	return OCIResult{Reference: o.Reference, Digest: digest.String(), Size: p.firmware.size, SHA256: p.firmware.sha256}, nil
 }
 
-// repository opens the repository with the credentials of the docker
-// configuration. They are sent to their own registry only.
-func (o Options) repository() (*remote.Repository, error) {
-	repo, err := remote.NewRepository(o.Reference)
-	if err != nil {
-		return nil, fmt.Errorf("read reference: %w", err)
-	}
-	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("read registry credentials: %w", err)
-	}
-	repo.PlainHTTP = o.PlainHTTP
-	repo.Client = &auth.Client{Client: retry.DefaultClient, Cache: auth.NewCache(), Credential: credentials.Credential(store)}
-	return repo, nil
+// ociPush is one push while it is under way.
+type ociPush struct {
+	OCIOptions
+	firmware    *artifact
+	attachments []*artifact
+	repo        *remote.Repository
 }
 
-func (o Options) push(ctx context.Context, repo *remote.Repository, a *artifact) (string, error) {
+func (p *ociPush) open() (err error) {
+	if p.firmware, err = p.Firmware.open(); err != nil {
+		return err
+	}
+	for _, path := range p.Attachments {
+		a, err := openArtifact(p.Root, path, maxArtifact, "can be published")
+		if err != nil {
+			return err
+		}
+		p.attachments = append(p.attachments, a)
+	}
+	return nil
+}
+
+func (p *ociPush) close() {
+	for _, a := range append(p.attachments, p.firmware) {
+		if a != nil {
+			_ = a.file.Close()
+		}
+	}
+}
+
+// blob is one that a manifest names.
+type blob struct {
+	ocispec.Descriptor
+	reader func() io.Reader
+}
+
+func blobOf(mediaType, title string, data []byte) blob {
+	b := blob{content.NewDescriptorFromBytes(mediaType, data), func() io.Reader { return bytes.NewReader(data) }}
+	if title != "" {
+		b.Annotations = map[string]string{ocispec.AnnotationTitle: title}
+	}
+	return b
+}
+
+func (a *artifact) blob(title string) blob {
+	return blob{ocispec.Descriptor{
+		MediaType: mediaTypeFirmware, Digest: digest.NewDigestFromEncoded(digest.SHA256, a.sha256), Size: a.size,
+		Annotations: map[string]string{ocispec.AnnotationTitle: title},
+	}, a.reader}
+}
+
+// image returns the manifest of the firmware, and the blobs that it names.
+func (p *ociPush) image() (blob, []blob, error) {
 	metadata, err := json.Marshal(struct {
 		Version  string `json:"version"`
 		Size     int64  `json:"size"`
 		Checksum string `json:"checksum"`
-	}{o.Version, a.size, a.sha256})
+	}{p.Version, p.firmware.size, p.firmware.sha256})
 	if err != nil {
-		return "", fmt.Errorf("write firmware.json: %w", err)
+		return blob{}, nil, fmt.Errorf("write firmware.json: %w", err)
 	}
-	config := content.NewDescriptorFromBytes(ocispec.MediaTypeImageConfig, []byte(imageConfig))
-	firmware := ocispec.Descriptor{
-		MediaType: mediaTypeFirmware, Digest: digest.NewDigestFromEncoded(digest.SHA256, a.sha256), Size: a.size,
-		Annotations: map[string]string{ocispec.AnnotationTitle: "firmware.bin"},
-	}
-	description := content.NewDescriptorFromBytes("application/json", metadata)
-	description.Annotations = map[string]string{ocispec.AnnotationTitle: "firmware.json"}
-	for _, blob := range []struct {
-		ocispec.Descriptor
-		reader func() io.Reader
-	}{
-		{config, func() io.Reader { return strings.NewReader(imageConfig) }},
-		{firmware, a.reader},
-		{description, func() io.Reader { return bytes.NewReader(metadata) }},
-	} {
-		if err := o.pushBlob(ctx, repo, blob.Descriptor, blob.reader()); err != nil {
-			return "", err
-		}
-	}
+	config := blobOf(ocispec.MediaTypeImageConfig, "", []byte(imageConfig))
+	firmware, description := p.firmware.blob("firmware.bin"), blobOf("application/json", "firmware.json", metadata)
 	manifest, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: config, Layers: []ocispec.Descriptor{firmware, description},
-		Annotations: map[string]string{ocispec.AnnotationRevision: o.Version},
+		Config: config.Descriptor, Layers: []ocispec.Descriptor{firmware.Descriptor, description.Descriptor},
+		Annotations: map[string]string{ocispec.AnnotationRevision: p.Version},
 	})
 	if err != nil {
-		return "", fmt.Errorf("write manifest: %w", err)
+		return blob{}, nil, fmt.Errorf("write manifest: %w", err)
 	}
-	return o.pushManifest(ctx, repo, manifest)
+	return blobOf(ocispec.MediaTypeImageManifest, "", manifest), []blob{config, firmware, description}, nil
 }
 
-// pushBlob uploads a blob that the registry does not have yet.
-func (o Options) pushBlob(ctx context.Context, repo *remote.Repository, d ocispec.Descriptor, r io.Reader) error {
-	exists, err := repo.Blobs().Exists(ctx, d)
-	if err != nil || exists {
-		return err
+// files returns the manifest of the attachments, which refers to that of the
+// firmware (OCI distribution specification 1.1, referrers).
+func (p *ociPush) files(subject blob) (blob, []blob, error) {
+	config := blobOf(ocispec.MediaTypeEmptyJSON, "", []byte("{}"))
+	blobs, layers := []blob{config}, []ocispec.Descriptor{}
+	for _, a := range p.attachments {
+		b := a.blob(a.path)
+		blobs, layers = append(blobs, b), append(layers, b.Descriptor)
 	}
-	fmt.Fprintf(o.Log, "pushing %s (%d bytes)\n", d.Digest, d.Size)
-	return repo.Blobs().Push(ctx, d, r)
-}
-
-// pushManifest pushes the manifest under its tags. The tag of the version never
-// moves: what was once delivered under it stays what it is.
-func (o Options) pushManifest(ctx context.Context, repo *remote.Repository, manifest []byte) (string, error) {
-	d := content.NewDescriptorFromBytes(ocispec.MediaTypeImageManifest, manifest)
-	ref, err := registry.ParseReference(o.Reference)
+	manifest, err := json.Marshal(ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: ArtifactTypeFiles,
+		Config: config.Descriptor, Layers: layers, Subject: &subject.Descriptor,
+	})
 	if err != nil {
-		return "", fmt.Errorf("read reference: %w", err)
+		return blob{}, nil, fmt.Errorf("write manifest of attachments: %w", err)
 	}
-	if o.Version != ref.Reference {
-		switch old, err := repo.Resolve(ctx, o.Version); {
-		case errors.Is(err, errdef.ErrNotFound):
-			if err := repo.Manifests().PushReference(ctx, d, bytes.NewReader(manifest), o.Version); err != nil {
-				return "", err
-			}
-		case err != nil:
-			return "", err
-		case old.Digest != d.Digest:
-			fmt.Fprintf(o.Log, "tag %s already names other bytes, %s, and is left alone\n", o.Version, old.Digest)
-		}
-	}
-	if err := repo.Manifests().PushReference(ctx, d, bytes.NewReader(manifest), ref.Reference); err != nil {
+	return blobOf(ocispec.MediaTypeImageManifest, "", manifest), blobs, nil
+}
+
+func (p *ociPush) push(ctx context.Context) (digest.Digest, error) {
+	manifest, blobs, err := p.image()
+	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(o.Log, "pushed %s@%s\n", o.Reference, d.Digest)
-	return d.Digest.String(), nil
+	_, tag, _ := cutTag(p.Reference)
+	old, err := p.resolve(ctx, tag)
+	if err != nil {
+		return "", err
+	}
+	if old == manifest.Digest {
+		fmt.Fprintf(p.Log, "%s has this firmware already\n", p.Reference)
+	} else if err := p.pushBlobs(ctx, blobs); err != nil {
+		return "", err
+	}
+	if len(p.attachments) > 0 {
+		if err := p.attach(ctx, manifest); err != nil {
+			return "", err
+		}
+	}
+	if p.Version != tag {
+		if err := p.tagVersion(ctx, manifest); err != nil {
+			return "", err
+		}
+	}
+	if old != manifest.Digest {
+		if err := p.pushManifest(ctx, manifest, tag); err != nil {
+			return "", err
+		}
+	}
+	if err := p.readBack(ctx, manifest); err != nil {
+		return "", err
+	}
+	fmt.Fprintf(p.Log, "published %s@%s\n", p.Reference, manifest.Digest)
+	return manifest.Digest, nil
 }
 
-// explain tells a refusal from other failures, in the registry's own words.
-func (o Options) explain(err error) error {
-	var step *build.StepError
-	if errors.As(err, &step) {
+// attach pushes the attachments, after what they refer to.
+func (p *ociPush) attach(ctx context.Context, subject blob) error {
+	manifest, blobs, err := p.files(subject)
+	if err != nil {
 		return err
 	}
-	reason, words := build.ReasonRegistryPushFailed, err.Error()
-	var response *errcode.ErrorResponse
-	if errors.As(err, &response) {
-		if response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden {
-			reason = build.ReasonRegistryAuthFailed
+	if err := p.pushManifest(ctx, subject, ""); err != nil {
+		return err
+	}
+	if err := p.pushBlobs(ctx, blobs); err != nil {
+		return err
+	}
+	return p.pushManifest(ctx, manifest, "")
+}
+
+// tagVersion gives the firmware the tag of its version, which never moves: what was
+// once delivered under it stays what it is (OCI-4).
+func (p *ociPush) tagVersion(ctx context.Context, manifest blob) error {
+	switch old, err := p.resolve(ctx, p.Version); {
+	case err != nil:
+		return err
+	case old == "":
+		return p.pushManifest(ctx, manifest, p.Version)
+	case old != manifest.Digest:
+		fmt.Fprintf(p.Log, "tag %s already names other bytes, %s, and is left alone\n", p.Version, old)
+	}
+	return nil
+}
+
+// resolve returns the digest that a tag names, "" if there is no such tag.
+func (p *ociPush) resolve(ctx context.Context, tag string) (digest.Digest, error) {
+	d, err := p.repo.Resolve(ctx, tag)
+	if errors.Is(err, errdef.ErrNotFound) {
+		return "", nil
+	}
+	return d.Digest, err
+}
+
+// pushBlobs uploads the blobs that the registry does not have yet.
+func (p *ociPush) pushBlobs(ctx context.Context, blobs []blob) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, b := range blobs {
+		g.Go(func() error {
+			return again(ctx, p.Log, func() error {
+				exists, err := p.repo.Blobs().Exists(ctx, b.Descriptor)
+				if err != nil || exists {
+					return err
+				}
+				return p.repo.Blobs().Push(ctx, b.Descriptor, b.reader())
+			})
+		})
+	}
+	return g.Wait()
+}
+
+// pushManifest pushes a manifest under a tag, under its digest alone if that is "".
+func (p *ociPush) pushManifest(ctx context.Context, manifest blob, tag string) error {
+	if tag == "" {
+		return p.repo.Manifests().Push(ctx, manifest.Descriptor, manifest.reader())
+	}
+	return p.repo.Manifests().PushReference(ctx, manifest.Descriptor, manifest.reader(), tag)
+}
+
+// readBack makes sure that what was pushed can be pulled: the manifest, byte for
+// byte, and a firmware of that digest and size.
+func (p *ociPush) readBack(ctx context.Context, manifest blob) error {
+	want, err := io.ReadAll(manifest.reader())
+	if err != nil {
+		return fmt.Errorf("read manifest: %w", err)
+	}
+	got, err := content.FetchAll(ctx, p.repo.Manifests(), manifest.Descriptor)
+	if err != nil {
+		return fmt.Errorf("read back what was pushed: %w", err)
+	}
+	firmware := p.firmware.blob("")
+	d, err := p.repo.Blobs().Resolve(ctx, firmware.Digest.String())
+	if err != nil {
+		return fmt.Errorf("read back what was pushed: %w", err)
+	}
+	if !bytes.Equal(got, want) || d.Size != firmware.Size {
+		return errors.New("what was pushed reads back as something else")
+	}
+	return nil
+}
+
+// uploads bounds how often the upload of a blob is tried. What has no body, or a
+// small one, is repeated by the client.
+const uploads = 3
+
+// again repeats an upload that failed in a way that may pass.
+func again(ctx context.Context, log io.Writer, upload func() error) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := upload()
+		if err != nil && !transient(err) {
+			err = backoff.Permanent(err)
 		}
-		if len(response.Errors) > 0 {
-			words = response.Errors[0].Message
-		}
+		return struct{}{}, err
+	}, backoff.WithMaxTries(uploads), backoff.WithNotify(func(err error, d time.Duration) {
+		fmt.Fprintf(log, "trying again in %s: %s\n", d.Round(time.Millisecond), build.Clean(err.Error()))
+	}))
+	return err
+}
+
+// cutTag splits a reference into its repository and its tag.
+func cutTag(reference string) (repository, tag string, ok bool) {
+	if i := strings.LastIndex(reference, ":"); i > strings.LastIndex(reference, "/") {
+		return reference[:i], reference[i+1:], true
 	}
-	if errors.Is(err, auth.ErrBasicCredentialNotFound) {
-		reason, words = build.ReasonRegistryAuthFailed, "no credentials are configured for it"
-	}
-	return &build.StepError{
-		Reason: reason, Message: build.Clean("Failed pushing artifact to registry: " + words), Err: fmt.Errorf("push %s: %w", o.Reference, err),
-	}
+	return reference, "", false
 }

@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -51,14 +53,15 @@ func serve(t *testing.T, wrap func(http.Handler) http.Handler) string {
 	return strings.TrimPrefix(srv.URL, "http://")
 }
 
-func options(t *testing.T, host, tag, content string) publish.Options {
+func options(t *testing.T, host, tag, content string) publish.OCIOptions {
 	t.Helper()
 	root := t.TempDir()
 	if err := os.WriteFile(filepath.Join(root, "fw.bin"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return publish.Options{
-		Reference: host + "/acme/greenhouse:" + tag, Root: root, Artifact: "fw.bin", Version: "4f1c2ab", PlainHTTP: true, Log: io.Discard,
+	return publish.OCIOptions{
+		Firmware:  publish.Firmware{Root: root, Artifact: "fw.bin", Version: "4f1c2ab"},
+		Reference: host + "/acme/greenhouse:" + tag, PlainHTTP: true, Log: io.Discard,
 	}
 }
 
@@ -93,7 +96,7 @@ func TestTheLayoutIsThatOfTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := publish.Result{Reference: o.Reference, Digest: digest.String(), Size: 20, SHA256: firmwareChecksum}
+	want := publish.OCIResult{Reference: o.Reference, Digest: digest.String(), Size: 20, SHA256: firmwareChecksum}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -198,11 +201,11 @@ func TestTheTagOfAVersionNeverMoves(t *testing.T) {
 
 func TestPublishingAgainUploadsNothing(t *testing.T) {
 	t.Parallel()
-	uploads := 0
+	var writes atomic.Int64
 	host := serve(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPost {
-				uploads++
+			if r.Method == http.MethodPost || r.Method == http.MethodPut {
+				writes.Add(1)
 			}
 			next.ServeHTTP(w, r)
 		})
@@ -212,12 +215,13 @@ func TestPublishingAgainUploadsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := writes.Load()
 	again, err := publish.OCI(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(first, again); diff != "" || uploads != 3 {
-		t.Errorf("%d uploads, want 3 %s", uploads, diff)
+	if diff := cmp.Diff(first, again); diff != "" || before == 0 || writes.Load() != before {
+		t.Errorf("%d writes, and %d the second time %s", before, writes.Load()-before, diff)
 	}
 }
 
@@ -259,7 +263,7 @@ func TestARegistryThatRefusesIsQuoted(t *testing.T) {
 		},
 		{
 			"a full registry", 507, problem("UNKNOWN", "no space left on device\n\x1b[31m"),
-			build.StepError{Reason: build.ReasonRegistryPushFailed, Message: "Failed pushing artifact to registry: no space left on device [31m"},
+			build.StepError{Reason: build.ReasonRegistryPushFailed, Message: "Failed pushing artifact to registry: no space left on device [31m (507)"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -297,6 +301,9 @@ func TestAHostileWorkspaceIsRefused(t *testing.T) {
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s", r.Method, r.URL) })
 	})
 	secret := filepath.Join(t.TempDir(), "secret")
+	if os.Getuid() != 0 {
+		t.Fatal("making a device takes root")
+	}
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -311,6 +318,17 @@ func TestAHostileWorkspaceIsRefused(t *testing.T) {
 		{"a FIFO", func(p string) error { return syscall.Mkfifo(p, 0o600) }, build.ReasonArtifactInvalid},
 		{"an absolute link out of the folder", func(p string) error { return os.Symlink(secret, p) }, build.ReasonArtifactInvalid},
 		{"a relative link out of the folder", func(p string) error { return os.Symlink("../../../../etc/passwd", p) }, build.ReasonArtifactInvalid},
+		{"a link to a folder", func(p string) error { return os.Symlink(".", p) }, build.ReasonArtifactInvalid},
+		{"a device", func(p string) error { return syscall.Mknod(p, syscall.S_IFCHR|0o600, 1<<8|3) }, build.ReasonArtifactInvalid},
+		{"a socket", func(p string) error {
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: p, Net: "unix"})
+			if err == nil {
+				l.SetUnlinkOnClose(false)
+				l.Close()
+			}
+			return err
+		}, build.ReasonArtifactInvalid},
+		{"a hard link to a file outside", func(p string) error { return os.Link(secret, p) }, build.ReasonArtifactInvalid},
 		{"a sparse file of 100 GiB", func(p string) error {
 			f, err := os.Create(p)
 			if err != nil {

@@ -90,7 +90,9 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 	}
 	registry := drogue.New(p.url, client, drogue.Basic(serviceUser, secret))
 	runs := tekton.NewClient(p.runner.PipelineRuns(), p.runner.TaskRuns(), p.runner, tekton.Config{
-		Namespace: namespace, RegistryPrefix: p.prefix, PlainHTTP: plainHTTP,
+		Namespace: namespace, RegistryPrefix: p.prefix, PlainHTTP: plainHTTP, Sources: tekton.Sources{
+			Schemes: "https,ssh,http", Addresses: "any", // a developer's own machine reaches what that developer does
+		},
 	})
 	p.api = api.New(p.verifier, registry, runs, events, api.Options{Log: o.Log, Clock: time.Now, NewID: newID})
 	p.builder = builder.New(runs, registry, events, builder.Options{Log: o.Log, Clock: time.Now, IgnoreChanges: o.IgnoreChanges})
@@ -122,12 +124,8 @@ func openRunner(o Options, events *sink.Sink) (*runner.Runner, error) {
 	for _, name := range []string{"fetch", "publish"} {
 		steps["ko://github.com/drogue-iot/ajour/cmd/"+name] = append(append([]string{}, o.Step...), name)
 	}
-	var env []string
-	if o.DockerConfig != "" {
-		env = append(env, "DOCKER_CONFIG="+o.DockerConfig)
-	}
 	return runner.Open(runner.Options{
-		Dir: o.Dir, Catalog: c, Steps: steps, StepEnv: env, Builders: o.Builders, BuilderEnv: o.BuilderEnv, Engine: o.Engine,
+		Dir: o.Dir, Catalog: c, Steps: steps, Volumes: o.Credentials, Builders: o.Builders, BuilderEnv: o.BuilderEnv, Engine: o.Engine,
 		Parallel: o.Parallel, Send: events.Send, Log: o.Log,
 	})
 }

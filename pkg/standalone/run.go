@@ -39,9 +39,9 @@ type Options struct {
 	Registry string
 	// RegistryPlainHTTP speaks HTTP to that registry.
 	RegistryPlainHTTP bool
-	// DockerConfig is the folder of the docker configuration that holds the
-	// credentials for it; none are used if it is empty.
-	DockerConfig string
+	// Credentials are folders by the names of the Secrets and the ConfigMap that an
+	// installation has: git-credentials, container-registry, hawkbit-config, trusted-ca.
+	Credentials map[string]string
 	// Parallel is how many builds run at the same time.
 	Parallel int
 	// IgnoreChanges keeps changes of descriptions from starting builds.

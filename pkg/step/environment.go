@@ -9,9 +9,10 @@ import (
 	"strings"
 )
 
-// kept are the variables that a step reads. The Task sets the last one, and a user
-// cannot set the others (contract A17).
-var kept = []string{"PATH", "HOME", "DOCKER_CONFIG"}
+// kept are the variables that a step reads, none of which a user can set. The last
+// one is git's, when it runs the step in place of ssh. TMPDIR is none of them:
+// credentials are copied to where it points.
+var kept = []string{"PATH", "HOME", "GIT_PROTOCOL"}
 
 // DropEnvironment removes every variable that a step does not need from the
 // environment of this process, which is given. Steps that share a pod with a

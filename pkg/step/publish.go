@@ -6,31 +6,70 @@ package step
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"strconv"
 
 	"github.com/drogue-iot/ajour/pkg/publish"
 )
 
-// Publish is the program of the step image publish. Credentials come from the
-// docker configuration in the folder that DOCKER_CONFIG names. It returns the
-// exit code.
+// Publish is the program of the step image publish. Its first argument says where
+// to: "oci" or "hawkbit". It returns the exit code.
 func Publish(ctx context.Context, args []string, stderr io.Writer) int {
-	o := publish.Options{Log: stderr}
-	res, ok := parse("publish", args, stderr, func(flags *flag.FlagSet) *string {
-		flags.StringVar(&o.Reference, "image", "", "full `reference` to publish as")
-		flags.StringVar(&o.Root, "root", "", "`folder` that the build started in")
-		flags.StringVar(&o.Artifact, "artifact", "", "`path` of the firmware below that folder")
-		flags.StringVar(&o.Version, "version", "", "version that the firmware reports")
-		flags.BoolVar(&o.PlainHTTP, "plain-http", false, "speak HTTP to the registry")
-		return resultsFlag(flags)
+	places := map[string]func(context.Context, []string, io.Writer) int{"oci": publishOCI, "hawkbit": publishHawkbit}
+	if len(args) == 0 || places[args[0]] == nil {
+		fmt.Fprintln(stderr, "publish: say where to, as in: publish oci FLAGS, or: publish hawkbit FLAGS")
+		return exitUsage
+	}
+	return places[args[0]](ctx, args[1:], stderr)
+}
+
+func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
+	o := publish.OCIOptions{Log: stderr}
+	var flags *flag.FlagSet
+	res, ok := parse("publish oci", args, stderr, func(f *flag.FlagSet) *string {
+		flags = f
+		firmwareFlags(f, &o.Firmware)
+		f.StringVar(&o.Reference, "image", "", "full `reference` to publish as")
+		f.BoolVar(&o.PlainHTTP, "plain-http", false, "speak HTTP to the registry")
+		f.StringVar(&o.Credentials, "credentials", "", "`folder` with config.json of docker, or user and token")
+		f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
+		return resultsFlag(f)
 	})
 	if !ok {
 		return exitUsage
 	}
+	o.Attachments = flags.Args()
 	r, err := publish.OCI(ctx, o)
 	return res.finish(stderr, map[string]string{
 		"image-url": r.Reference, "image-digest": r.Digest, "IMAGE_URL": r.Reference, "IMAGE_DIGEST": r.Digest,
 		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
 	}, err)
+}
+
+func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
+	o := publish.HawkbitOptions{Log: stderr}
+	res, ok := parse("publish hawkbit", args, stderr, func(f *flag.FlagSet) *string {
+		firmwareFlags(f, &o.Firmware)
+		f.StringVar(&o.Name, "name", "", "`name` of the software module and the distribution set")
+		f.StringVar(&o.Controller, "controller", "", "`id` of the target to assign it to")
+		f.StringVar(&o.Credentials, "credentials", "", "`folder` with url, and user and password or token")
+		f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
+		return resultsFlag(f)
+	})
+	if !ok {
+		return exitUsage
+	}
+	r, err := publish.Hawkbit(ctx, o)
+	return res.finish(stderr, map[string]string{
+		"distribution-set": strconv.FormatInt(r.Set, 10), "action": strconv.FormatInt(r.Action, 10),
+		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
+	}, err)
+}
+
+func firmwareFlags(f *flag.FlagSet, fw *publish.Firmware) {
+	f.StringVar(&fw.Root, "root", "", "`folder` that the build started in")
+	f.StringVar(&fw.Artifact, "artifact", "", "`path` of the firmware below that folder")
+	f.Int64Var(&fw.MaxSize, "max-size", 0, "most `bytes` that the firmware may have; any if 0")
+	f.StringVar(&fw.Version, "version", "", "version that the firmware reports")
 }

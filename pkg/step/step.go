@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -58,8 +59,8 @@ func parse(name string, args []string, stderr io.Writer, define func(*flag.FlagS
 	if err := flags.Parse(args); err != nil {
 		return results{}, false
 	}
-	if flags.NArg() > 0 || *path == "" {
-		fmt.Fprintf(stderr, "%s: takes flags only, and needs --results\n", name)
+	if *path == "" || flags.NArg() > 0 && !slices.Contains(args, "--") {
+		fmt.Fprintf(stderr, "%s: takes flags, and needs --results\n", name)
 		flags.Usage()
 		return results{}, false
 	}

@@ -12,9 +12,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -55,16 +57,25 @@ func TestFetch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stamp, err := repo.Git(t.Context(), "log", "-1", "--format=%ct")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(seconds, 0).UTC().Format(time.RFC3339)
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	url := srv.URL + repo.Path()
 	for revision, want := range map[string]map[string]string{
-		"main": {"commit": commit, "version": commit[:7], "CHAINS-GIT_URL": url, "CHAINS-GIT_COMMIT": commit},
+		"main": {"commit": commit, "version": commit[:7], "commit-time": at, "CHAINS-GIT_URL": url, "CHAINS-GIT_COMMIT": commit},
 		"none": {"reason": "RevisionNotFound", "message": `Revision "none" is no branch, tag or commit of ` + url},
 	} {
 		dir, source := t.TempDir(), filepath.Join(t.TempDir(), "source")
 		var stderr bytes.Buffer
-		code := step.Fetch(t.Context(), []string{"--uri=" + url, "--revision=" + revision, "--output=" + source, "--results=" + dir + "/commit"}, &stderr)
+		code := step.Fetch(t.Context(), nil, []string{"--schemes=http", "--addresses=127.0.0.0/8", "--uri=" + url, "--revision=" + revision, "--output=" + source, "--results=" + dir + "/commit"}, &stderr)
 		if diff := cmp.Diff(want, results(t, dir)); diff != "" || (code == 0) != (revision == "main") {
 			t.Error(code, diff, stderr.String())
 		}
@@ -83,7 +94,7 @@ func TestPublish(t *testing.T) {
 	call := func(artifact string) (int, map[string]string) {
 		dir := t.TempDir()
 		code := step.Publish(t.Context(), []string{
-			"--image=" + image, "--root=" + root, "--artifact=" + artifact, "--version=v", "--plain-http=true", "--results=" + dir + "/size",
+			"oci", "--image=" + image, "--root=" + root, "--artifact=" + artifact, "--version=v", "--plain-http=true", "--results=" + dir + "/size",
 		}, io.Discard)
 		return code, results(t, dir)
 	}
@@ -104,7 +115,7 @@ func TestPublish(t *testing.T) {
 func TestWrongCallsAreUsageErrors(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{}, {"--nonsense"}, {"--results=/x/y", "extra"}, {"--uri=x"}} {
-		if code := step.Fetch(t.Context(), args, io.Discard); code != 2 {
+		if code := step.Fetch(t.Context(), nil, args, io.Discard); code != 2 {
 			t.Errorf("%v: exit %d", args, code)
 		}
 	}

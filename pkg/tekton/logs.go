@@ -37,7 +37,7 @@ func (c *Client) Log(ctx context.Context, id string, w io.Writer, follow bool) e
 	if err != nil {
 		return fmt.Errorf("get run of build %s: %w", id, err)
 	}
-	for _, s := range stages {
+	for _, s := range stagesOf(descriptionOf(pr)) {
 		tr, err := c.await(ctx, pr, s, follow)
 		if err != nil || tr == nil {
 			return err
@@ -90,11 +90,11 @@ func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, s stage, follow 
 // excerpt returns the one line of the builder's output that says best why it
 // failed: the first of the last lines that speaks of an error, else the last.
 func (c *Client) excerpt(ctx context.Context, tasks taskRuns) string {
-	tr, _ := tasks.of(stages[1])
+	tr, _ := tasks.of(stageBuild)
 	if tr == nil || c.logs == nil {
 		return ""
 	}
-	r, err := c.logs.Log(ctx, tr, stages[1].step, false)
+	r, err := c.logs.Log(ctx, tr, stageBuild.step, false)
 	if err != nil {
 		return "" // the log may be gone with its pod; the exit code has to do
 	}

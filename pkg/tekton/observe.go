@@ -21,19 +21,32 @@ import (
 // labelPipelineTask is put by Tekton on each TaskRun of a PipelineRun.
 const labelPipelineTask = "tekton.dev/pipelineTask"
 
-// stages are what a pipeline does one after the other: each a step, in a task of
+// The stages are what a pipeline does one after the other: each a step, in a task of
 // its own or in one task with the others (see Layout), and what a build is doing
 // and how far it came while it runs.
-var stages = []stage{
-	{taskFetch, "fetch", build.ReasonFetchingSource, 5},
-	{taskBuild, "build", build.ReasonBuilding, 20},
-	{taskPublish, "publish", build.ReasonPublishing, 85},
-}
+var (
+	stageFetch   = stage{taskFetch, "fetch", build.ReasonFetchingSource, 5}
+	stageBuild   = stage{taskBuild, "build", build.ReasonBuilding, 20}
+	stageOCI     = stage{taskOCI, "publish", build.ReasonPublishing, 85}
+	stageHawkbit = stage{taskHawkbit, "publish-hawkbit", build.ReasonPublishing, 90}
+)
 
 type stage struct {
 	task, step string
 	reason     build.Reason
 	progress   float64
+}
+
+// stagesOf returns the stages of a build.
+func stagesOf(d build.Description) []stage {
+	stages := []stage{stageFetch, stageBuild}
+	if d.Image != "" {
+		stages = append(stages, stageOCI)
+	}
+	if d.Controller != "" {
+		stages = append(stages, stageHawkbit)
+	}
+	return stages
 }
 
 // taskRuns are the TaskRuns of one PipelineRun, by pipeline task.
@@ -78,7 +91,7 @@ func (t taskRuns) result(s stage, name string) string {
 }
 
 // current is the stage that was reached, the first one if none was.
-func (t taskRuns) current() stage {
+func (t taskRuns) current(stages []stage) stage {
 	reached := stages[0]
 	for _, s := range stages {
 		tr, shared := t.of(s)
@@ -96,7 +109,7 @@ func (t taskRuns) current() stage {
 // Observe reads a build from its PipelineRun and the TaskRuns of it, by
 // pipeline task. It reports false for a PipelineRun that is not one of ours.
 func Observe(pr *v1.PipelineRun, children map[string]*v1.TaskRun) (build.Run, bool) {
-	a, tasks := pr.Annotations, taskRuns(children)
+	a := pr.Annotations
 	requested, err := time.Parse(time.RFC3339Nano, a[annotationRequested])
 	r := build.Run{
 		ID: pr.Labels[labelBuild], Name: pr.Name, UID: string(pr.UID),
@@ -108,23 +121,34 @@ func Observe(pr *v1.PipelineRun, children map[string]*v1.TaskRun) (build.Run, bo
 	if pr.Labels[labelManagedBy] != managedBy || err != nil || r.Target.Validate() != nil || build.RunName(r.ID) != pr.Name {
 		return build.Run{}, false
 	}
-	r.Commit = tasks.result(stages[0], "commit")
-	var d build.Description
-	_ = json.Unmarshal([]byte(a[annotationDescription]), &d) // used for messages only
+	d := descriptionOf(pr)
+	stages, tasks := stagesOf(d), taskRuns(children)
+	r.Commit = tasks.result(stageFetch, "commit")
+	r.Artifact = artifact(tasks, d)
 	switch c := pr.Status.GetCondition(apis.ConditionSucceeded); {
 	case c == nil || pr.Spec.Status == v1.PipelineRunSpecStatusPending:
 		r.Phase, r.Reason = build.Queued, build.ReasonQueued
 	case c.IsTrue():
-		succeeded(&r, tasks, d)
+		if r.Artifact == nil { // its TaskRuns are gone
+			r.Artifact = &build.Artifact{}
+		}
+		succeeded(&r, d)
 	case c.IsFalse():
 		ended(&r, pr, c, tasks, d)
 	default:
 		r.Phase = build.Running
-		now := tasks.current()
+		now := tasks.current(stages)
 		r.Reason, r.Progress = now.reason, now.progress
 	}
 	r.Message = build.Clean(r.Message)
 	return r, true
+}
+
+// descriptionOf reads the description that a run was made of. A run that somebody
+// broke is observed as far as it goes.
+func descriptionOf(pr *v1.PipelineRun) (d build.Description) {
+	_ = json.Unmarshal([]byte(pr.Annotations[annotationDescription]), &d)
+	return d
 }
 
 func instant(t *metav1.Time) time.Time {
@@ -134,14 +158,8 @@ func instant(t *metav1.Time) time.Time {
 	return t.Time
 }
 
-func succeeded(r *build.Run, tasks taskRuns, d build.Description) {
+func succeeded(r *build.Run, d build.Description) {
 	r.Phase, r.Reason, r.Progress = build.Succeeded, build.ReasonSucceeded, 100
-	fetch, publish := stages[0], stages[2]
-	size, _ := strconv.ParseInt(tasks.result(publish, "size"), 10, 64) // a size that is no number shows as 0
-	r.Artifact = &build.Artifact{
-		Reference: tasks.result(publish, "image-url"), Digest: tasks.result(publish, "image-digest"), Version: tasks.result(fetch, "version"),
-		Size: size, SHA256: tasks.result(publish, "checksum"),
-	}
 	// OCI-4: what is delivered as the version is the tag.
 	if tag := d.Tag(); tag != "" && tag != r.Artifact.Version {
 		r.Message = fmt.Sprintf("Warning: the update server delivers the tag %q as the version, the firmware was built as %q: "+
@@ -149,10 +167,40 @@ func succeeded(r *build.Run, tasks taskRuns, d build.Description) {
 	}
 }
 
+// artifact returns what was published so far, nil for nothing: a build that fails at
+// one place may have succeeded at another.
+func artifact(tasks taskRuns, d build.Description) *build.Artifact {
+	a := build.Artifact{Version: tasks.result(stageFetch, "version")}
+	var published bool
+	for _, s := range []stage{stageOCI, stageHawkbit} {
+		checksum := tasks.result(s, "checksum")
+		if checksum == "" {
+			continue
+		}
+		published = true
+		a.SHA256, a.Size = checksum, tasks.number(s, "size")
+		if s == stageHawkbit {
+			a.Hawkbit = &build.HawkbitArtifact{Controller: d.Controller, DistributionSet: tasks.number(s, "distribution-set"), Action: tasks.number(s, "action")}
+		} else {
+			a.Reference, a.Digest = tasks.result(s, "image-url"), tasks.result(s, "image-digest")
+		}
+	}
+	if !published {
+		return nil
+	}
+	return &a
+}
+
+// number is a result that is one; what is none shows as 0.
+func (t taskRuns) number(s stage, name string) int64 {
+	n, _ := strconv.ParseInt(t.result(s, name), 10, 64)
+	return n
+}
+
 // ended explains a run that did not succeed.
 func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks taskRuns, d build.Description) {
 	r.Phase = build.Failed
-	r.Progress = tasks.current().progress
+	r.Progress = tasks.current(stagesOf(d)).progress
 	switch v1.PipelineRunReason(c.Reason) {
 	case v1.PipelineRunReasonCancelled, v1.PipelineRunReasonCancelledRunningFinally, v1.PipelineRunReasonStoppedRunningFinally:
 		cancelled(r, pr)
@@ -162,12 +210,12 @@ func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks taskRuns, 
 		return
 	default:
 	}
-	s, tr := tasks.culprit()
+	s, tr := tasks.culprit(stagesOf(d))
 	if tr == nil {
 		r.Reason, r.Message = build.ReasonInternalError, c.Message
 		return
 	}
-	r.Progress = max(s.progress, stages[0].progress)
+	r.Progress = max(s.progress, stageFetch.progress)
 	failed(r, s, tr, tasks, d)
 }
 
@@ -175,7 +223,7 @@ func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks taskRuns, 
 // step of a shared pod fails, Tekton marks those after it as failed, too; when the
 // pod never ran, all of them, and only the message may tell whose image it was:
 // the stage is the zero one if it does not.
-func (t taskRuns) culprit() (stage, *v1.TaskRun) {
+func (t taskRuns) culprit(stages []stage) (stage, *v1.TaskRun) {
 	for _, s := range stages {
 		tr, shared := t.of(s)
 		c := conditionOf(tr)
@@ -195,7 +243,7 @@ func (t taskRuns) culprit() (stage, *v1.TaskRun) {
 			}
 			// The images of ours are there, and made to be started.
 			if c.Reason == reasonCreateContainer || noEntrypoint(c) {
-				return stages[1], tr
+				return stageBuild, tr
 			}
 			return stage{}, tr
 		}

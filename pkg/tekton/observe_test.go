@@ -37,7 +37,9 @@ func request() build.Request {
 
 func render(t *testing.T) *v1.PipelineRun {
 	t.Helper()
-	pr, err := tekton.Render(request(), tekton.Config{Namespace: "builds", RegistryPrefix: "quay.io/acme/"})
+	pr, err := tekton.Render(request(), tekton.Config{
+		Namespace: "builds", RegistryPrefix: "quay.io/acme/", Sources: tekton.Sources{Schemes: "https", Hosts: "h", Addresses: "public"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,8 @@ func TestRender(t *testing.T) {
 	}
 	wantParams := map[string]string{
 		"uri": "https://h/r", "revision": "main", "path": "sub", "builder": "rust:1", "artifact": "out/fw.bin",
-		"image": "quay.io/acme/greenhouse:4f1c2ab", "plain-http": "false", "args": "--release",
+		"image": "quay.io/acme/greenhouse:4f1c2ab", "plain-http": "false", "args": "--release", "max-size": "0", "attachments": "",
+		"schemes": "https", "hosts": "h", "addresses": "public",
 	}
 	if diff := cmp.Diff(wantParams, params); diff != "" {
 		t.Error(diff)
@@ -314,6 +317,48 @@ func TestObserveASuccess(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// TestAPlaceThatFailedDoesNotHideTheOther: the artifact is where it is.
+func TestAPlaceThatFailedDoesNotHideTheOther(t *testing.T) {
+	t.Parallel()
+	req := request()
+	req.Description.Controller = "sensor-7"
+	pr, err := tekton.Render(req, tekton.Config{Namespace: "builds", Layout: tekton.OnePod})
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := step("publish", 0, "image-url", "a:1", "image-digest", "sha256:1", "size", "20", "checksum", "abc")
+	fetched := step("fetch", 0, "commit", "4f1c2abx", "version", "4f1c2ab")
+	artifact := build.Artifact{Reference: "a:1", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"}
+	both := artifact
+	both.Hawkbit = &build.HawkbitArtifact{Controller: "sensor-7", DistributionSet: 9, Action: 13}
+	for _, tt := range []struct {
+		status  corev1.ConditionStatus
+		hawkbit v1.StepState
+		want    build.Run
+	}{
+		{
+			corev1.ConditionUnknown, step("publish-hawkbit", -1),
+			build.Run{Phase: build.Running, Reason: build.ReasonPublishing, Progress: 90, Artifact: &artifact},
+		},
+		{
+			corev1.ConditionFalse, step("publish-hawkbit", 1, "reason", "HawkbitPushFailed", "message", "away"),
+			build.Run{Phase: build.Failed, Reason: build.ReasonHawkbitPushFailed, Message: "away", Progress: 90, Artifact: &artifact},
+		},
+		{
+			corev1.ConditionTrue, step("publish-hawkbit", 0, "distribution-set", "9", "action", "13", "size", "20", "checksum", "abc"),
+			build.Run{Phase: build.Succeeded, Reason: build.ReasonSucceeded, Progress: 100, Artifact: &both},
+		},
+	} {
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: tt.status, Reason: "Failed"})
+		got, _ := tekton.Observe(pr, pod(tt.status, "Failed", "", fetched, step("build", 0), published, tt.hawkbit))
+		tt.want.ID, tt.want.Name, tt.want.Target, tt.want.DescriptionHash = id, pr.Name, req.Target, "hash"
+		tt.want.Requester, tt.want.Trigger, tt.want.Requested, tt.want.Commit = "alice", build.TriggerAPI, now, "4f1c2abx"
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: %s", tt.status, diff)
 		}
 	}
 }

@@ -48,7 +48,8 @@ const (
 const (
 	taskFetch   = "fetch-source"
 	taskBuild   = "build-firmware"
-	taskPublish = "publish"
+	taskOCI     = "publish"
+	taskHawkbit = "publish-hawkbit"
 	// taskPod has all of them as steps.
 	taskPod = "firmware"
 )
@@ -73,6 +74,8 @@ type Config struct {
 	RegistryPrefix string
 	// PlainHTTP speaks HTTP to the registry.
 	PlainHTTP bool
+	// Sources says where source may come from.
+	Sources Sources
 	// ServiceAccount of the builds; the namespace's default if empty.
 	ServiceAccount string
 	// Layout of the pods; PodPerTask if empty.
@@ -80,6 +83,17 @@ type Config struct {
 	// Storage is the size of the volume claim of PodPerTask; 4Gi if empty. The
 	// Tasks limit what one pod may store.
 	Storage string
+}
+
+// Sources are the flags of the fetch step that bound where source may come from, each
+// a list that is separated by commas: see pkg/git.
+type Sources struct {
+	// Schemes are any of https, ssh and http.
+	Schemes string
+	// Hosts are names, or "*.NAME"; any host if empty.
+	Hosts string
+	// Addresses are ranges, "public" or "any".
+	Addresses string
 }
 
 // Render returns the PipelineRun of a request. The same request always gives
@@ -93,7 +107,7 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render build %s: %w", req.ID, err)
 	}
-	pipeline, builderTask := "firmware-"+string(req.Description.Registry), taskBuild
+	pipeline, builderTask := pipelineOf(req.Description), taskBuild
 	if c.Layout == OnePod {
 		pipeline, builderTask = pipeline+"-pod", taskPod
 	}
@@ -112,7 +126,7 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 		},
 		Spec: v1.PipelineRunSpec{
 			PipelineRef: &v1.PipelineRef{Name: pipeline},
-			Params:      params(req.Description, c),
+			Params:      params(req, c),
 			Timeouts:    &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: time.Duration(req.Description.Timeout)}},
 			Workspaces:  volumes,
 			TaskRunTemplate: v1.PipelineTaskRunTemplate{
@@ -144,21 +158,46 @@ func labels(req build.Request) map[string]string {
 	return l
 }
 
-func params(d build.Description, c Config) v1.Params {
-	list := v1.Params{}
-	for _, p := range [][2]string{
-		{"uri", d.Source.URI},
-		{"revision", d.Source.Rev},
-		{"path", d.Source.Path},
-		{"builder", d.Builder},
-		{"artifact", d.Artifact},
-		{"image", c.RegistryPrefix + d.Image},
-		{"plain-http", strconv.FormatBool(c.PlainHTTP)},
-	} {
-		list = append(list, v1.Param{Name: p[0], Value: v1.ParamValue{Type: v1.ParamTypeString, StringVal: p[1]}})
+// pipelineOf names the pipeline by the places that it publishes to.
+func pipelineOf(d build.Description) string {
+	name := "firmware"
+	if d.Image != "" {
+		name += "-oci"
 	}
-	args := append([]string{}, d.Args...)
-	return append(list, v1.Param{Name: "args", Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: args}})
+	if d.Controller != "" {
+		name += "-hawkbit"
+	}
+	return name
+}
+
+func params(req build.Request, c Config) (list v1.Params) {
+	d := req.Description
+	text := func(name, value string) {
+		list = append(list, v1.Param{Name: name, Value: v1.ParamValue{Type: v1.ParamTypeString, StringVal: value}})
+	}
+	array := func(name string, values []string) {
+		list = append(list, v1.Param{Name: name, Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: append([]string{}, values...)}})
+	}
+	text("uri", d.Source.URI)
+	text("revision", d.Source.Rev)
+	text("path", d.Source.Path)
+	text("schemes", c.Sources.Schemes)
+	text("hosts", c.Sources.Hosts)
+	text("addresses", c.Sources.Addresses)
+	text("builder", d.Builder)
+	array("args", d.Args)
+	text("artifact", d.Artifact)
+	text("max-size", strconv.FormatInt(d.MaxSize, 10))
+	if d.Image != "" {
+		text("image", c.RegistryPrefix+d.Image)
+		array("attachments", d.Attachments)
+		text("plain-http", strconv.FormatBool(c.PlainHTTP))
+	}
+	if d.Controller != "" {
+		text("name", req.Target.HawkbitName())
+		text("controller", d.Controller)
+	}
+	return list
 }
 
 func environment(d build.Description) (env []corev1.EnvVar) {

@@ -35,7 +35,9 @@ func New(ctx context.Context, root string) (*Server, error) {
 		Dir:  root,
 		Env: []string{
 			"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
+			"GIT_CONFIG_COUNT=3", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
+			"GIT_CONFIG_KEY_1=uploadpack.allowFilter", "GIT_CONFIG_VALUE_1=true",
+			"GIT_CONFIG_KEY_2=uploadpack.allowReachableSHA1InWant", "GIT_CONFIG_VALUE_2=true",
 		},
 		InheritEnv: []string{"PATH"},
 		Stderr:     io.Discard,
@@ -67,6 +69,9 @@ func (s *Server) Create(ctx context.Context, name string) (*Repo, error) {
 
 // Path returns the path of the repository's URL.
 func (r *Repo) Path() string { return "/" + r.name + ".git" }
+
+// Folder returns the folder of the work tree.
+func (r *Repo) Folder() string { return r.work }
 
 // Git runs a git command in the work tree and returns its trimmed output.
 func (r *Repo) Git(ctx context.Context, args ...string) (string, error) {

@@ -30,7 +30,7 @@ type place interface {
 // this machine, all others in a container.
 func (r *Runner) placeOf(image, taskRun string) place {
 	if argv, ok := r.options.Steps[image]; ok {
-		return host{argv: argv, env: r.options.StepEnv}
+		return host{argv: argv}
 	}
 	for _, name := range []string{image, repository(image)} {
 		if program, ok := r.options.Builders[name]; ok {

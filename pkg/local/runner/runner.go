@@ -26,8 +26,9 @@ type Options struct {
 	Catalog *Catalog
 	// Steps maps the images of our own steps to the command that they are.
 	Steps map[string][]string
-	// StepEnv is added to the environment of our own steps, "NAME=VALUE".
-	StepEnv []string
+	// Volumes are the folders of this machine that stand for Secrets and ConfigMaps, by
+	// their names. One that is not there is empty.
+	Volumes map[string]string
 	// Builders maps builder images, with or without a tag, to a program of this
 	// machine that stands for their entrypoint.
 	Builders map[string]string

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,7 @@ func (p *pipeline) runSteps(ctx context.Context, tr *v1.TaskRun, t *resources.Re
 	for i := range t.ResolvedTask.TaskSpec.Steps {
 		place := p.placeOf(substituted(tr, t.ResolvedTask.TaskSpec, taskDirs{}).Steps[i].Image, tr.Name)
 		spec := substituted(tr, t.ResolvedTask.TaskSpec, place.dirs(d))
+		p.mount(&spec.Steps[i], spec.Volumes)
 		state, err := p.runStep(ctx, tr, spec.Steps[i], place, d)
 		if errors.Is(err, errStopped) {
 			return states, err
@@ -72,6 +74,37 @@ func substituted(tr *v1.TaskRun, spec *v1.TaskSpec, d taskDirs) *v1.TaskSpec {
 		tektoncontainer.ApplyStepReplacements(s, paths, nil)
 	}
 	return spec
+}
+
+// mount has a step find its volumes where they are on this machine: arguments that
+// name the path of a mount, or one below it, get that of the folder that stands for
+// it, or none at all.
+func (p *pipeline) mount(s *v1.Step, volumes []corev1.Volume) {
+	for _, m := range s.VolumeMounts {
+		i := slices.IndexFunc(volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
+		if i < 0 {
+			continue
+		}
+		var folder string
+		switch v := volumes[i]; {
+		case v.Secret != nil:
+			folder = p.options.Volumes[v.Secret.SecretName]
+		case v.ConfigMap != nil:
+			folder = p.options.Volumes[v.ConfigMap.Name]
+		}
+		for n, arg := range s.Args {
+			flag, value, ok := strings.Cut(arg, "=")
+			rest, below := strings.CutPrefix(value, m.MountPath)
+			if !ok || !below || (rest != "" && rest[0] != '/') {
+				continue
+			}
+			if folder == "" {
+				s.Args[n] = flag + "="
+			} else {
+				s.Args[n] = flag + "=" + folder + rest
+			}
+		}
+	}
 }
 
 // runStep runs one step to its end.

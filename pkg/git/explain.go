@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package git
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+// phrases are what git, ssh and git-lfs say (with LC_ALL=C), in the order in which
+// they are looked for: a server that refuses says so more precisely than the line
+// after it, which only tells that the connection ended.
+var phrases = []struct {
+	text   string
+	reason build.Reason
+}{
+	{"Authentication failed", build.ReasonSourceAuthFailed},
+	{"could not read Username", build.ReasonSourceAuthFailed},
+	{"could not read Password", build.ReasonSourceAuthFailed},
+	{"Permission denied (", build.ReasonSourceAuthFailed}, // of ssh, with the methods that it tried
+	{hostKeyPhrase, build.ReasonSourceAuthFailed},
+	{"Authentication required", build.ReasonSourceAuthFailed},
+	{"returned error: 401", build.ReasonSourceAuthFailed},
+	{"returned error: 403", build.ReasonSourceAuthFailed},
+	{"returned error: 404", build.ReasonSourceNotFound},
+	{"returned error: 410", build.ReasonSourceNotFound},
+	{"not found", build.ReasonSourceNotFound},
+	{"does not exist", build.ReasonSourceNotFound},
+	{"does not appear to be a git repository", build.ReasonSourceNotFound},
+	{noRefPhrase, build.ReasonRevisionNotFound},
+	{noObjectPhrase, build.ReasonRevisionNotFound},
+}
+
+const (
+	hostKeyPhrase  = "Host key verification failed"
+	noRefPhrase    = "couldn't find remote ref"
+	noObjectPhrase = "not our ref" // a commit that the server does not give away, or does not have
+)
+
+func classify(stderr string) build.Reason {
+	for _, p := range phrases {
+		if strings.Contains(stderr, p.text) {
+			return p.reason
+		}
+	}
+	return build.ReasonSourceUnavailable
+}
+
+// says reports whether an error is a failure of git with a phrase in its output.
+func says(err error, phrase string) bool {
+	var failure *commandError
+	return errors.As(err, &failure) && strings.Contains(failure.stderr, phrase)
+}
+
+// explain turns a failure of git into one that a person can act on.
+func (f *fetcher) explain(err error) error {
+	var step *build.StepError
+	if errors.As(err, &step) {
+		return err
+	}
+	if refused := f.refusal(err); refused != "" {
+		return f.fail(build.ReasonInvalidBuildSpec, err, "Source %s cannot be used: %s", f.URI, refused)
+	}
+	var failure *commandError
+	if !errors.As(err, &failure) {
+		return err
+	}
+	var missing *exec.Error
+	if errors.As(err, &missing) {
+		return fmt.Errorf("run git, is it installed? %w", err)
+	}
+	switch reason := classify(failure.stderr); {
+	case strings.Contains(failure.stderr, hostKeyPhrase):
+		return f.fail(reason, err, "The host of %s is not known: add its key to known_hosts of the installation's git credentials", f.URI)
+	case reason == build.ReasonSourceAuthFailed:
+		return f.fail(reason, err, "Access to %s was refused: check that the repository is public, or that the installation has credentials for its host", f.URI)
+	case reason == build.ReasonSourceNotFound:
+		return f.fail(reason, err, "Repository %s was not found: check its address, and that the installation may read it", f.URI)
+	case reason == build.ReasonRevisionNotFound && f.Revision == "":
+		return f.fail(reason, err, "Repository %s has no default branch: push a commit, or name a revision", f.URI)
+	case reason == build.ReasonRevisionNotFound:
+		return f.noRevision(err)
+	default:
+		return f.fail(reason, err, "Repository %s could not be reached: %s", f.URI, telling(failure.stderr))
+	}
+}
+
+func (f *fetcher) fail(reason build.Reason, err error, format string, args ...any) error {
+	return &build.StepError{Reason: reason, Message: build.Clean(fmt.Sprintf(format, args...)), Err: err}
+}
+
+func (f *fetcher) noRevision(err error) error {
+	return f.fail(build.ReasonRevisionNotFound, err, "Revision %q is no branch, tag or commit of %s", f.Revision, f.URI)
+}
+
+// refusal returns why the policy did not allow a connection, "" if it did.
+func (f *fetcher) refusal(err error) string {
+	if r := (*refusal)(nil); errors.As(err, &r) {
+		return r.message
+	}
+	var failure *commandError
+	if errors.As(err, &failure) {
+		if _, words, ok := strings.Cut(failure.stderr, refusedPrefix); ok {
+			words, _, _ = strings.Cut(words, "\n")
+			return words
+		}
+	}
+	if f.gate != nil && f.gate.refusal() != nil {
+		return f.gate.refusal().Error()
+	}
+	return ""
+}
+
+// telling returns the line of git's output that says most: its last one, or the
+// one before where that only says that the connection ended.
+func telling(stderr string) string {
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "fatal: ") && !strings.Contains(line, "Could not read from remote repository") {
+			return strings.TrimPrefix(lines[i], "fatal: ")
+		}
+	}
+	return strings.TrimPrefix(lines[0], "fatal: ")
+}

@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package git_test
+
+import (
+	"errors"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/git/gittest"
+)
+
+// withSubmodule makes a repository whose folder lib is another one, at its first of
+// two commits, which itself has one below.
+func withSubmodule(t *testing.T, url string) string {
+	t.Helper()
+	s, err := gittest.New(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	create := func(name string) *gittest.Repo {
+		repo, err := s.Create(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return repo
+	}
+	commit := func(repo *gittest.Repo, content string) string {
+		sha, err := repo.Commit(t.Context(), "main", fstest.MapFS{"file": {Data: []byte(content), Mode: 0o644}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sha
+	}
+	add := func(repo *gittest.Repo, folder, url, sha string) {
+		config := "[submodule \"" + folder + "\"]\n\tpath = " + folder + "\n\turl = " + url + "\n"
+		for _, args := range [][]string{
+			{"update-index", "--add", "--cacheinfo", "160000," + sha + "," + folder},
+			{"add", ".gitmodules"},
+			{"commit", "--quiet", "--message", "Add submodule"},
+			{"push", "--quiet", "origin", "main"},
+		} {
+			if args[0] == "add" {
+				if err := os.WriteFile(filepath.Join(repo.Folder(), ".gitmodules"), []byte(config), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := repo.Git(t.Context(), args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	inner, lib, app := create("inner"), create("lib"), create("app")
+	innerCommit := commit(inner, "inner")
+	commit(inner, "newer inner")
+	commit(lib, "lib")
+	add(lib, "inner", "../inner.git", innerCommit)
+	first, err := lib.Git(t.Context(), "rev-parse", "HEAD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit(lib, "newer lib")
+	commit(app, "app")
+	if url == "" {
+		url = srv.URL + lib.Path()
+	}
+	add(app, "lib", url, first)
+	return srv.URL + app.Path()
+}
+
+func TestSubmodulesAreFetchedAtTheirCommits(t *testing.T) {
+	t.Parallel()
+	_, dir, err := fetch(t, withSubmodule(t, ""), "main", "lib")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"file": "app", "lib/file": "lib", "lib/inner/file": "inner"} {
+		if got, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(got) != want {
+			t.Errorf("%s: %q %v", file, got, err)
+		}
+	}
+}
+
+// TestASubmoduleIsFetchedFromNowhereElse: a repository names the place of its
+// submodules, which is as little to be trusted as it is.
+func TestASubmoduleIsFetchedFromNowhereElse(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{
+		"a local path": "/etc", "a file": "file:///etc", "a command": "ext::touch /tmp/planted", "an option": "-u./payload", "a host": "ssh://-oProxyCommand=touch%20planted/x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, dir, err := fetch(t, withSubmodule(t, url), "main", ".")
+			var step *build.StepError
+			if !errors.As(err, &step) {
+				t.Errorf("got %v", err)
+			}
+			if entries, err := os.ReadDir(filepath.Join(dir, "lib")); err == nil && len(entries) > 0 {
+				t.Errorf("it was fetched: %v", entries)
+			}
+		})
+	}
+}

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	connectTimeout = 10 * time.Second
+	// idleTimeout is how long a connection may make no progress in either direction.
+	// The length of an upload is bounded by the build's timeout alone.
+	idleTimeout = 2 * time.Minute
+)
+
+// newTransport returns a transport that trusts the certificates of a file besides
+// those of the system. The file may not be there.
+func newTransport(trustedCA string) (*http.Transport, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("read CA certificates of the system: %w", err)
+	}
+	own, err := readOptional(trustedCA)
+	if err != nil {
+		return nil, err
+	}
+	if own != "" && !pool.AppendCertsFromPEM([]byte(own)) {
+		return nil, fmt.Errorf("trusted CA %s holds no certificate in PEM format", trustedCA)
+	}
+	dialer := net.Dialer{Timeout: connectTimeout}
+	return &http.Transport{
+		// HTTP/1.1: an upload has a connection to itself.
+		TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: connectTimeout, MaxIdleConnsPerHost: 4, IdleConnTimeout: idleTimeout,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &idleConn{conn}, nil
+		},
+	}, nil
+}
+
+// idleConn fails when nothing moves for too long: a registry may stop to read in
+// the middle of an upload.
+type idleConn struct{ net.Conn }
+
+func (c *idleConn) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(idleTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *idleConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(idleTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// readOptional returns the trimmed content of a file, "" if there is none.
+func readOptional(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(file) //nolint:gosec // named by the installation
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read settings of the installation: %w", err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}

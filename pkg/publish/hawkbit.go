@@ -1,0 +1,284 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/publish/hawkbit"
+)
+
+// filename is that of the firmware in its module. Names with other characters are
+// stored, but not always delivered.
+const filename = "firmware.bin"
+
+// HawkbitOptions say what to publish, and to whom.
+type HawkbitOptions struct {
+	Firmware
+	// Name is that of the software module and of the distribution set.
+	Name string
+	// Controller is the target that gets the firmware.
+	Controller string
+	// Credentials is a folder with the files "url", and "user" and "password" or "token".
+	Credentials string
+	// TrustedCA is a file of CA certificates to trust besides those of the system.
+	TrustedCA string
+	// Log receives a line per step.
+	Log io.Writer
+}
+
+// HawkbitResult is what was published.
+type HawkbitResult struct {
+	// Set is the id of the distribution set, Action that of its way to the target: 0 if
+	// the target had the set installed already.
+	Set, Action int64
+	// Size and SHA256 are those of the firmware.
+	Size   int64
+	SHA256 string
+}
+
+// Hawkbit makes a software module of the firmware, a distribution set of that, and
+// assigns it to the controller (contract 7.2). Each step looks first for what an
+// earlier try has done, so that it can be repeated from any point.
+//
+// Its errors are [*build.StepError] with one of the reasons ArtifactNotFound,
+// ArtifactInvalid or HawkbitPushFailed.
+func Hawkbit(ctx context.Context, o HawkbitOptions) (HawkbitResult, error) {
+	a, err := o.open()
+	if err != nil {
+		return HawkbitResult{}, err
+	}
+	defer a.file.Close()
+	client, err := o.client()
+	if err != nil {
+		return HawkbitResult{}, explainHawkbit(err)
+	}
+	p := &hawkbitPush{o, client, a}
+	r, err := p.push(ctx)
+	if err != nil {
+		if changed := a.stillTheSame(); changed != nil {
+			return HawkbitResult{}, changed
+		}
+		return HawkbitResult{}, explainHawkbit(err)
+	}
+	return r, nil
+}
+
+var errNoHawkbit = errors.New("this installation has no hawkBit: its address and credentials belong into the Secret hawkbit-config")
+
+func (o HawkbitOptions) client() (*hawkbit.Client, error) {
+	if o.Credentials == "" {
+		return nil, errNoHawkbit
+	}
+	values := map[string]string{}
+	for _, name := range []string{"url", "user", "password", "token"} {
+		var err error
+		if values[name], err = readOptional(filepath.Join(o.Credentials, name)); err != nil {
+			return nil, err
+		}
+	}
+	if values["url"] == "" {
+		return nil, errNoHawkbit
+	}
+	transport, err := newTransport(o.TrustedCA)
+	if err != nil {
+		return nil, err
+	}
+	return hawkbit.New(hawkbit.Config{
+		URL: values["url"], User: values["user"], Password: values["password"], Token: values["token"], HTTP: &http.Client{Transport: transport},
+	})
+}
+
+// hawkbitPush is one push while it is under way.
+type hawkbitPush struct {
+	HawkbitOptions
+	hawkbit  *hawkbit.Client
+	firmware *artifact
+}
+
+// refusal is a state of hawkBit that the build cannot be published into.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func (p *hawkbitPush) push(ctx context.Context) (r HawkbitResult, err error) {
+	module, err := p.module(ctx)
+	if err != nil {
+		return r, err
+	}
+	if err := p.upload(ctx, module); err != nil {
+		return r, err
+	}
+	set, err := p.set(ctx, module)
+	if err != nil {
+		return r, err
+	}
+	action, err := p.assign(ctx, set)
+	if err != nil {
+		return r, err
+	}
+	fmt.Fprintf(p.Log, "assigned %s:%s to %s\n", p.Name, p.Version, p.Controller)
+	return HawkbitResult{Set: set, Action: action, Size: p.firmware.size, SHA256: p.firmware.sha256}, nil
+}
+
+// module finds or makes the software module.
+func (p *hawkbitPush) module(ctx context.Context) (int64, error) {
+	find := func() (int64, bool, error) {
+		m, found, err := p.hawkbit.FindModule(ctx, p.Name, p.Version)
+		return m.ID, found, err
+	}
+	return p.ensure("software module", find, func() (int64, error) {
+		m, err := p.hawkbit.CreateModule(ctx, p.Name, p.Version)
+		return m.ID, err
+	})
+}
+
+// set finds or makes the distribution set, and makes sure that it delivers the module
+// and nothing else (HB-1).
+func (p *hawkbitPush) set(ctx context.Context, module int64) (int64, error) {
+	var set hawkbit.Set
+	find := func() (_ int64, found bool, err error) {
+		set, found, err = p.hawkbit.FindSet(ctx, p.Name, p.Version)
+		return set.ID, found, err
+	}
+	id, err := p.ensure("distribution set", find, func() (_ int64, err error) {
+		set, err = p.hawkbit.CreateSet(ctx, p.Name, p.Version, module)
+		return set.ID, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if len(set.Modules) != 1 || set.Modules[0].ID != module || !set.Complete {
+		return 0, refusal(fmt.Sprintf("the distribution set %s:%s is another one than of this firmware: push a new commit, or remove it", p.Name, p.Version))
+	}
+	return id, nil
+}
+
+// ensure finds something, or makes it. What cannot be made and is not found was
+// deleted: hawkBit keeps the name then (HBW-71).
+func (p *hawkbitPush) ensure(what string, find func() (int64, bool, error), create func() (int64, error)) (int64, error) {
+	if id, found, err := find(); err != nil || found {
+		return id, err
+	}
+	id, err := create()
+	if !hawkbit.Is(err, http.StatusConflict) {
+		if err == nil {
+			fmt.Fprintf(p.Log, "made %s %s:%s\n", what, p.Name, p.Version)
+		}
+		return id, err
+	}
+	id, found, err := find()
+	if err == nil && !found {
+		err = refusal(fmt.Sprintf("the %s %s:%s was deleted, and its name cannot be used again: push a new commit", what, p.Name, p.Version))
+	}
+	return id, err
+}
+
+// upload makes sure that the module has the firmware, and nothing else (HB-1, HB-7).
+func (p *hawkbitPush) upload(ctx context.Context, module int64) error {
+	there, err := p.uploaded(ctx, module)
+	if err != nil || there {
+		return err
+	}
+	fmt.Fprintf(p.Log, "uploading %s (%d bytes)\n", filename, p.firmware.size)
+	a, err := p.hawkbit.Upload(ctx, module, filename, p.firmware.sha256, p.firmware.size, p.firmware.reader)
+	switch {
+	case hawkbit.Is(err, http.StatusConflict): // an earlier try of this upload, or of another build
+		if there, err = p.uploaded(ctx, module); err == nil && !there {
+			err = p.conflict()
+		}
+	case hawkbit.Is(err, http.StatusLocked):
+		err = p.conflict()
+	case err == nil && a.Hashes.SHA256 != p.firmware.sha256:
+		err = p.conflict()
+	}
+	return err
+}
+
+func (p *hawkbitPush) uploaded(ctx context.Context, module int64) (bool, error) {
+	list, err := p.hawkbit.Artifacts(ctx, module)
+	if err != nil || len(list) == 0 {
+		return false, err
+	}
+	if a := list[0]; len(list) == 1 && a.Filename == filename && a.Size == p.firmware.size && a.Hashes.SHA256 == p.firmware.sha256 {
+		return true, nil
+	}
+	return false, p.conflict()
+}
+
+func (p *hawkbitPush) conflict() error {
+	return refusal(fmt.Sprintf("version %s of %s is there with other bytes, and cannot be replaced: push a new commit, or let the builder make the same of the same source", p.Version, p.Name))
+}
+
+// assign gives the set to the target. Actions of other sets are ended first: a
+// device is only offered the oldest cancellation otherwise, which the update server
+// does not answer (HB-2).
+func (p *hawkbitPush) assign(ctx context.Context, set int64) (int64, error) {
+	if err := p.hawkbit.EnsureTarget(ctx, p.Controller); err != nil {
+		return 0, err
+	}
+	own, err := p.activeAction(ctx, set)
+	if err != nil {
+		return 0, err
+	}
+	all, err := p.hawkbit.Actions(ctx, p.Controller, 0)
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range all {
+		if a.IsActive() && a.ID != own {
+			fmt.Fprintf(p.Log, "ending action %d of %s\n", a.ID, p.Controller)
+			if err := p.hawkbit.Cancel(ctx, p.Controller, a.ID); err != nil {
+				return 0, err
+			}
+		}
+	}
+	answer, err := p.hawkbit.Assign(ctx, p.Controller, set)
+	if err != nil {
+		return 0, err
+	}
+	if now, err := p.hawkbit.Assigned(ctx, p.Controller); err != nil || now.ID != set || answer.Assigned+answer.AlreadyAssigned != 1 {
+		return 0, errors.Join(err, refusal("the target does not have the distribution set that was assigned"))
+	}
+	if len(answer.AssignedActions) == 1 {
+		return answer.AssignedActions[0].ID, nil
+	}
+	return p.activeAction(ctx, set) // it was assigned before
+}
+
+func (p *hawkbitPush) activeAction(ctx context.Context, set int64) (int64, error) {
+	list, err := p.hawkbit.Actions(ctx, p.Controller, set)
+	for _, a := range list {
+		if a.IsActive() {
+			return a.ID, err
+		}
+	}
+	return 0, err
+}
+
+// explainHawkbit reports a failure in hawkBit's own words.
+func explainHawkbit(err error) error {
+	words := err.Error()
+	var answer *hawkbit.Error
+	var broken *url.Error
+	switch {
+	case hawkbit.Is(err, http.StatusUnauthorized):
+		words = "it refuses the credentials of the installation"
+	case errors.As(err, &answer):
+		words = answer.Message
+		if answer.Status >= http.StatusInternalServerError {
+			words = answer.Error()
+		}
+	case errors.As(err, &broken):
+		words = broken.Err.Error()
+	}
+	return &build.StepError{Reason: build.ReasonHawkbitPushFailed, Message: build.Clean("Failed publishing to hawkBit: " + words), Err: fmt.Errorf("publish to hawkBit: %w", err)}
+}

@@ -1,0 +1,338 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hawkbittest
+
+import (
+	"bytes"
+	"crypto/md5" //nolint:gosec // what hawkBit sends as an ETag
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Generation is the version that a server behaves as.
+type Generation string
+
+// The generations that were recorded.
+const (
+	V0 Generation = "0.4.1"
+	V1 Generation = "1.0.4"
+)
+
+// Options configure a server.
+type Options struct {
+	// Generation is V1 if it is empty.
+	Generation Generation
+	// User and Password may call the Management API; "admin" and "admin" if empty.
+	User, Password string
+	// Token may, too, as a Bearer token, unless it is empty.
+	Token string
+}
+
+// Server is an http.Handler. Its zero value is not usable: see [New].
+type Server struct {
+	Options
+	mux *http.ServeMux
+
+	mu       sync.Mutex
+	next     int64
+	limited  int
+	modules  []*module
+	sets     []*set
+	targets  []*target
+	settings map[string]any
+}
+
+// New returns a server of a fresh tenant "DEFAULT".
+func New(o Options) *Server {
+	if o.Generation == "" {
+		o.Generation = V1
+	}
+	if o.User == "" {
+		o.User, o.Password = "admin", "admin"
+	}
+	s := &Server{Options: o, mux: http.NewServeMux(), settings: map[string]any{
+		keyGatewayEnabled: false, keyGatewayToken: "", "authentication.targettoken.enabled": false, keyAutoclose: false,
+	}}
+	s.routes()
+	return s
+}
+
+// Keys of a tenant's configuration.
+const (
+	keyGatewayEnabled = "authentication.gatewaytoken.enabled"
+	keyGatewayToken   = "authentication.gatewaytoken.key"
+	keyAutoclose      = "repository.actions.autoclose.enabled"
+)
+
+// Limit lets the next n calls run into the limit of requests (HBW-17).
+func (s *Server) Limit(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limited = n
+}
+
+// old reports whether the server is one of before 1.0.
+func (s *Server) old() bool { return s.Generation == V0 }
+
+// handler answers a call with a status and a body, or an error. It is called with
+// the state locked.
+type handler func(r *http.Request) (status int, body any, err error)
+
+// fault is an answer that is no success. Without a code it has the shape of the
+// framework, and without a message either no body at all (HBW-14, HBW-15).
+type fault struct {
+	status               int
+	class, code, message string
+	info                 map[string]any
+}
+
+func (f *fault) Error() string { return f.message }
+
+const (
+	codes    = "hawkbit.server.error."
+	packages = "org.eclipse.hawkbit.repository.exception."
+)
+
+func exists(message string) error {
+	return &fault{http.StatusConflict, packages + "EntityAlreadyExistsException", "repo.entityAlreadyExists", message, nil}
+}
+
+func alreadyThere() error { return exists("The given entity already exists in database") }
+
+func missing(kind string, id any) error {
+	return &fault{
+		http.StatusNotFound, packages + "EntityNotFoundException", "repo.entityNotFound", fmt.Sprintf("%s with given identifier {%v} does not exist.", kind, id),
+		map[string]any{"type": kind, "entityId": id},
+	}
+}
+
+func notReadable() error {
+	return &fault{http.StatusBadRequest, "org.eclipse.hawkbit.rest.exception.MessageNotReadableException", "rest.body.notReadable", "The given request body is not well formed", nil}
+}
+
+func constraint(message string) error {
+	return &fault{http.StatusBadRequest, "jakarta.validation.ConstraintViolationException", "repo.constraintViolation", message, nil}
+}
+
+func locked(kind string, id int64, what string) error {
+	return &fault{http.StatusLocked, packages + "LockedException", "locked", fmt.Sprintf("%s with given identifier {%d} is locked and %s is forbidden!", kind, id, what), nil}
+}
+
+func empty(status int) error { return &fault{status: status} }
+
+// body returns what is sent for a fault. Old servers spell some codes in their own
+// way, and have no info (HBW-16).
+func (f *fault) body(old bool) any {
+	if f.message == "" && f.code == "" {
+		return nil
+	}
+	if f.code == "" {
+		return map[string]any{"timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000-07:00"), "status": f.status, "error": f.message}
+	}
+	code, class := f.code, f.class
+	if old {
+		code = strings.NewReplacer("entityAlreadyExists", "entitiyAlreayExists", "entityNotFound", "entitiyNotFound",
+			"notCancelable", "notcancelable", "notForceQuitable", "notforcequitable").Replace(code)
+		class = strings.NewReplacer("jakarta.", "javax.", "InvalidSha256Hash", "InvalidSHA256Hash").Replace(class)
+	}
+	m := map[string]any{"exceptionClass": class, "errorCode": codes + code}
+	if f.message != "" {
+		m["message"] = f.message
+	}
+	if f.info != nil && !old {
+		m["info"] = f.info
+	}
+	return m
+}
+
+func (s *Server) routes() {
+	for pattern, h := range map[string]handler{
+		"GET /rest/v1/userinfo":                         s.userInfo,
+		"GET /rest/v1/softwaremodules":                  s.listModules,
+		"POST /rest/v1/softwaremodules":                 s.createModules,
+		"GET /rest/v1/softwaremodules/{id}":             s.getModule,
+		"DELETE /rest/v1/softwaremodules/{id}":          s.deleteModule,
+		"GET /rest/v1/softwaremodules/{id}/artifacts":   s.listArtifacts,
+		"POST /rest/v1/softwaremodules/{id}/artifacts":  s.upload,
+		"GET /rest/v1/distributionsets":                 s.listSets,
+		"POST /rest/v1/distributionsets":                s.createSets,
+		"GET /rest/v1/distributionsets/{id}":            s.getSet,
+		"DELETE /rest/v1/distributionsets/{id}":         s.deleteSet,
+		"POST /rest/v1/targets":                         s.createTargets,
+		"GET /rest/v1/targets/{id}":                     s.getTarget,
+		"DELETE /rest/v1/targets/{id}":                  s.deleteTarget,
+		"POST /rest/v1/targets/{id}/assignedDS":         s.assign,
+		"GET /rest/v1/targets/{id}/assignedDS":          s.assignedSet,
+		"GET /rest/v1/targets/{id}/installedDS":         s.installedSet,
+		"GET /rest/v1/targets/{id}/actions":             s.listActions,
+		"GET /rest/v1/targets/{id}/actions/{action}":    s.getAction,
+		"DELETE /rest/v1/targets/{id}/actions/{action}": s.cancelAction,
+		"GET /rest/v1/system/configs/{key}":             s.getSetting,
+		"PUT /rest/v1/system/configs/{key}":             s.putSetting,
+	} {
+		s.mux.Handle(pattern, s.management(h))
+	}
+	for pattern, h := range map[string]handler{
+		"GET /{tenant}/controller/v1/{id}":                                   s.poll,
+		"GET /{tenant}/controller/v1/{id}/deploymentBase/{action}":           s.deployment,
+		"POST /{tenant}/controller/v1/{id}/deploymentBase/{action}/feedback": s.feedback,
+		"GET /{tenant}/controller/v1/{id}/cancelAction/{action}":             s.cancellation,
+		"POST /{tenant}/controller/v1/{id}/cancelAction/{action}/feedback":   s.cancelFeedback,
+		"PUT /{tenant}/controller/v1/{id}/configData":                        func(*http.Request) (int, any, error) { return http.StatusOK, nil, nil },
+	} {
+		s.mux.Handle(pattern, s.device(h))
+	}
+	s.mux.Handle("GET /{tenant}/controller/v1/{id}/softwaremodules/{module}/artifacts/{file}", s.download())
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.old() && strings.HasPrefix(r.URL.Path, "/rest/v1/") { // HBW-11
+		r.URL.Path = strings.TrimSuffix(r.URL.Path, "/")
+	}
+	if _, pattern := s.mux.Handler(r); pattern != "" {
+		s.mux.ServeHTTP(w, r)
+		return
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := s.mux.Handler(other); pattern != "" {
+			w.Header().Add("Allow", method)
+		}
+	}
+	if w.Header().Get("Allow") != "" {
+		s.answer(w, r, 0, nil, &fault{status: http.StatusMethodNotAllowed, message: "Method Not Allowed"})
+		return
+	}
+	s.answer(w, r, 0, nil, &fault{status: http.StatusNotFound, message: "Not Found"})
+}
+
+// management checks credentials and calls the handler (HBW-2, HBW-17).
+func (s *Server) management(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		bearer := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if (user != s.User || password != s.Password) && (s.Token == "" || bearer != s.Token) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="hawkBit"`)
+			s.answer(w, r, 0, nil, &fault{status: http.StatusUnauthorized, message: "Unauthorized"})
+			return
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.limited > 0 {
+			s.limited--
+			s.answer(w, r, 0, nil, empty(http.StatusTooManyRequests))
+			return
+		}
+		status, body, err := h(r)
+		s.answer(w, r, status, body, err)
+	})
+}
+
+// answer writes what a handler returned (HBW-6, HBW-9).
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, body any, err error) {
+	kind := "application/hal+json"
+	var f *fault
+	if errors.As(err, &f) {
+		status, body, kind = f.status, f.body(s.old()), "application/json"
+	} else if err != nil {
+		status, body = http.StatusInternalServerError, map[string]any{"status": 500, "error": err.Error()}
+	}
+	if strings.HasPrefix(r.Header.Get("Accept"), "application/json") {
+		kind = "application/json"
+	}
+	if body == nil {
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(status)
+		return
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // of our own making
+	}
+	w.Header().Set("Content-Type", kind+";charset=UTF-8")
+	if r.Method == http.MethodGet && status == http.StatusOK {
+		etag := fmt.Sprintf(`"0%x"`, md5.Sum(data)) //nolint:gosec // not for security
+		w.Header().Set("ETag", etag)
+		if r.Header.Get("If-None-Match") == etag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(data)
+}
+
+// decode reads a request's body (HBW-7, HBW-26).
+func decode(r *http.Request, into any) error {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if kind != "application/json" && kind != "application/hal+json" {
+		return &fault{status: http.StatusUnsupportedMediaType, message: "Unsupported Media Type"}
+	}
+	data, err := io.ReadAll(r.Body)
+	if err != nil || json.NewDecoder(bytes.NewReader(data)).Decode(into) != nil {
+		return notReadable()
+	}
+	return nil
+}
+
+// number reads an id out of the path (HBW-46).
+func number(r *http.Request, name string) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue(name), 10, 64)
+	if err != nil {
+		return 0, notReadable()
+	}
+	return id, nil
+}
+
+func (s *Server) id() int64 { s.next++; return s.next }
+
+// base is what links begin with: the host of the request (HBW-10).
+func base(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}
+
+func self(href string) map[string]any {
+	return map[string]any{"self": map[string]any{"href": href}}
+}
+
+func (s *Server) userInfo(*http.Request) (int, any, error) {
+	return http.StatusOK, map[string]any{"tenant": "DEFAULT", "username": s.User, "permissions": []string{"ROLE_TENANT_ADMIN"}}, nil
+}
+
+func (s *Server) getSetting(r *http.Request) (int, any, error) {
+	v, ok := s.settings[r.PathValue("key")]
+	if !ok {
+		return 0, nil, &fault{http.StatusBadRequest, packages + "InvalidTenantConfigurationKeyException", "repo.configKeyInvalid", "The given configuration key is invalid.", nil}
+	}
+	return http.StatusOK, map[string]any{"value": v, "global": false}, nil
+}
+
+// putSetting changes the configuration of the tenant (HBW-110).
+func (s *Server) putSetting(r *http.Request) (int, any, error) {
+	var in struct{ Value any }
+	if err := decode(r, &in); err != nil {
+		return 0, nil, err
+	}
+	if _, _, err := s.getSetting(r); err != nil {
+		return 0, nil, err
+	}
+	s.settings[r.PathValue("key")] = in.Value
+	if s.old() {
+		return s.getSetting(r)
+	}
+	return http.StatusNoContent, nil, nil
+}

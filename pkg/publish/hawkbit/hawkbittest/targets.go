@@ -1,0 +1,301 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hawkbittest
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+type target struct {
+	id, name, token     string
+	status              string
+	assigned, installed *set
+	actions             []*action
+	created             int64
+}
+
+// action is the way of a set to a target. Its detail is what 1.0 calls its status.
+type action struct {
+	id           int64
+	set          *set
+	kind, detail string
+	force        string
+	active       bool
+	created      int64
+}
+
+func (s *Server) target(id string) (*target, error) {
+	for _, t := range s.targets {
+		if t.id == id {
+			return t, nil
+		}
+	}
+	return nil, missing("Target", id)
+}
+
+func (s *Server) newTarget(id, name string) *target {
+	if name == "" {
+		name = id[:min(len(id), 128)]
+	}
+	t := &target{id: id, name: name, token: fmt.Sprintf("%032x", s.id()), status: "unknown", created: now()}
+	s.targets = append(s.targets, t)
+	return t
+}
+
+func (t *target) json(s *Server, r *http.Request) map[string]any {
+	return map[string]any{
+		"createdBy": s.User, "createdAt": t.created, "lastModifiedBy": s.User, "lastModifiedAt": t.created, "name": t.name, "controllerId": t.id,
+		"updateStatus": t.status, "securityToken": t.token, "requestAttributes": true, "_links": self(base(r) + "/rest/v1/targets/" + t.id),
+	}
+}
+
+// createTargets makes targets (HBW-75, HBW-76).
+func (s *Server) createTargets(r *http.Request) (int, any, error) {
+	var list []struct{ ControllerID, Name string }
+	if err := decode(r, &list); err != nil {
+		return 0, nil, err
+	}
+	for _, c := range list {
+		switch {
+		case len(c.ControllerID) < 1 || len(c.ControllerID) > 256:
+			return 0, nil, constraint("controllerId size must be between 1 and 256.")
+		case strings.ContainsFunc(c.ControllerID, unicode.IsSpace):
+			return 0, nil, constraint("controllerId has whitespaces which are not allowed.")
+		case markup(c.ControllerID):
+			return 0, nil, constraint("controllerId Invalid characters in string.")
+		}
+		if _, err := s.target(c.ControllerID); err == nil {
+			return 0, nil, alreadyThere()
+		}
+	}
+	answer := []any{}
+	for _, c := range list {
+		answer = append(answer, s.newTarget(c.ControllerID, c.Name).json(s, r))
+	}
+	return http.StatusCreated, answer, nil
+}
+
+func (s *Server) getTarget(r *http.Request) (int, any, error) {
+	t, err := s.target(r.PathValue("id"))
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, t.json(s, r), nil
+}
+
+func (s *Server) deleteTarget(r *http.Request) (int, any, error) {
+	t, err := s.target(r.PathValue("id"))
+	if err != nil {
+		return 0, nil, err
+	}
+	s.targets = slices.DeleteFunc(s.targets, func(o *target) bool { return o == t })
+	return http.StatusNoContent, nil, nil
+}
+
+// maybeSet answers 204 where there is none (HBW-78).
+func (s *Server) maybeSet(r *http.Request, d *set) (int, any, error) {
+	if d == nil {
+		return http.StatusNoContent, nil, nil
+	}
+	return http.StatusOK, s.setJSON(r, d), nil
+}
+
+func (s *Server) assignedSet(r *http.Request) (int, any, error) {
+	t, err := s.target(r.PathValue("id"))
+	if err != nil {
+		return 0, nil, err
+	}
+	return s.maybeSet(r, t.assigned)
+}
+
+func (s *Server) installedSet(r *http.Request) (int, any, error) {
+	t, err := s.target(r.PathValue("id"))
+	if err != nil {
+		return 0, nil, err
+	}
+	return s.maybeSet(r, t.installed)
+}
+
+// assign assigns a set (HBW-80 to HBW-86).
+func (s *Server) assign(r *http.Request) (int, any, error) {
+	t, err := s.target(r.PathValue("id"))
+	if err != nil {
+		return 0, nil, err
+	}
+	var in struct {
+		ID   *int64
+		Type string
+	}
+	if err := decode(r, &in); err != nil {
+		return 0, nil, err
+	}
+	if in.ID == nil || !slices.Contains([]string{"", "forced", "soft", "downloadonly", "timeforced"}, in.Type) {
+		return 0, nil, notReadable()
+	}
+	d, err := s.set(*in.ID)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case d.deleted:
+		return 0, nil, &fault{http.StatusNotFound, packages + "DeletedException", "deleted", fmt.Sprintf("DistributionSet with given identifier {%d} is deleted.", d.id), nil}
+	case !d.complete():
+		return 0, nil, &fault{
+			http.StatusBadRequest, packages + "IncompleteDistributionSetException", "distributionset.incomplete",
+			fmt.Sprintf("Distribution set of type %s is incomplete: %d", d.kind, d.id), nil,
+		}
+	}
+	if t.assigned == d {
+		return http.StatusOK, map[string]any{"alreadyAssigned": 1, "assignedActions": []any{}, "assigned": 0, "total": 1}, nil
+	}
+	for _, a := range t.actions {
+		s.obsolete(a)
+	}
+	d.used, d.locked = true, true
+	for _, m := range d.modules {
+		m.locked = true
+	}
+	if in.Type == "" {
+		in.Type = "forced"
+	}
+	a := &action{id: s.id(), set: d, kind: "update", detail: "running", force: in.Type, active: true, created: now()}
+	t.actions, t.assigned, t.status = append(t.actions, a), d, "pending"
+	return http.StatusOK, map[string]any{
+		"alreadyAssigned": 0, "assigned": 1, "total": 1,
+		"assignedActions": []any{map[string]any{"id": a.id, "_links": self(fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", base(r), t.id, a.id))}},
+	}, nil
+}
+
+// obsolete is what a new assignment does to an action: it stays active until the
+// device agrees, unless the tenant has it closed at once (HBW-85).
+func (s *Server) obsolete(a *action) {
+	if !a.active {
+		return
+	}
+	a.kind, a.detail = "cancel", "canceling"
+	if s.settings[keyAutoclose] == true {
+		a.detail, a.active = "canceled", false
+	}
+}
+
+// json renders an action; old servers say neither whether it is active nor, in
+// its status, more than that (HBW-90).
+func (a *action) json(s *Server, r *http.Request, t *target) map[string]any {
+	m := map[string]any{
+		"createdBy": s.User, "createdAt": a.created, "lastModifiedBy": s.User, "lastModifiedAt": a.created, "id": a.id, "type": a.kind, "forceType": a.force,
+		"_links": self(fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", base(r), t.id, a.id)),
+	}
+	if s.old() {
+		m["status"], m["detailStatus"] = a.oldStatus(), a.detail
+	} else {
+		m["active"], m["status"], m["weight"] = a.active, a.detail, 1000
+	}
+	return m
+}
+
+func (a *action) oldStatus() string {
+	if a.active {
+		return "pending"
+	}
+	return "finished"
+}
+
+// listActions filters by what each generation knows (HBW-93).
+func (s *Server) listActions(r *http.Request) (int, any, error) {
+	t, err := s.target(r.PathValue("id"))
+	if err != nil {
+		return 0, nil, err
+	}
+	q, err := parseQuery(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	var found []any
+	for _, a := range slices.Backward(t.actions) {
+		fields := map[string]string{"id": strconv.FormatInt(a.id, 10), "distributionset.id": strconv.FormatInt(a.set.id, 10)}
+		if s.old() {
+			fields["status"], fields["detailstatus"] = a.oldStatus(), a.detail
+		} else {
+			fields["status"], fields["active"] = a.detail, strconv.FormatBool(a.active)
+		}
+		ok, err := q.match(fields)
+		if err != nil {
+			return 0, nil, err
+		}
+		if ok {
+			found = append(found, a.json(s, r, t))
+		}
+	}
+	return http.StatusOK, page(r, found), nil
+}
+
+func (s *Server) action(r *http.Request) (*target, *action, error) {
+	t, err := s.target(r.PathValue("id"))
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := number(r, "action")
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range t.actions {
+		if a.id == id {
+			return t, a, nil
+		}
+	}
+	for _, other := range s.targets { // HBW-94: another target's has no body
+		if slices.ContainsFunc(other.actions, func(a *action) bool { return a.id == id }) {
+			return nil, nil, empty(http.StatusNotFound)
+		}
+	}
+	return nil, nil, missing("Action", id)
+}
+
+func (s *Server) getAction(r *http.Request) (int, any, error) {
+	t, a, err := s.action(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, a.json(s, r, t), nil
+}
+
+// cancelAction asks the device to end an action, or with force does not (HBW-94,
+// HBW-95).
+func (s *Server) cancelAction(r *http.Request) (int, any, error) {
+	t, a, err := s.action(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	refuse := func(code, message string) (int, any, error) {
+		return 0, nil, &fault{http.StatusMethodNotAllowed, packages + "CancelActionNotAllowedException", "action." + code, message, nil}
+	}
+	if r.URL.Query().Get("force") != "true" {
+		if a.kind == "cancel" || !a.active {
+			return refuse("notCancelable", "Actions in canceling or canceled state cannot be canceled")
+		}
+		a.kind, a.detail = "cancel", "canceling"
+		return http.StatusNoContent, nil, nil
+	}
+	switch {
+	case !a.active:
+		return refuse("notForceQuitable", fmt.Sprintf("%d is not active and cannot be force quit", a.id))
+	case a.kind != "cancel":
+		return refuse("notForceQuitable", fmt.Sprintf("%d is not canceled yet and cannot be force quit", a.id))
+	}
+	s.canceled(t, a)
+	return http.StatusNoContent, nil, nil
+}
+
+// canceled ends an action. With the last one that is open, the target goes back to
+// what it has installed.
+func (s *Server) canceled(t *target, a *action) {
+	a.detail, a.active = "canceled", false
+	if !slices.ContainsFunc(t.actions, func(a *action) bool { return a.active }) {
+		t.assigned, t.status = t.installed, "in_sync"
+	}
+}

@@ -1,0 +1,157 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+// repository opens the repository with the credentials that are configured for its
+// registry. They are sent there, and to where that sends for tokens, only.
+func (o OCIOptions) repository() (*remote.Repository, error) {
+	repo, err := remote.NewRepository(o.Reference)
+	if err != nil {
+		return nil, fmt.Errorf("read reference: %w", err)
+	}
+	credential, err := o.credential(repo.Reference.Registry)
+	if err != nil {
+		return nil, err
+	}
+	transport, err := newTransport(o.TrustedCA)
+	if err != nil {
+		return nil, err
+	}
+	repo.PlainHTTP, repo.SkipReferrersGC = o.PlainHTTP, true
+	repo.Client = &auth.Client{
+		Client: &http.Client{Transport: &retry.Transport{Base: transport, Policy: func() retry.Policy { return repeat }}}, Cache: auth.NewCache(), Credential: credential,
+		Header: http.Header{"User-Agent": {"ajour"}},
+	}
+	return repo, nil
+}
+
+// credential finds the credentials of a registry: in the docker configuration, else
+// in the files "user" and "token" that installations of Drogue Ajour have (6.3).
+func (o OCIOptions) credential(registry string) (auth.CredentialFunc, error) {
+	config := filepath.Join(o.Credentials, "config.json")
+	if _, err := os.Stat(config); o.Credentials != "" && err == nil {
+		store, err := credentials.NewStore(config, credentials.StoreOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("read registry credentials: %w", err)
+		}
+		return credentials.Credential(store), nil
+	}
+	none := auth.StaticCredential("", auth.EmptyCredential)
+	if o.Credentials == "" {
+		return none, nil
+	}
+	token, err := readOptional(filepath.Join(o.Credentials, "token"))
+	if err != nil || token == "" {
+		return none, err
+	}
+	user, err := readOptional(filepath.Join(o.Credentials, "user"))
+	if err != nil {
+		return nil, err
+	}
+	if user == "" {
+		user = "token" // Basic authentication of an empty name is refused by clients
+	}
+	return auth.StaticCredential(registry, auth.Credential{Username: user, Password: token}), nil
+}
+
+// repeat says how requests are repeated that have no body, or a small one: after a
+// quarter of a second, then after three times as long, or as long as a registry asks
+// for.
+var repeat = &retry.GenericPolicy{
+	Retryable: func(res *http.Response, err error) (bool, error) {
+		if err != nil {
+			return passingError(err), nil
+		}
+		return passing(res.StatusCode), nil
+	},
+	Backoff: retry.ExponentialBackoff(250*time.Millisecond, 3, 0.1), MaxWait: 30 * time.Second, MaxRetry: 3,
+}
+
+// passing reports whether a status is of a failure that may pass.
+func passing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// transient reports whether the same request may succeed a little later.
+func transient(err error) bool {
+	var response *errcode.ErrorResponse
+	if errors.As(err, &response) {
+		return passing(response.StatusCode)
+	}
+	var broken *url.Error
+	return errors.As(err, &broken) && passingError(err)
+}
+
+// passingError reports whether a connection that failed may work the next time.
+func passingError(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	return !errors.As(err, &certificate) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// explainOCI tells a refusal from other failures, in the registry's own words.
+func explainOCI(reference string, err error) error {
+	var step *build.StepError
+	if errors.As(err, &step) {
+		return err
+	}
+	reason, words := build.ReasonRegistryPushFailed, err.Error()
+	var response *errcode.ErrorResponse
+	var broken *url.Error
+	switch {
+	case errors.As(err, &response):
+		if response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden {
+			reason = build.ReasonRegistryAuthFailed
+		}
+		words = http.StatusText(response.StatusCode)
+		if len(response.Errors) > 0 && response.Errors[0].Message != "" {
+			words = response.Errors[0].Message
+		}
+		if response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests {
+			words = fmt.Sprintf("%s (%d)", words, response.StatusCode)
+		}
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		reason, words = build.ReasonRegistryAuthFailed, "no credentials are configured for it"
+	case errors.As(err, &broken): // the URL of an upload means nothing to people
+		words = broken.Err.Error()
+		if host := hostOf(broken.URL); host != "" {
+			words = host + ": " + words
+		}
+	}
+	return &build.StepError{
+		Reason: reason, Message: build.Clean("Failed pushing artifact to registry: " + words), Err: fmt.Errorf("push %s: %w", reference, err),
+	}
+}
+
+func hostOf(raw string) string {
+	if u, err := url.Parse(raw); err == nil {
+		return u.Host
+	}
+	return ""
+}
