@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed" // for kafkaSource
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -99,14 +100,15 @@ func resolveAddons(ctx context.Context, l layout, s *sandbox, dir string) error 
 
 // objects reads all manifests of an addon that are used.
 func (a addon) objects(ctx context.Context) ([]*unstructured.Unstructured, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-C", toolsDir, "-m", "-f", "{{.Dir}}", a.module)
-	root, err := cmd.Output()
-	if err != nil {
+	// What was compiled so far need not have brought this module.
+	out, err := exec.CommandContext(ctx, "go", "mod", "download", "-C", toolsDir, "-json", a.module).Output()
+	var module struct{ Dir string }
+	if err := errors.Join(err, json.Unmarshal(out, &module)); err != nil {
 		return nil, fmt.Errorf("find module: %w", err)
 	}
 	var objects []*unstructured.Unstructured
 	for _, folder := range a.folders {
-		dir := filepath.Join(strings.TrimSpace(string(root)), "config", folder)
+		dir := filepath.Join(module.Dir, "config", folder)
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				if d != nil && d.Name() == "resolvers" { // remote resolution is not used
