@@ -25,11 +25,13 @@ var phrases = []struct {
 	{"Permission denied (", build.ReasonSourceAuthFailed}, // of ssh, with the methods that it tried
 	{hostKeyPhrase, build.ReasonSourceAuthFailed},
 	{"Authentication required", build.ReasonSourceAuthFailed},
+	{"is not authorized", build.ReasonSourceAuthFailed},
 	{"returned error: 401", build.ReasonSourceAuthFailed},
 	{"returned error: 403", build.ReasonSourceAuthFailed},
 	{"returned error: 404", build.ReasonSourceNotFound},
 	{"returned error: 410", build.ReasonSourceNotFound},
 	{"not found", build.ReasonSourceNotFound},
+	{"could not be found", build.ReasonSourceNotFound},
 	{"does not exist", build.ReasonSourceNotFound},
 	{"does not appear to be a git repository", build.ReasonSourceNotFound},
 	{noRefPhrase, build.ReasonRevisionNotFound},
@@ -116,14 +118,15 @@ func (f *fetcher) refusal(err error) string {
 	return ""
 }
 
-// telling returns the line of git's output that says most: its last one, or the
-// one before where that only says that the connection ended.
+// telling returns the line of git's output that says most: the first that is about a
+// failure, and says more than that the connection ended.
 func telling(stderr string) string {
-	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	for i, line := range lines {
-		if strings.HasPrefix(line, "fatal: ") && !strings.Contains(line, "Could not read from remote repository") {
-			return strings.TrimPrefix(lines[i], "fatal: ")
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "fatal:"), "error:"))
+		if line == "" || strings.Contains(line, "Could not read from remote repository") {
+			continue
 		}
+		return line
 	}
-	return strings.TrimPrefix(lines[0], "fatal: ")
+	return "git does not say why"
 }

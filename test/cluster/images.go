@@ -68,7 +68,7 @@ func images() ([]image, error) {
 		{name: "pause:3.6", entrypoint: []string{busybox, "sleep", "2147483647"}, user: "65535", files: tools},
 		{name: "busybox:latest", entrypoint: []string{busybox}, files: tools},
 		{name: "shell:latest", entrypoint: []string{"/bin/sh", "-c"}, user: "65532", files: tools},
-		{name: "git:latest", user: "65532", packages: []string{"git", "ca-certificates", "openssh-client"}},
+		{name: "git:latest", user: "65532", packages: []string{"git", "git-lfs", "ca-certificates", "openssh-client"}},
 		{name: "microbit:latest", entrypoint: []string{"make"}, user: "65532", packages: []string{"make", "gcc-arm-none-eabi"}},
 	}, nil
 }
@@ -126,6 +126,7 @@ func (i image) layer(ctx context.Context, dir string) (v1.Layer, error) {
 	if len(i.packages) > 0 {
 		file := path.Join(dir, i.name+".tar")
 		if err := command(ctx, nil, "mmdebstrap", "--mode=root", "--variant=essential", "--include="+strings.Join(i.packages, ","),
+			`--customize-hook=echo nonroot:x:65532:65532:nonroot:/tmp:/bin/sh >> "$1/etc/passwd"`, // ssh wants to know who it is
 			"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/man/*",
 			"bookworm", file); err != nil {
 			return nil, err

@@ -22,7 +22,7 @@ const (
 	toolsDir = "test/cluster/tools"
 	// imagesRevision has to be raised when images.go or addons.go change what
 	// is in the images or manifests: the cache is keyed by it.
-	imagesRevision = "1"
+	imagesRevision = "2"
 	// dataDir holds the state of the running cluster. There is one on a machine.
 	dataDir = "/var/lib/ajour-cluster"
 )

@@ -29,6 +29,20 @@ func Spec(url, image, builder string, args []string, change ...func(map[string]a
 	return map[string]any{"firmware": map[string]any{"container": map[string]any{"image": image, "build": b}}}
 }
 
+// HawkbitSpec is like Spec for a hawkBit controller, and for an OCI image, too, unless
+// that is empty.
+func HawkbitSpec(url, controller, image, builder string, args []string, change ...func(map[string]any)) map[string]any {
+	spec := Spec(url, "", builder, args, append(change, func(b map[string]any) {
+		if image != "" {
+			b["publish"] = map[string]any{"container": map[string]any{"image": image}}
+		}
+	})...)
+	firmware := spec["firmware"].(map[string]any)
+	firmware["hawkbit"] = map[string]any{"controller": controller, "build": firmware["container"].(map[string]any)["build"]}
+	delete(firmware, "container")
+	return spec
+}
+
 // Pull returns the layers of an artifact, read with a client of another make
 // than the one that pushed it.
 func Pull(reference string) (firmware, metadata []byte, err error) {

@@ -140,6 +140,10 @@ type Record struct {
 	Artifact *struct {
 		Reference, Digest, Version, SHA256 string
 		Size                               int64
+		Hawkbit                            *struct {
+			Controller              string
+			DistributionSet, Action int64
+		}
 	} `json:"artifact"`
 }
 

@@ -33,6 +33,12 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		{"an artifact that points out of the source", "ln -s /etc/passwd firmware.bin", "ArtifactInvalid", "firmware.bin", nil},
 		{"an artifact that is a pipe", "mkfifo firmware.bin", "ArtifactInvalid", "firmware.bin", nil},
 		{"a revision that is not there", makeFirmware, "RevisionNotFound", "none", rev},
+		{"a host that is not allowed", makeFirmware, "InvalidBuildSpec", "no address that this installation fetches from", func(b map[string]any) {
+			b["source"].(map[string]any)["git"].(map[string]any)["uri"] = "http://10.0.2.1:5000/fw.git"
+		}},
+		{"a scheme that is not allowed", makeFirmware, "InvalidBuildSpec", "does not fetch by ssh", func(b map[string]any) {
+			b["source"].(map[string]any)["git"].(map[string]any)["uri"] = "ssh://git@git.example.org/fw.git"
+		}},
 		{"a folder that is not there", makeFirmware, "SourceNotFound", `no folder "boards/a"`, project},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,8 +79,9 @@ func TestABuilderFindsNoSecret(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	app := name(t)
-	const look = `env; ls -la /credentials /var/run/secrets/kubernetes.io; cat /credentials/* /tekton/run/*/*; grep -r planted / --include='*.json' 2>/dev/null; ` + makeFirmware
-	path := w.create(app, "", shell(t, look, func(b map[string]any) {
+	const look = `env; ls -la /credentials /var/run/secrets/kubernetes.io; cat /credentials/* /credentials/.* /trusted-ca/* /tekton/run/*/*; grep -r planted / --include='*.json' 2>/dev/null; ` + makeFirmware
+	url, _ := serveAs(t, "private-"+name(t), map[string]string{"README": "x"})
+	path := w.create(app, "", devtest.HawkbitSpec(url, app, app+":latest", images+"/shell:latest", []string{look}, func(b map[string]any) {
 		// A user's variables are the builder's alone, though the pod is shared.
 		b["env"] = []map[string]any{{"name": "HTTPS_PROXY", "value": "http://127.0.0.1:1"}, {"name": "HTTP_PROXY", "value": "http://127.0.0.1:1"}, {"name": "GODEBUG", "value": "http2debug=2"}}
 	}))

@@ -32,7 +32,10 @@ func createInPods(t *testing.T, app, path string, w *world) string {
 	id := uuid.Must(uuid.NewV7()).String()
 	run, err := tekton.Render(build.Request{
 		ID: id, Target: build.Target{Application: app}, Description: d, DescriptionHash: d.Hash(), Requester: "e2e", Trigger: build.TriggerAPI, Time: time.Now(),
-	}, tekton.Config{Namespace: builds, RegistryPrefix: images + "/firmware/", PlainHTTP: true, ServiceAccount: "ajour-build", Layout: tekton.PodPerTask})
+	}, tekton.Config{
+		Namespace: builds, RegistryPrefix: images + "/firmware/", PlainHTTP: true, ServiceAccount: "ajour-build", Layout: tekton.PodPerTask,
+		Sources: tekton.Sources{Schemes: "http", Addresses: "10.96.0.0/16"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

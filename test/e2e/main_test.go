@@ -80,11 +80,16 @@ func name(t *testing.T) string {
 // serve makes a repository of the files, and returns its URL and its commit.
 func serve(t *testing.T, files map[string]string) (url, commit string) {
 	t.Helper()
+	return serveAs(t, name(t), files)
+}
+
+func serveAs(t *testing.T, name string, files map[string]string) (url, commit string) {
+	t.Helper()
 	body, err := json.Marshal(files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	url = backend + "/git/" + name(t)
+	url = backend + "/git/" + name
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)

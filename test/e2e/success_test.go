@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -145,6 +146,57 @@ func TestABuildInPodsOfItsOwn(t *testing.T) {
 	o := w.await(path, id)
 	if o.Status.Build.Reason != "Succeeded" || o.Status.Build.Artifact == nil {
 		t.Error(o.Status.Build)
+	}
+}
+
+func TestAPrivateRepositoryIsFetched(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	url, commit := serveAs(t, "private-"+name(t), map[string]string{"README": "x"})
+	path := w.create(app, "", devtest.Spec(url, app+":latest", images+"/shell:latest", []string{makeFirmware}))
+	if b := w.await(path, w.trigger("/apps/"+app)).Status.Build; b.Reason != "Succeeded" || b.Commit != commit {
+		t.Error(b)
+	}
+}
+
+// TestFirmwareGoesToHawkbit alone and beside an OCI registry, in each layout, and is
+// read there as the update server does.
+func TestFirmwareGoesToHawkbit(t *testing.T) {
+	t.Parallel()
+	hawkbit := devtest.Hawkbit{URL: backend, User: "admin", Password: "planted-hawkbit-password"}
+	if err := hawkbit.Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, image := range []string{"", "and-oci:latest"} {
+		for _, inPods := range []bool{false, true} {
+			t.Run(fmt.Sprintf("image %q, in pods %t", image, inPods), func(t *testing.T) {
+				t.Parallel()
+				w := start(t)
+				app := name(t)
+				url, commit := serve(t, map[string]string{"README": "x"})
+				path := w.create(app, "", devtest.HawkbitSpec(url, app, image, images+"/shell:latest", []string{makeFirmware}))
+				var id string
+				if inPods {
+					id = createInPods(t, app, path, w)
+				} else {
+					id = w.trigger("/apps/" + app)
+				}
+				b := w.await(path, id).Status.Build
+				if b.Reason != "Succeeded" || b.Artifact == nil || b.Artifact.Hawkbit == nil || b.Artifact.Hawkbit.Controller != app {
+					t.Fatalf("%+v %+v", b, b.Artifact)
+				}
+				if image != "" {
+					if firmware, _, err := devtest.Pull(b.Artifact.Reference); err != nil || string(firmware) != commit[:7] {
+						t.Errorf("the OCI registry has %q: %v", firmware, err)
+					}
+				}
+				got, _, err := devtest.Device{Hawkbit: backend, Controller: app}.Poll(t.Context())
+				if diff := cmp.Diff(devtest.Update{Name: app, Version: commit[:7], Content: commit[:7]}, got); diff != "" || err != nil {
+					t.Error(err, diff)
+				}
+			})
+		}
 	}
 }
 

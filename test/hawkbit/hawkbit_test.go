@@ -11,13 +11,9 @@
 package hawkbit
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -28,15 +24,11 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/publish"
 	"github.com/drogue-iot/ajour/pkg/publish/hawkbit/hawkbittest"
+	"github.com/drogue-iot/ajour/test/devtest"
 )
 
-const gatewayToken = "ajour-test-gateway"
-
-// server is a hawkBit to test with.
-type server struct{ url, user, password string }
-
 // each runs a test with every server that there is.
-func each(t *testing.T, test func(*testing.T, server)) {
+func each(t *testing.T, test func(*testing.T, devtest.Hawkbit)) {
 	t.Helper()
 	env := func(name, fallback string) string {
 		if v := os.Getenv(name); v != "" {
@@ -44,10 +36,15 @@ func each(t *testing.T, test func(*testing.T, server)) {
 		}
 		return fallback
 	}
-	if url := os.Getenv("HAWKBIT_URL"); url != "" {
-		s := server{strings.TrimSuffix(url, "/"), env("HAWKBIT_USER", "admin"), env("HAWKBIT_PASSWORD", "admin")}
-		s.prepare(t)
+	prepared := func(t *testing.T, s devtest.Hawkbit) {
+		t.Helper()
+		if err := s.Prepare(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		test(t, s)
+	}
+	if url := os.Getenv("HAWKBIT_URL"); url != "" {
+		prepared(t, devtest.Hawkbit{URL: strings.TrimSuffix(url, "/"), User: env("HAWKBIT_USER", "admin"), Password: env("HAWKBIT_PASSWORD", "admin")})
 		return
 	}
 	for _, g := range []hawkbittest.Generation{hawkbittest.V0, hawkbittest.V1} {
@@ -55,126 +52,30 @@ func each(t *testing.T, test func(*testing.T, server)) {
 			t.Parallel()
 			srv := httptest.NewServer(hawkbittest.New(hawkbittest.Options{Generation: g}))
 			t.Cleanup(srv.Close)
-			s := server{srv.URL, "admin", "admin"}
-			s.prepare(t)
-			test(t, s)
+			prepared(t, devtest.Hawkbit{URL: srv.URL, User: "admin", Password: "admin"})
 		})
 	}
 }
 
-// prepare lets the update server in.
-func (s server) prepare(t *testing.T) {
-	t.Helper()
-	for key, value := range map[string]any{"authentication.gatewaytoken.enabled": true, "authentication.gatewaytoken.key": gatewayToken} {
-		if status, body := s.manage(t, http.MethodPut, "/rest/v1/system/configs/"+key, map[string]any{"value": value}); status/100 != 2 {
-			t.Fatalf("%d %s", status, body)
-		}
-	}
-}
-
-func (s server) manage(t *testing.T, method, path string, body any) (int, string) {
-	t.Helper()
-	data, err := json.Marshal(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.SetBasicAuth(s.user, s.password)
-	req.Header.Set("Content-Type", "application/json")
-	return send(t, req)
-}
-
-func send(t *testing.T, req *http.Request) (int, string) {
-	t.Helper()
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	data, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.StatusCode, string(data)
-}
-
-// device does what the update server does over DDI (contract 7.1).
+// device is that of a publisher's controller.
 type device struct {
-	t          *testing.T
-	server     server
-	controller string
+	*testing.T
+	devtest.Device
 }
 
-func (d device) call(method, url string, body any) (int, string) {
-	d.t.Helper()
-	data, err := json.Marshal(body)
+func (d device) poll() (devtest.Update, string) {
+	d.Helper()
+	u, at, err := d.Poll(d.Context())
 	if err != nil {
-		d.t.Fatal(err)
+		d.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(d.t.Context(), method, url, bytes.NewReader(data))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "GatewayToken "+gatewayToken)
-	req.Header.Set("Accept", "application/hal+json")
-	req.Header.Set("Content-Type", "application/json")
-	return send(d.t, req)
-}
-
-// update is what a device is told to install.
-type update struct{ Name, Version, Content string }
-
-// poll returns the update that is offered and the URL of its deployment, "" for none.
-func (d device) poll() (update, string) {
-	d.t.Helper()
-	_, body := d.call(http.MethodGet, d.server.url+"/DEFAULT/controller/v1/"+d.controller, nil)
-	var offer struct {
-		Links map[string]struct{ Href string } `json:"_links"`
-	}
-	if err := json.Unmarshal([]byte(body), &offer); err != nil {
-		d.t.Fatal(err, body)
-	}
-	at := offer.Links["deploymentBase"].Href
-	if at == "" {
-		return update{}, ""
-	}
-	_, body = d.call(http.MethodGet, at, nil)
-	var found struct {
-		Deployment struct {
-			Chunks []struct {
-				Name, Version string
-				Artifacts     []struct {
-					Size  int64
-					Links map[string]struct{ Href string } `json:"_links"`
-				}
-			}
-		}
-	}
-	if err := json.Unmarshal([]byte(body), &found); err != nil {
-		d.t.Fatal(err, body)
-	}
-	if len(found.Deployment.Chunks) != 1 || len(found.Deployment.Chunks[0].Artifacts) != 1 { // HB-1
-		d.t.Fatalf("not one module with one artifact: %s", body)
-	}
-	chunk := found.Deployment.Chunks[0]
-	status, content := d.call(http.MethodGet, chunk.Artifacts[0].Links["download-http"].Href, nil)
-	if status != http.StatusOK || int64(len(content)) != chunk.Artifacts[0].Size {
-		d.t.Fatalf("download: %d, %d bytes of %d", status, len(content), chunk.Artifacts[0].Size)
-	}
-	at, _, _ = strings.Cut(at, "?")
-	return update{chunk.Name, chunk.Version, content}, at
+	return u, at
 }
 
 func (d device) install(at string) {
-	d.t.Helper()
-	status, body := d.call(http.MethodPost, at+"/feedback", map[string]any{
-		"status": map[string]any{"execution": "closed", "result": map[string]any{"finished": "success"}, "details": []string{"done"}},
-	})
-	if status != http.StatusOK {
-		d.t.Fatalf("feedback: %d %s", status, body)
+	d.Helper()
+	if err := d.Installed(d.Context(), at); err != nil {
+		d.Fatal(err)
 	}
 }
 
@@ -184,10 +85,10 @@ type publisher struct {
 	options publish.HawkbitOptions
 }
 
-func (s server) publisher(t *testing.T) publisher {
+func newPublisher(t *testing.T, s devtest.Hawkbit) publisher {
 	t.Helper()
 	credentials := t.TempDir()
-	for file, content := range map[string]string{"url": s.url, "user": s.user, "password": s.password} {
+	for file, content := range map[string]string{"url": s.URL, "user": s.User, "password": s.Password} {
 		if err := os.WriteFile(filepath.Join(credentials, file), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +99,9 @@ func (s server) publisher(t *testing.T) publisher {
 	}}
 }
 
-func (p publisher) device(s server) device { return device{p.t, s, p.options.Controller} }
+func (p publisher) device(s devtest.Hawkbit) device {
+	return device{p.t, devtest.Device{Hawkbit: s.URL, Controller: p.options.Controller}}
+}
 
 func (p publisher) publish(ctx context.Context, version, content string) (publish.HawkbitResult, error) {
 	o := p.options
@@ -220,19 +123,19 @@ func (p publisher) mustPublish(version, content string) publish.HawkbitResult {
 
 func TestTheUpdateServerReadsTheSameBytesAndVersion(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, s server) {
-		p := s.publisher(t)
+	each(t, func(t *testing.T, s devtest.Hawkbit) {
+		p := newPublisher(t, s)
 		content := strings.Repeat("firmware \x00\xff", 10_000)
 		r := p.mustPublish("4f1c2ab", content)
 		if r.Set == 0 || r.Action == 0 || r.Size != int64(len(content)) {
 			t.Errorf("%+v", r)
 		}
 		got, at := p.device(s).poll()
-		if diff := cmp.Diff(update{p.options.Name, "4f1c2ab", content}, got); diff != "" {
+		if diff := cmp.Diff(devtest.Update{Name: p.options.Name, Version: "4f1c2ab", Content: content}, got); diff != "" {
 			t.Error(diff)
 		}
 		p.device(s).install(at)
-		if got, _ := p.device(s).poll(); got != (update{}) {
+		if got, _ := p.device(s).poll(); got != (devtest.Update{}) {
 			t.Errorf("after it was installed, %q is offered", got.Version)
 		}
 	})
@@ -240,8 +143,8 @@ func TestTheUpdateServerReadsTheSameBytesAndVersion(t *testing.T) {
 
 func TestPublishingAgainChangesNothing(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, s server) {
-		p := s.publisher(t)
+	each(t, func(t *testing.T, s devtest.Hawkbit) {
+		p := newPublisher(t, s)
 		first := p.mustPublish("1", "one")
 		if diff := cmp.Diff(first, p.mustPublish("1", "one")); diff != "" {
 			t.Error("while it is on its way:", diff)
@@ -259,12 +162,12 @@ func TestPublishingAgainChangesNothing(t *testing.T) {
 // which the update server would never answer (HB-2).
 func TestANewBuildReplacesOneThatIsOnItsWay(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, s server) {
-		p := s.publisher(t)
+	each(t, func(t *testing.T, s devtest.Hawkbit) {
+		p := newPublisher(t, s)
 		p.mustPublish("1", "one")
 		p.mustPublish("2", "two")
 		got, at := p.device(s).poll()
-		if diff := cmp.Diff(update{p.options.Name, "2", "two"}, got); diff != "" {
+		if diff := cmp.Diff(devtest.Update{Name: p.options.Name, Version: "2", Content: "two"}, got); diff != "" {
 			t.Error(diff)
 		}
 		p.device(s).install(at)
@@ -277,9 +180,9 @@ func TestANewBuildReplacesOneThatIsOnItsWay(t *testing.T) {
 
 func TestADeviceThatPolledBeforeIsServed(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, s server) {
-		p := s.publisher(t)
-		if got, _ := p.device(s).poll(); got != (update{}) {
+	each(t, func(t *testing.T, s devtest.Hawkbit) {
+		p := newPublisher(t, s)
+		if got, _ := p.device(s).poll(); got != (devtest.Update{}) {
 			t.Errorf("offered is %+v", got)
 		}
 		p.mustPublish("1", "one")
@@ -291,8 +194,8 @@ func TestADeviceThatPolledBeforeIsServed(t *testing.T) {
 
 func TestOtherBytesOfTheSameVersionAreRefused(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, s server) {
-		p := s.publisher(t)
+	each(t, func(t *testing.T, s devtest.Hawkbit) {
+		p := newPublisher(t, s)
 		p.mustPublish("1", "one")
 		_, err := p.publish(t.Context(), "1", "other")
 		if want := fmt.Sprintf("Failed publishing to hawkBit: version 1 of %s is there with other bytes", p.options.Name); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -307,11 +210,11 @@ func TestOtherBytesOfTheSameVersionAreRefused(t *testing.T) {
 // TestNamesMeanNothingButThemselves: neither a wildcard nor the syntax of a query.
 func TestNamesMeanNothingButThemselves(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, s server) {
+	each(t, func(t *testing.T, s devtest.Hawkbit) {
 		for _, odd := range []string{`%s*`, `%s;name==*`, `%s",("x`, `%s é/ü`, `%s\`, `%s+&=#?`} {
-			p := s.publisher(t)
+			p := newPublisher(t, s)
 			p.mustPublish("1", "plain") // its name is the beginning of the odd one
-			o := s.publisher(t)
+			o := newPublisher(t, s)
 			o.options.Name = fmt.Sprintf(odd, p.options.Name)
 			for range 2 {
 				o.mustPublish("1", "odd")

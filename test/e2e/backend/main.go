@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command backend is what an installation on the test cluster stands beside: an
-// OIDC issuer, the Drogue device registry, and a git server, at one address.
+// OIDC issuer, the Drogue device registry, a git server, and a stand-in for hawkBit, at
+// one address.
 //
 // Repositories are made with "PUT /git/NAME", whose body is an object of files,
-// path to content; the answer is the commit. They are served at /git/NAME.git.
+// path to content; the answer is the commit. They are served at /git/NAME.git, those
+// whose names begin with "private-" to who has the password only.
 package main
 
 import (
@@ -31,6 +33,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/auth/authtest"
 	"github.com/drogue-iot/ajour/pkg/drogue/droguetest"
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
+	"github.com/drogue-iot/ajour/pkg/publish/hawkbit/hawkbittest"
 	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/sink"
 )
@@ -41,6 +44,9 @@ type envConfig struct {
 	Dir   string `envconfig:"DIR" default:"/data"`
 	User  string `envconfig:"DROGUE_USER" required:"true"`
 	Token string `envconfig:"DROGUE_TOKEN" required:"true"`
+	// The passwords of "ci" for git, and of "admin" for hawkBit.
+	GitPassword     string `envconfig:"GIT_PASSWORD" required:"true"`
+	HawkbitPassword string `envconfig:"HAWKBIT_PASSWORD" required:"true"`
 }
 
 func main() {
@@ -80,7 +86,7 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	defer registry.Close()
-	repos, err := newRepositories(ctx, filepath.Join(c.Dir, "git"))
+	repos, err := newRepositories(ctx, filepath.Join(c.Dir, "git"), c.GitPassword)
 	if err != nil {
 		return err
 	}
@@ -89,7 +95,10 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	routes := map[string]http.Handler{"/realms/": issuer, "/api/registry/": registry, "/git/": http.StripPrefix("/git", repos)}
+	hawkbit := hawkbittest.New(hawkbittest.Options{User: "admin", Password: c.HawkbitPassword})
+	routes := map[string]http.Handler{
+		"/realms/": issuer, "/api/registry/": registry, "/git/": http.StripPrefix("/git", repos), "/rest/v1/": hawkbit, "/DEFAULT/": hawkbit,
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return server.Run(ctx, ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -113,19 +122,27 @@ func run(ctx context.Context, c envConfig) error {
 // repositories makes repositories and serves them.
 type repositories struct {
 	*gittest.Server
+	password string
+
 	mu    sync.Mutex
 	known map[string]*gittest.Repo
 }
 
-func newRepositories(ctx context.Context, dir string) (*repositories, error) {
+func newRepositories(ctx context.Context, dir, password string) (*repositories, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	s, err := gittest.New(ctx, dir)
-	return &repositories{Server: s, known: map[string]*gittest.Repo{}}, err
+	return &repositories{Server: s, password: password, known: map[string]*gittest.Repo{}}, err
 }
 
 func (s *repositories) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	user, password, _ := r.BasicAuth()
+	if r.Method != http.MethodPut && strings.HasPrefix(r.URL.Path, "/private-") && (user != "ci" || password != s.password) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
 	if r.Method != http.MethodPut {
 		s.Server.ServeHTTP(w, r)
 		return
