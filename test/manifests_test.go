@@ -79,17 +79,22 @@ func TestARenderedRunFitsItsPipeline(t *testing.T) {
 		for _, places := range [][2]string{{"a:1", ""}, {"", "sensor-7"}, {"a:1", "sensor-7"}} {
 			t.Run(string(layout)+strings.Join(places[:], " "), func(t *testing.T) {
 				t.Parallel()
-				fits(t, layout, places[0], places[1])
+				fits(t, layout, build.Description{Registry: build.OCI, Image: places[0], Controller: places[1]}, nil)
 			})
 		}
+		t.Run(string(layout)+" again", func(t *testing.T) {
+			t.Parallel()
+			fits(t, layout, build.Description{Registry: build.OCI, Image: "a:1", Controller: "sensor-7"}, &build.Publication{Artifact: build.Artifact{Reference: "h/a:1", Digest: "sha256:0"}})
+		})
 	}
 }
 
-func fits(t *testing.T, layout tekton.Layout, image, controller string) {
+func fits(t *testing.T, layout tekton.Layout, d build.Description, again *build.Publication) {
 	t.Helper()
+	d.Env, d.Timeout = []build.EnvVar{{Name: "A", Value: "b"}}, build.Duration(time.Hour)
 	pr, err := tekton.Render(build.Request{
 		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120002", Target: build.Target{Application: "a"}, Time: time.Now(),
-		Description: build.Description{Registry: build.OCI, Image: image, Controller: controller, Env: []build.EnvVar{{Name: "A", Value: "b"}}, Timeout: build.Duration(time.Hour)},
+		Description: d, Publication: again,
 	}, tekton.Config{Namespace: "builds", Layout: layout})
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +209,7 @@ func TestTasksAreMadeOfStepActions(t *testing.T) {
 // checkCredentials makes sure that a step gets the credentials of its own kind.
 func checkCredentials(t *testing.T, file string, volumes []corev1.Volume, s v1.Step) {
 	t.Helper()
-	want := map[string]string{"fetch-source": "git-credentials", "publish-oci": "container-registry", "publish-hawkbit": "hawkbit-config"}[s.Ref.Name]
+	want := map[string]string{"fetch-source": "git-credentials", "publish-oci": "container-registry", "pull-artifact": "container-registry", "publish-hawkbit": "hawkbit-config"}[s.Ref.Name]
 	got := ""
 	for _, p := range s.Params {
 		for _, v := range volumes {

@@ -171,6 +171,33 @@ func (f flushing) Write(p []byte) (int, error) {
 	return n, errors.Join(err, f.control.Flush())
 }
 
+// publishAgain asks for what a build has left in an OCI registry to be published to
+// the hawkBit controller that its description names, without compiling it again.
+func (h *handler) publishAgain(w http.ResponseWriter, c *call) error {
+	if err := h.mayTrigger(c); err != nil {
+		return err
+	}
+	run, err := h.find(c)
+	if err != nil {
+		return err
+	}
+	if err := h.enabled(run.Target); err != nil {
+		return err
+	}
+	c.target = run.Target
+	id, err := h.newID(c)
+	if err != nil {
+		return err
+	}
+	publication, err := build.PublicationOf(run)
+	if err != nil {
+		return problem(http.StatusConflict, "Conflict", "Nothing can be published: "+err.Error())
+	}
+	return h.request(w, c, build.Request{
+		ID: id, Target: run.Target, Description: run.Description, DescriptionHash: run.DescriptionHash, Trigger: build.TriggerPublish, Publication: publication,
+	})
+}
+
 // cancelBuild asks for the end of a build.
 func (h *handler) cancelBuild(w http.ResponseWriter, c *call) error {
 	if err := h.mayTrigger(c); err != nil {

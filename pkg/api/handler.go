@@ -120,6 +120,8 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 		h.only(w, c.withID(s[1]), h.getBuild, http.MethodGet, http.MethodDelete)
 	case n == 3 && s[0] == "builds" && s[2] == "log":
 		h.only(w, c.withID(s[1]), h.getLog, http.MethodGet)
+	case n == 3 && s[0] == "builds" && s[2] == "publish":
+		h.only(w, c.withID(s[1]), h.publishAgain, http.MethodPost)
 	case n == 3 && s[0] == "apps" && s[2] == "trigger":
 		c.target = build.Target{Application: unescape(s[1])}
 		h.only(w, c, h.trigger, http.MethodPost)

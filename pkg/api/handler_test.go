@@ -172,6 +172,53 @@ func TestATriggerIsAccepted(t *testing.T) {
 	}
 }
 
+func TestABuildIsPublishedAgain(t *testing.T) {
+	t.Parallel()
+	artifact := &build.Artifact{Reference: "quay.io/acme/a:1", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"}
+	old := build.Run{
+		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120099", Target: build.Target{Application: "app"}, Phase: build.Failed, Commit: "4f1c2abx", DescriptionHash: "hash",
+		Description: build.Description{Registry: build.OCI, Image: "a:1", Controller: "sensor-7"}, Artifact: artifact,
+	}
+	path := api.Prefixes[0] + "/builds/" + old.ID + "/publish"
+	w := newWorld()
+	w.runs = []build.Run{old}
+	res := w.call(t, "trigger", http.MethodPost, path)
+	if text := body(t, res); res.StatusCode != http.StatusAccepted || !strings.Contains(text, id) {
+		t.Fatal(res.Status, text)
+	}
+	got, err := event.DecodeRequested(w.sent[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := build.Request{
+		ID: id, Target: old.Target, Description: old.Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerPublish, Time: now,
+		Publication: &build.Publication{Build: old.ID, Commit: "4f1c2abx", Artifact: *artifact},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for name, tt := range map[string]struct {
+		token  string
+		change func(*build.Run)
+		want   int
+	}{
+		"without the right":          {"read", func(*build.Run) {}, http.StatusForbidden},
+		"of a foreign application":   {"trigger", func(r *build.Run) { r.Target.Application = "foreign" }, http.StatusNotFound},
+		"while it runs":              {"trigger", func(r *build.Run) { r.Phase = build.Running }, http.StatusConflict},
+		"without an artifact":        {"trigger", func(r *build.Run) { r.Artifact = nil }, http.StatusConflict},
+		"in hawkBit alone":           {"trigger", func(r *build.Run) { r.Artifact = &build.Artifact{Version: "x"} }, http.StatusConflict},
+		"with nowhere else to go to": {"trigger", func(r *build.Run) { r.Description.Controller = "" }, http.StatusConflict},
+	} {
+		w := newWorld()
+		run := old
+		tt.change(&run)
+		w.runs = []build.Run{run}
+		if res := w.call(t, tt.token, http.MethodPost, path); res.StatusCode != tt.want || len(w.sent) != 0 {
+			t.Errorf("%s: %s %s", name, res.Status, body(t, res))
+		}
+	}
+}
+
 func TestTriggersThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

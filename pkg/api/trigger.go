@@ -35,8 +35,8 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err := c.target.Validate(); err != nil {
 		return err
 	}
-	if len(h.Applications) > 0 && !slices.Contains(h.Applications, c.target.Application) {
-		return problem(http.StatusForbidden, "Forbidden", "Builds of this application are not enabled on this installation")
+	if err := h.enabled(c.target); err != nil {
+		return err
 	}
 	id, err := h.newID(c)
 	if err != nil {
@@ -53,18 +53,31 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	ev, err := event.Requested(event.SourceAPI, build.Request{
-		ID: id, Target: c.target, Description: d, DescriptionHash: d.Hash(), Requester: c.principal.Name,
-		Trigger: build.TriggerAPI, Time: h.Clock(),
+	return h.request(w, c, build.Request{
+		ID: id, Target: c.target, Description: d, DescriptionHash: d.Hash(), Trigger: build.TriggerAPI,
 	})
+}
+
+// request sends a request in the name of the caller, and answers that it is accepted.
+func (h *handler) request(w http.ResponseWriter, c *call, r build.Request) error {
+	r.Requester, r.Time = c.principal.Name, h.Clock()
+	ev, err := event.Requested(event.SourceAPI, r)
 	if err != nil {
 		return err
 	}
 	if err := h.sender.Send(c.Context(), ev); err != nil {
 		return err
 	}
-	h.Log.InfoContext(c.Context(), "build requested", "build", id, "target", c.target.String(), "requester", c.principal.Subject)
-	return accepted(w, c, id, c.target)
+	h.Log.InfoContext(c.Context(), "build requested", "build", r.ID, "target", r.Target.String(), "trigger", r.Trigger, "requester", c.principal.Subject)
+	return accepted(w, c, r.ID, r.Target)
+}
+
+// enabled refuses an application that the installation does not build (A26).
+func (h *handler) enabled(t build.Target) error {
+	if len(h.Applications) > 0 && !slices.Contains(h.Applications, t.Application) {
+		return problem(http.StatusForbidden, "Forbidden", "Builds of this application are not enabled on this installation")
+	}
+	return nil
 }
 
 // describe reads a section into a description, or a problem that tells what is
@@ -116,7 +129,11 @@ func (h *handler) newID(c *call) (string, error) {
 	case len(key) > maxKey:
 		return "", problem(http.StatusBadRequest, "InvalidRequest", "The header Idempotency-Key is too long: use at most 255 characters")
 	default:
-		return build.DerivedID("key", c.principal.Subject, c.target.Hash(), key), nil
+		parts := []string{"key", c.principal.Subject, c.target.Hash(), key}
+		if c.id != "" { // of the build that is published again
+			parts = append(parts, c.id)
+		}
+		return build.DerivedID(parts...), nil
 	}
 }
 

@@ -4,6 +4,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -16,6 +17,8 @@ type Trigger string
 const (
 	TriggerAPI    Trigger = "api"
 	TriggerChange Trigger = "change"
+	// TriggerPublish publishes what an earlier build made, and compiles nothing.
+	TriggerPublish Trigger = "publish"
 )
 
 // Request asks for one build. It is the data of the event build.requested.
@@ -27,6 +30,34 @@ type Request struct {
 	Requester       string      `json:"requester,omitempty"`
 	Trigger         Trigger     `json:"trigger"`
 	Time            time.Time   `json:"time"`
+	// Publication is what to publish in place of something that is compiled; nil for
+	// an ordinary build.
+	Publication *Publication `json:"publication,omitempty"`
+}
+
+// Publication is the artifact of an earlier build, which is in an OCI registry, on its
+// way to hawkBit.
+type Publication struct {
+	// Build is the id of the earlier build, Commit what it was made of.
+	Build    string   `json:"build"`
+	Commit   string   `json:"commit"`
+	Artifact Artifact `json:"artifact"`
+}
+
+// PublicationOf returns what can be published again of a build, or an error that says
+// why nothing can.
+func PublicationOf(r Run) (*Publication, error) {
+	switch {
+	case r.Active():
+		return nil, errors.New("the build has not ended yet")
+	case r.Artifact == nil || r.Artifact.Digest == "":
+		return nil, errors.New("the build has left no artifact in an OCI registry: build again")
+	case r.Description.Controller == "":
+		return nil, errors.New("the description of the build names no hawkBit controller, and its artifact is in the OCI registry already")
+	}
+	a := *r.Artifact
+	a.Hawkbit = nil
+	return &Publication{Build: r.ID, Commit: r.Commit, Artifact: a}, nil
 }
 
 var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
@@ -77,19 +108,21 @@ type Cancellation struct {
 
 // Run is a build as it stands: what was asked for, and how far it has come.
 type Run struct {
-	ID              string    `json:"id"`
-	Name            string    `json:"name"`
-	UID             string    `json:"-"`
-	Target          Target    `json:"target"`
-	DescriptionHash string    `json:"descriptionHash"`
-	Requester       string    `json:"requester,omitempty"`
-	Trigger         Trigger   `json:"trigger"`
-	Requested       time.Time `json:"requested"`
-	Started         time.Time `json:"started,omitzero"`
-	Completed       time.Time `json:"completed,omitzero"`
-	Phase           Phase     `json:"phase"`
-	Reason          Reason    `json:"reason"`
-	Message         string    `json:"message,omitempty"`
+	ID              string `json:"id"`
+	Name            string `json:"name"`
+	UID             string `json:"-"`
+	Target          Target `json:"target"`
+	DescriptionHash string `json:"descriptionHash"`
+	// Description is what the build was made of.
+	Description Description `json:"-"`
+	Requester   string      `json:"requester,omitempty"`
+	Trigger     Trigger     `json:"trigger"`
+	Requested   time.Time   `json:"requested"`
+	Started     time.Time   `json:"started,omitzero"`
+	Completed   time.Time   `json:"completed,omitzero"`
+	Phase       Phase       `json:"phase"`
+	Reason      Reason      `json:"reason"`
+	Message     string      `json:"message,omitempty"`
 	// Progress is in percent, 0 to 100.
 	Progress float64   `json:"progress"`
 	Commit   string    `json:"commit,omitempty"`

@@ -41,7 +41,7 @@ func TestTheReferenceIsWhatTheCommandsSay(t *testing.T) {
 	t.Parallel()
 	var doc strings.Builder
 	doc.WriteString("# Commands\n\nThe help of every command, as the program prints it.\n")
-	for _, command := range []string{"", "dev", "trigger", "get", "get builds", "get build", "logs", "cancel", "version"} {
+	for _, command := range []string{"", "dev", "trigger", "get", "get builds", "get build", "logs", "publish", "cancel", "version"} {
 		code, out, errs := run(t, nil, "", append(strings.Fields(command), "--help")...)
 		if code != 0 || errs != "" {
 			t.Fatalf("%s: exit %d: %s", command, code, errs)

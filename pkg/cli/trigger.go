@@ -26,7 +26,7 @@ const (
 	appearsWithin = time.Minute
 )
 
-func newTrigger(env Env, c *client) *cobra.Command {
+func newTrigger(c *client) *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "trigger APPLICATION [DEVICE]",
@@ -48,27 +48,51 @@ it shows the progress, and fails if the build does.`,
 		if len(args) == 2 {
 			path += "/devices/" + url.PathEscape(args[1])
 		}
-		var a api.Accepted
-		if err := c.get(cmd.Context(), http.MethodPost, path+"/trigger", &a); err != nil {
-			return err
-		}
-		if !wait {
-			if *format == "json" {
-				return printJSON(env.Stdout, a)
-			}
-			fmt.Fprintf(env.Stdout, "Build %s is accepted. To see it: ajour get build %[1]s\n", a.ID)
-			return nil
-		}
-		if *format == "table" {
-			fmt.Fprintf(env.Stdout, "Build %s\n", a.ID)
-		}
-		err := c.await(cmd.Context(), a.ID, *format)
-		if cmd.Context().Err() != nil {
-			return fmt.Errorf("interrupted: the build goes on, see it with: ajour get build %s\nand end it with: ajour cancel %[1]s", a.ID)
-		}
-		return err
+		return c.request(cmd.Context(), path+"/trigger", *format, wait)
 	}
 	return cmd
+}
+
+func newPublish(c *client) *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "publish BUILD",
+		Short: "Publish the firmware of a build to hawkBit again",
+		Long: `Publishes what a build has left in the OCI registry to the hawkBit controller that
+its description names, without compiling it again: after hawkBit refused it, or to
+go back to an earlier build. That becomes a build of its own.`,
+		Example: `  ajour publish 0190f2a4-6c3b-7a57-8f0e-0242ac120002 --wait`,
+		Args:    args(1, 1, "BUILD"),
+	}
+	format := output(cmd)
+	cmd.Flags().BoolVarP(&wait, "wait", "w", false, "wait for the end")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return c.request(cmd.Context(), "/builds/"+url.PathEscape(args[0])+"/publish", *format, wait)
+	}
+	return cmd
+}
+
+// request asks for a build, and waits for its end if wait is set.
+func (c *client) request(ctx context.Context, path, format string, wait bool) error {
+	var a api.Accepted
+	if err := c.get(ctx, http.MethodPost, path, &a); err != nil {
+		return err
+	}
+	if !wait {
+		if format == "json" {
+			return printJSON(c.env.Stdout, a)
+		}
+		fmt.Fprintf(c.env.Stdout, "Build %s is accepted. To see it: ajour get build %[1]s\n", a.ID)
+		return nil
+	}
+	if format == "table" {
+		fmt.Fprintf(c.env.Stdout, "Build %s\n", a.ID)
+	}
+	err := c.await(ctx, a.ID, format)
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted: the build goes on, see it with: ajour get build %s\nand end it with: ajour cancel %[1]s", a.ID)
+	}
+	return err
 }
 
 // await shows a build until it ends, and fails if it did not succeed.

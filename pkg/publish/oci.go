@@ -81,7 +81,7 @@ func OCI(ctx context.Context, o OCIOptions) (OCIResult, error) {
 	}
 	var err error
 	if p.repo, err = o.repository(); err != nil {
-		return OCIResult{}, explainOCI(o.Reference, err)
+		return OCIResult{}, explainOCI(pushFailed, o.Reference, err)
 	}
 	digest, err := p.push(ctx)
 	if err != nil {
@@ -90,7 +90,7 @@ func OCI(ctx context.Context, o OCIOptions) (OCIResult, error) {
 				return OCIResult{}, changed
 			}
 		}
-		return OCIResult{}, explainOCI(o.Reference, err)
+		return OCIResult{}, explainOCI(pushFailed, o.Reference, err)
 	}
 	return OCIResult{Reference: o.Reference, Digest: digest.String(), Size: p.firmware.size, SHA256: p.firmware.sha256}, nil
 }

@@ -115,8 +115,14 @@ func passingError(err error) bool {
 	return !errors.As(err, &certificate) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
+// Beginnings of the messages of failures.
+const (
+	pushFailed = "Failed pushing artifact to registry"
+	pullFailed = "Failed pulling artifact from registry"
+)
+
 // explainOCI tells a refusal from other failures, in the registry's own words.
-func explainOCI(reference string, err error) error {
+func explainOCI(what, reference string, err error) error {
 	var step *build.StepError
 	if errors.As(err, &step) {
 		return err
@@ -145,7 +151,7 @@ func explainOCI(reference string, err error) error {
 		}
 	}
 	return &build.StepError{
-		Reason: reason, Message: build.Clean("Failed pushing artifact to registry: " + words), Err: fmt.Errorf("push %s: %w", reference, err),
+		Reason: reason, Message: build.Clean(what + ": " + words), Err: fmt.Errorf("%s: %w", reference, err),
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 )
 
 // Publish is the program of the step image publish. Its first argument says where
-// to: "oci" or "hawkbit". It returns the exit code.
+// to: "oci" or "hawkbit"; "pull" fetches what was published. It returns the exit code.
 func Publish(ctx context.Context, args []string, stderr io.Writer) int {
-	places := map[string]func(context.Context, []string, io.Writer) int{"oci": publishOCI, "hawkbit": publishHawkbit}
+	places := map[string]func(context.Context, []string, io.Writer) int{"oci": publishOCI, "hawkbit": publishHawkbit, "pull": pullOCI}
 	if len(args) == 0 || places[args[0]] == nil {
 		fmt.Fprintln(stderr, "publish: say where to, as in: publish oci FLAGS, or: publish hawkbit FLAGS")
 		return exitUsage
@@ -30,10 +30,7 @@ func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 	res, ok := parse("publish oci", args, stderr, func(f *flag.FlagSet) *string {
 		flags = f
 		firmwareFlags(f, &o.Firmware)
-		f.StringVar(&o.Reference, "image", "", "full `reference` to publish as")
-		f.BoolVar(&o.PlainHTTP, "plain-http", false, "speak HTTP to the registry")
-		f.StringVar(&o.Credentials, "credentials", "", "`folder` with config.json of docker, or user and token")
-		f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
+		registryFlags(f, &o)
 		return resultsFlag(f)
 	})
 	if !ok {
@@ -65,6 +62,26 @@ func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
 		"distribution-set": strconv.FormatInt(r.Set, 10), "action": strconv.FormatInt(r.Action, 10),
 		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
 	}, err)
+}
+
+func pullOCI(ctx context.Context, args []string, stderr io.Writer) int {
+	o := publish.PullOptions{Registry: publish.OCIOptions{Log: stderr}}
+	res, ok := parse("publish pull", args, stderr, func(f *flag.FlagSet) *string {
+		registryFlags(f, &o.Registry)
+		f.StringVar(&o.Output, "output", "", "`file` to write the firmware to")
+		return resultsFlag(f)
+	})
+	if !ok {
+		return exitUsage
+	}
+	return res.finish(stderr, nil, publish.Pull(ctx, o))
+}
+
+func registryFlags(f *flag.FlagSet, o *publish.OCIOptions) {
+	f.StringVar(&o.Reference, "image", "", "full `reference`, with a tag to publish as or a digest to pull")
+	f.BoolVar(&o.PlainHTTP, "plain-http", false, "speak HTTP to the registry")
+	f.StringVar(&o.Credentials, "credentials", "", "`folder` with config.json of docker, or user and token")
+	f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
 }
 
 func firmwareFlags(f *flag.FlagSet, fw *publish.Firmware) {

@@ -37,7 +37,7 @@ func (c *Client) Log(ctx context.Context, id string, w io.Writer, follow bool) e
 	if err != nil {
 		return fmt.Errorf("get run of build %s: %w", id, err)
 	}
-	for _, s := range stagesOf(descriptionOf(pr)) {
+	for _, s := range stagesOf(pr) {
 		tr, err := c.await(ctx, pr, s, follow)
 		if err != nil || tr == nil {
 			return err

@@ -29,6 +29,8 @@ var (
 	stageBuild   = stage{taskBuild, "build", build.ReasonBuilding, 20}
 	stageOCI     = stage{taskOCI, "publish", build.ReasonPublishing, 85}
 	stageHawkbit = stage{taskHawkbit, "publish-hawkbit", build.ReasonPublishing, 90}
+	// stagePull takes the place of all before the last where nothing is compiled.
+	stagePull = stage{"pull-artifact", "pull", build.ReasonPublishing, 85}
 )
 
 type stage struct {
@@ -37,8 +39,12 @@ type stage struct {
 	progress   float64
 }
 
-// stagesOf returns the stages of a build.
-func stagesOf(d build.Description) []stage {
+// stagesOf returns the stages of a run.
+func stagesOf(pr *v1.PipelineRun) []stage {
+	if publicationOf(pr) != nil {
+		return []stage{stagePull, stageHawkbit}
+	}
+	d := descriptionOf(pr)
 	stages := []stage{stageFetch, stageBuild}
 	if d.Image != "" {
 		stages = append(stages, stageOCI)
@@ -122,9 +128,16 @@ func Observe(pr *v1.PipelineRun, children map[string]*v1.TaskRun) (build.Run, bo
 		return build.Run{}, false
 	}
 	d := descriptionOf(pr)
-	stages, tasks := stagesOf(d), taskRuns(children)
+	stages, tasks := stagesOf(pr), taskRuns(children)
+	r.Description = d
 	r.Commit = tasks.result(stageFetch, "commit")
-	r.Artifact = artifact(tasks, d)
+	r.Artifact = artifact(tasks, d, build.Artifact{Version: tasks.result(stageFetch, "version")})
+	if p := publicationOf(pr); p != nil {
+		r.Commit = p.Commit
+		if r.Artifact = artifact(tasks, d, p.Artifact); r.Artifact == nil {
+			r.Artifact = &p.Artifact
+		}
+	}
 	switch c := pr.Status.GetCondition(apis.ConditionSucceeded); {
 	case c == nil || pr.Spec.Status == v1.PipelineRunSpecStatusPending:
 		r.Phase, r.Reason = build.Queued, build.ReasonQueued
@@ -151,6 +164,15 @@ func descriptionOf(pr *v1.PipelineRun) (d build.Description) {
 	return d
 }
 
+// publicationOf returns what a run publishes again, nil for one that compiles.
+func publicationOf(pr *v1.PipelineRun) *build.Publication {
+	var p build.Publication
+	if text := pr.Annotations[annotationPublication]; text == "" || json.Unmarshal([]byte(text), &p) != nil {
+		return nil
+	}
+	return &p
+}
+
 func instant(t *metav1.Time) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -167,10 +189,9 @@ func succeeded(r *build.Run, d build.Description) {
 	}
 }
 
-// artifact returns what was published so far, nil for nothing: a build that fails at
+// artifact adds what was published so far to what is known, nil for nothing: a build that fails at
 // one place may have succeeded at another.
-func artifact(tasks taskRuns, d build.Description) *build.Artifact {
-	a := build.Artifact{Version: tasks.result(stageFetch, "version")}
+func artifact(tasks taskRuns, d build.Description, a build.Artifact) *build.Artifact {
 	var published bool
 	for _, s := range []stage{stageOCI, stageHawkbit} {
 		checksum := tasks.result(s, "checksum")
@@ -200,7 +221,7 @@ func (t taskRuns) number(s stage, name string) int64 {
 // ended explains a run that did not succeed.
 func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks taskRuns, d build.Description) {
 	r.Phase = build.Failed
-	r.Progress = tasks.current(stagesOf(d)).progress
+	r.Progress = tasks.current(stagesOf(pr)).progress
 	switch v1.PipelineRunReason(c.Reason) {
 	case v1.PipelineRunReasonCancelled, v1.PipelineRunReasonCancelledRunningFinally, v1.PipelineRunReasonStoppedRunningFinally:
 		cancelled(r, pr)
@@ -210,7 +231,7 @@ func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks taskRuns, 
 		return
 	default:
 	}
-	s, tr := tasks.culprit(stagesOf(d))
+	s, tr := tasks.culprit(stagesOf(pr))
 	if tr == nil {
 		r.Reason, r.Message = build.ReasonInternalError, c.Message
 		return

@@ -175,7 +175,7 @@ func TestObserveOnePod(t *testing.T) {
 			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: "Failed", Message: "of the run"})
 			got, ours := tekton.Observe(pr, tt.tasks)
 			want := build.Run{
-				ID: id, Name: pr.Name, Target: request().Target, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
+				ID: id, Name: pr.Name, Target: request().Target, Description: request().Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
 				Phase: phase, Reason: tt.want, Message: tt.message, Progress: tt.progress, Commit: tt.commit,
 			}
 			if diff := cmp.Diff(want, got); diff != "" || !ours {
@@ -279,7 +279,7 @@ func TestObserve(t *testing.T) {
 			}
 			got, ours := tekton.Observe(pr, tasks)
 			want := build.Run{
-				ID: id, Name: pr.Name, UID: "uid", Target: request().Target, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
+				ID: id, Name: pr.Name, UID: "uid", Target: request().Target, Description: request().Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
 				Phase: tt.phase, Reason: tt.want, Message: tt.message, Progress: tt.progress,
 			}
 			if diff := cmp.Diff(want, got); diff != "" || !ours {
@@ -311,7 +311,7 @@ func TestObserveASuccess(t *testing.T) {
 		}
 		got.Message = ""
 		want := build.Run{
-			ID: id, Name: pr.Name, Target: request().Target, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
+			ID: id, Name: pr.Name, Target: request().Target, Description: request().Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
 			Started: now, Completed: now.Add(time.Minute), Phase: build.Succeeded, Reason: build.ReasonSucceeded, Progress: 100, Commit: version + "xyz",
 			Artifact: &build.Artifact{Reference: "quay.io/acme/greenhouse:4f1c2ab", Digest: "sha256:1", Version: version, Size: 20, SHA256: "abc"},
 		}
@@ -355,10 +355,51 @@ func TestAPlaceThatFailedDoesNotHideTheOther(t *testing.T) {
 	} {
 		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: tt.status, Reason: "Failed"})
 		got, _ := tekton.Observe(pr, pod(tt.status, "Failed", "", fetched, step("build", 0), published, tt.hawkbit))
-		tt.want.ID, tt.want.Name, tt.want.Target, tt.want.DescriptionHash = id, pr.Name, req.Target, "hash"
+		tt.want.ID, tt.want.Name, tt.want.Target, tt.want.DescriptionHash, tt.want.Description = id, pr.Name, req.Target, "hash", req.Description
 		tt.want.Requester, tt.want.Trigger, tt.want.Requested, tt.want.Commit = "alice", build.TriggerAPI, now, "4f1c2abx"
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s: %s", tt.status, diff)
+		}
+	}
+}
+
+// TestWhatWasBuiltIsPublishedAgain: from its digest, and without a builder.
+func TestWhatWasBuiltIsPublishedAgain(t *testing.T) {
+	t.Parallel()
+	req := request()
+	req.Description.Controller, req.Trigger = "sensor-7", build.TriggerPublish
+	artifact := build.Artifact{Reference: "quay.io/acme/greenhouse:4f1c2ab", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"}
+	req.Publication = &build.Publication{Build: "earlier", Commit: "4f1c2abx", Artifact: artifact}
+	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
+		pr, err := tekton.Render(req, tekton.Config{Namespace: "builds", Layout: layout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pr.Validate(t.Context()); err != nil {
+			t.Error(err)
+		}
+		params := map[string]string{}
+		for _, p := range pr.Spec.Params {
+			params[p.Name] = p.Value.StringVal
+		}
+		want := map[string]string{
+			"image": "quay.io/acme/greenhouse@sha256:1", "name": req.Target.HawkbitName(), "controller": "sensor-7", "version": "4f1c2ab", "plain-http": "false",
+		}
+		if diff := cmp.Diff(want, params); diff != "" || pr.Spec.PipelineRef.Name != "republish-hawkbit" || pr.Spec.Workspaces != nil || pr.Spec.TaskRunSpecs != nil {
+			t.Errorf("%s %+v", diff, pr.Spec)
+		}
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown, Reason: "Running"})
+		got, _ := tekton.Observe(pr, pod(corev1.ConditionUnknown, "Running", "", step("pull", -1), step("publish-hawkbit", -1)))
+		if got.Reason != build.ReasonPublishing || got.Progress != 85 || got.Commit != "4f1c2abx" || !cmp.Equal(got.Artifact, &artifact) {
+			t.Errorf("while it runs: %+v", got)
+		}
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"})
+		got, _ = tekton.Observe(pr, pod(corev1.ConditionTrue, "Succeeded", "", step("pull", 0),
+			step("publish-hawkbit", 0, "distribution-set", "9", "action", "13", "size", "20", "checksum", "abc")))
+		both := artifact
+		both.Hawkbit = &build.HawkbitArtifact{Controller: "sensor-7", DistributionSet: 9, Action: 13}
+		if diff := cmp.Diff(&both, got.Artifact); diff != "" || got.Phase != build.Succeeded {
+			t.Error(got.Phase, diff)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -42,6 +43,7 @@ const (
 	annotationRequested   = "ajour.drogue.io/requested"
 	annotationCancelled   = "ajour.drogue.io/cancelled"
 	annotationCancelledBy = "ajour.drogue.io/cancelled-by"
+	annotationPublication = "ajour.drogue.io/publication"
 )
 
 // The tasks of our pipelines.
@@ -134,6 +136,9 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 			},
 		},
 	}
+	if req.Publication != nil {
+		return pr, republish(pr, *req.Publication, c)
+	}
 	if env := environment(req.Description); len(env) > 0 {
 		// The number of variables differs from build to build, which a Task's
 		// steps cannot express: they go into the pod of the builder. Steps of ours
@@ -144,6 +149,33 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 		pr.Spec.TaskRunSpecs[0].PodTemplate.Env = env
 	}
 	return pr, nil
+}
+
+// republish makes of the run of a build one that publishes an artifact which is there
+// already. It needs no workspace: nothing of a user runs in it.
+func republish(pr *v1.PipelineRun, p build.Publication, c Config) error {
+	publication, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("render publication: %w", err)
+	}
+	pr.Annotations[annotationPublication] = string(publication)
+	pr.Spec.PipelineRef.Name, pr.Spec.Workspaces = "republish-hawkbit", nil
+	repository := p.Artifact.Reference[:max(strings.LastIndex(p.Artifact.Reference, ":"), 0)]
+	params := v1.Params{}
+	for _, name := range []string{"name", "controller"} {
+		for _, given := range pr.Spec.Params {
+			if given.Name == name {
+				params = append(params, given)
+			}
+		}
+	}
+	for _, given := range [][2]string{
+		{"image", repository + "@" + p.Artifact.Digest}, {"version", p.Artifact.Version}, {"plain-http", strconv.FormatBool(c.PlainHTTP)},
+	} {
+		params = append(params, v1.Param{Name: given[0], Value: v1.ParamValue{Type: v1.ParamTypeString, StringVal: given[1]}})
+	}
+	pr.Spec.Params = params
+	return nil
 }
 
 // labels adds the names only where they are valid values (A25); the hash of the

@@ -200,6 +200,28 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 	}
 }
 
+// TestFirmwareIsPublishedAgain from the OCI registry, without a builder.
+func TestFirmwareIsPublishedAgain(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	url, commit := serve(t, map[string]string{"README": "x"})
+	path := w.create(app, "", devtest.HawkbitSpec(url, app, app+":latest", images+"/shell:latest", []string{makeFirmware}))
+	first := w.trigger("/apps/" + app)
+	built := w.await(path, first).Status.Build
+	if built.Reason != "Succeeded" {
+		t.Fatalf("%+v", built)
+	}
+	var accepted struct{ ID string }
+	if err := w.Call(t.Context(), http.MethodPost, devtest.Builds+"/builds/"+first+"/publish", nil, &accepted); err != nil {
+		t.Fatal(err)
+	}
+	b := w.await(path, accepted.ID).Status.Build
+	if b.Reason != "Succeeded" || b.Commit != commit || b.Artifact.Digest != built.Artifact.Digest || b.Artifact.Hawkbit == nil {
+		t.Errorf("%+v %+v", b, b.Artifact)
+	}
+}
+
 func TestWhoMayNotTriggerIsRefused(t *testing.T) {
 	t.Parallel()
 	w := start(t)

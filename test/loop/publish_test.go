@@ -81,6 +81,46 @@ func TestHawkbitThatIsNotThereIsReported(t *testing.T) {
 	}
 }
 
+// TestAFailedPublishIsRepeatedWithoutCompiling: hawkBit refuses at first; what is in
+// the OCI registry goes there afterwards. The builder counts how often it ran.
+func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
+	t.Parallel()
+	server := hawkbittest.New(hawkbittest.Options{User: "ci", Password: "planted-hawkbit"})
+	url, folder := hawkbit(t, server)
+	right := filepath.Join(folder, "password")
+	if err := os.WriteFile(right, []byte("wrong"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := start(t, "--hawkbit="+folder)
+	ran := filepath.Join(t.TempDir(), "ran")
+	w.createApp("fw", devtest.HawkbitSpec(anything(t), "fw", "fw:latest", "shell:1", []string{"-c", "echo x >> " + ran + "; " + makeFirmware}))
+	id := w.trigger("/apps/fw")
+	failed := w.await(devtest.AppPath("fw"), id).Status.Build
+	if failed.Reason != "HawkbitPushFailed" || !strings.Contains(failed.Message, "refuses the credentials") || failed.Artifact == nil {
+		t.Fatalf("%+v", failed)
+	}
+	if err := os.WriteFile(right, []byte("planted-hawkbit"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := w.ajour("publish", id, "--wait")
+	if code != 0 || !strings.Contains(out, "fw, distribution set ") {
+		t.Fatalf("exit %d: %s%s", code, out, errs)
+	}
+	b := w.until(devtest.AppPath("fw"), func(o devtest.Object) bool { return o.Status.Build.Build != id && o.Status.Build.Final() }).Status.Build
+	if b.Reason != "Succeeded" || b.Commit != failed.Commit || b.Artifact.Digest != failed.Artifact.Digest || b.Artifact.Hawkbit == nil {
+		t.Errorf("%+v %+v", b, b.Artifact)
+	}
+	if got, _, err := (devtest.Device{Hawkbit: url, Controller: "fw"}).Poll(t.Context()); err != nil || got.Content != b.Commit[:7] {
+		t.Errorf("%+v %v", got, err)
+	}
+	if times, err := os.ReadFile(ran); err != nil || string(times) != "x\n" {
+		t.Errorf("the builder ran: %q %v", times, err)
+	}
+	if code, _, errs := w.ajour("publish", "0190f2a4-6c3b-7a57-8f0e-0242ac120002"); code != 1 || errs == "" {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
+
 // TestNoSecretIsLeftBehind builds from a private repository to a registry with a login
 // and to hawkBit, and looks for each password in all that there is afterwards.
 func TestNoSecretIsLeftBehind(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +26,8 @@ import (
 const (
 	podWorkspace = "/workspace/source"
 	podResults   = "/tekton/steps"
+	// pipelineWorkspace is Tekton's name for the folder above it.
+	pipelineWorkspace = "/workspace"
 )
 
 // exitNotStarted is what a shell exits with for a program that it cannot start.
@@ -41,7 +42,9 @@ func (p *pipeline) runSteps(ctx context.Context, tr *v1.TaskRun, t *resources.Re
 	for i := range t.ResolvedTask.TaskSpec.Steps {
 		place := p.placeOf(substituted(tr, t.ResolvedTask.TaskSpec, taskDirs{}).Steps[i].Image, tr.Name)
 		spec := substituted(tr, t.ResolvedTask.TaskSpec, place.dirs(d))
-		p.mount(&spec.Steps[i], spec.Volumes)
+		if _, ok := place.(host); ok {
+			p.mount(&spec.Steps[i], spec.Volumes, d.workspace)
+		}
 		state, err := p.runStep(ctx, tr, spec.Steps[i], place, d)
 		if errors.Is(err, errStopped) {
 			return states, err
@@ -78,31 +81,32 @@ func substituted(tr *v1.TaskRun, spec *v1.TaskSpec, d taskDirs) *v1.TaskSpec {
 
 // mount has a step find its volumes where they are on this machine: arguments that
 // name the path of a mount, or one below it, get that of the folder that stands for
-// it, or none at all.
-func (p *pipeline) mount(s *v1.Step, volumes []corev1.Volume) {
+// it, or none at all. Every pod of Tekton has an empty volume at /workspace.
+func (p *pipeline) mount(s *v1.Step, volumes []corev1.Volume, workspace string) {
+	folders := map[string]string{pipelineWorkspace: workspace}
 	for _, m := range s.VolumeMounts {
-		i := slices.IndexFunc(volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
-		if i < 0 {
-			continue
+		for _, v := range volumes {
+			switch {
+			case v.Name != m.Name:
+			case v.Secret != nil:
+				folders[m.MountPath] = p.options.Volumes[v.Secret.SecretName]
+			case v.ConfigMap != nil:
+				folders[m.MountPath] = p.options.Volumes[v.ConfigMap.Name]
+			}
 		}
-		var folder string
-		switch v := volumes[i]; {
-		case v.Secret != nil:
-			folder = p.options.Volumes[v.Secret.SecretName]
-		case v.ConfigMap != nil:
-			folder = p.options.Volumes[v.ConfigMap.Name]
-		}
-		for n, arg := range s.Args {
-			flag, value, ok := strings.Cut(arg, "=")
-			rest, below := strings.CutPrefix(value, m.MountPath)
-			if !ok || !below || (rest != "" && rest[0] != '/') {
+	}
+	for i, arg := range s.Args {
+		flag, value, ok := strings.Cut(arg, "=")
+		for path, folder := range folders {
+			rest, below := strings.CutPrefix(value, path)
+			if !ok || !strings.HasPrefix(flag, "--") || !below || (rest != "" && rest[0] != '/') {
 				continue
 			}
 			if folder == "" {
-				s.Args[n] = flag + "="
-			} else {
-				s.Args[n] = flag + "=" + folder + rest
+				rest = ""
 			}
+			s.Args[i] = flag + "=" + folder + rest
+			break
 		}
 	}
 }
