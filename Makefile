@@ -12,7 +12,7 @@ CLUSTER_ENV := eval "$$(bin/cluster env)"
 CLUSTER := cluster
 endif
 
-.PHONY: help build demo test unit e2e cluster deploy cluster-down kubeconfig lint fmt fuzz clean
+.PHONY: help build demo test unit e2e cluster deploy cluster-down kubeconfig lint fmt fuzz bench clean
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -60,6 +60,10 @@ fmt: ## format the code
 
 fuzz: ## run each fuzz test for FUZZTIME, 10 s if unset
 	@test/fuzz "$(or $(FUZZTIME),10s)"
+
+bench: ## measure fetch and publish beside git, oras and crane; takes some minutes
+	@test/packages
+	@$(GO) run ./test/bench
 
 clean: ## remove what was built
 	rm -rf bin

@@ -14,6 +14,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/builder"
 	"github.com/drogue-iot/ajour/pkg/drogue"
 	"github.com/drogue-iot/ajour/pkg/server"
+	"github.com/drogue-iot/ajour/pkg/step"
 	"github.com/drogue-iot/ajour/pkg/tekton"
 )
 
@@ -37,13 +38,17 @@ func main() {
 }
 
 func run(ctx context.Context, c envConfig) error {
+	sources := tekton.Sources{Schemes: c.Schemes, Hosts: c.Hosts, Addresses: c.Addresses}
+	if err := step.ValidateSources(sources.Schemes, sources.Hosts, sources.Addresses); err != nil {
+		return err
+	}
 	client := service.Client()
 	events, err := c.Events(client)
 	if err != nil {
 		return err
 	}
 	runs, err := tekton.Connect(tekton.Config{
-		Namespace: c.Namespace, Sources: tekton.Sources{Schemes: c.Schemes, Hosts: c.Hosts, Addresses: c.Addresses}, RegistryPrefix: c.Prefix, PlainHTTP: c.PlainHTTP, ServiceAccount: c.ServiceAccount, Layout: c.Layout, Storage: c.Storage,
+		Namespace: c.Namespace, Sources: sources, RegistryPrefix: c.Prefix, PlainHTTP: c.PlainHTTP, ServiceAccount: c.ServiceAccount, Layout: c.Layout, Storage: c.Storage,
 	})
 	if err != nil {
 		return err

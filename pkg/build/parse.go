@@ -121,7 +121,7 @@ func (r *reader) build(d *Description, b map[string]any, at string) {
 		d.Attachments = r.attachments(a["attachments"], at+".attachments")
 	}
 	r.publish(d, b, at+".publish")
-	if d.Registry == Hawkbit && len(d.Attachments) > 0 && b["publish"] == nil {
+	if d.Registry == Hawkbit && len(d.Attachments) > 0 && d.Image == "" {
 		r.fail(at+".artifact.attachments", "cannot be published to hawkBit: remove them, or publish to a container image, too")
 	}
 	d.Timeout = r.timeout(r.text(b, "timeout", at, false), at+".timeout")

@@ -145,7 +145,7 @@ func TestParseRefuses(t *testing.T) {
 		"env": {
 			`{}`, `[{"value":"x"}]`, `[{"name":"LD_PRELOAD","value":"x"}]`, `[{"name":"GIT_SSH_COMMAND","value":"x"}]`,
 			`[{"name":"A","value":"1"},{"name":"A","value":"2"}]`, `[{"name":"A-B","value":"1"}]`, `[{"name":"A","value":true}]`,
-			`[{"name":"REVISION","value":"1"}]`, `[{"name":"A","value":["x",1]}]`,
+			`[{"name":"REVISION","value":"1"}]`, `[{"name":"GODEBUG","value":"tlsrsakex=1"}]`, `[{"name":"A","value":["x",1]}]`,
 		},
 	}
 	for field, values := range refused {
@@ -169,6 +169,18 @@ func TestParseRefuses(t *testing.T) {
 					t.Errorf("want one violation: %v", invalid)
 				}
 			})
+		}
+	}
+}
+
+func TestAttachmentsNeedAnOCIRegistry(t *testing.T) {
+	t.Parallel()
+	for _, publish := range []string{`null`, `{}`} {
+		_, err := build.Parse(json.RawMessage(`{"hawkbit":{"controller":"c","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},
+			"artifact":{"path":"f","attachments":["a"]},"publish":` + publish + `}}}`))
+		var invalid *build.InvalidError
+		if !errors.As(err, &invalid) || invalid.Violations[0].Path != "spec.firmware.hawkbit.build.artifact.attachments" {
+			t.Errorf("%s: %v", publish, err)
 		}
 	}
 }

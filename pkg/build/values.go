@@ -133,6 +133,8 @@ func (r *reader) rev(s, at string) string {
 var reserved = map[string]bool{
 	"REVISION": true, "PATH": true, "HOME": true, "IFS": true, "ENV": true, "BASH_ENV": true, "SHELLOPTS": true,
 	"K_SINK": true, "HOSTNAME": true,
+	// The environment of a pod is that of our steps, too, whose programs are in Go.
+	"GODEBUG": true, "GOTRACEBACK": true, "GOGC": true, "GOMEMLIMIT": true, "GOMAXPROCS": true,
 }
 
 func (r *reader) envName(s, at string) {

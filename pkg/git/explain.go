@@ -30,7 +30,8 @@ var phrases = []struct {
 	{"returned error: 403", build.ReasonSourceAuthFailed},
 	{"returned error: 404", build.ReasonSourceNotFound},
 	{"returned error: 410", build.ReasonSourceNotFound},
-	{"not found", build.ReasonSourceNotFound},
+	{"' not found", build.ReasonSourceNotFound}, // fatal: repository 'URL' not found
+	{"Repository not found", build.ReasonSourceNotFound},
 	{"could not be found", build.ReasonSourceNotFound},
 	{"does not exist", build.ReasonSourceNotFound},
 	{"does not appear to be a git repository", build.ReasonSourceNotFound},
@@ -90,6 +91,20 @@ func (f *fetcher) explain(err error) error {
 	default:
 		return f.fail(reason, err, "Repository %s could not be reached: %s", f.URI, telling(failure.stderr))
 	}
+}
+
+// part explains a failure to get what belongs to a revision that is there: files that
+// are in LFS, or submodules. The servers of those may be other ones.
+func (f *fetcher) part(what string, err error) error {
+	var failure *commandError
+	if err == nil || f.refusal(err) != "" || !errors.As(err, &failure) {
+		return err
+	}
+	reason := classify(failure.stderr)
+	if reason == build.ReasonRevisionNotFound {
+		reason = build.ReasonSourceNotFound
+	}
+	return f.fail(reason, err, "The %s of %s cannot be fetched: %s", what, f.URI, telling(failure.stderr))
 }
 
 func (f *fetcher) fail(reason build.Reason, err error, format string, args ...any) error {

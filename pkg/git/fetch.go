@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
@@ -65,6 +67,9 @@ const shortCommit = 7
 // source that the policy does not allow.
 func Fetch(ctx context.Context, o Options) (r Result, err error) {
 	f := &fetcher{Options: o}
+	if err := o.Policy.Validate(); err != nil {
+		return r, fmt.Errorf("policy of sources: %w", err)
+	}
 	if err := o.Policy.checkURI(o.URI); err != nil {
 		return r, f.explain(err)
 	}
@@ -132,26 +137,33 @@ var (
 // fetch finds the revision, preferably without more than that one commit, and
 // checks it out.
 func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
-	if _, err := f.git(ctx, "init", "--quiet", "--initial-branch=main", "--template="+filepath.Join(f.home, fileTemplate), f.Dir); err != nil {
+	if err := f.newRepository(); err != nil {
 		return r, err
 	}
 	commit, err := f.find(ctx)
 	if err != nil {
 		return r, err
 	}
+	// The commit is looked at while its files are checked out.
+	g, checkout := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		_, err := f.retry(checkout, "checkout", "--quiet", "--force", "--detach", commit)
+		return err
+	})
 	stamp, err := f.retry(ctx, "log", "-1", "--format=%H %ct", "--end-of-options", commit+"^{commit}")
-	if err != nil {
+	failed := g.Wait()
+	if says(err, "") {
 		return r, f.noRevision(err)
+	}
+	if err := errors.Join(err, failed); err != nil {
+		return r, f.part("files", err)
 	}
 	var seconds int64
 	if _, err := fmt.Sscan(stamp, &r.Commit, &seconds); err != nil {
 		return r, fmt.Errorf("read commit %q: %w", stamp, err)
 	}
 	r.Version, r.Time = r.Commit[:shortCommit], time.Unix(seconds, 0).UTC()
-	if _, err := f.retry(ctx, "checkout", "--quiet", "--force", "--detach", r.Commit); err != nil {
-		return r, err
-	}
-	return r, f.submodules(ctx)
+	return r, f.part("submodules", f.submodules(ctx))
 }
 
 // find fetches the revision and returns a name that git has for it then.

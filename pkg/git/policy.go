@@ -16,7 +16,8 @@ import (
 
 // Policy says where source may come from. It holds for every connection that a
 // fetch makes: to the repository, to what that redirects to, to its submodules and
-// to LFS objects. Its zero value allows nothing.
+// to LFS objects, but for one thing: git-lfs connects to loopback addresses by itself,
+// whatever its proxy is. Its zero value allows nothing.
 type Policy struct {
 	// Schemes are those of "https", "ssh" and "http" that may be used.
 	Schemes []string `json:"schemes"`
@@ -143,6 +144,18 @@ func (p Policy) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 		return nil, &refusal{fmt.Sprintf("the host %q has no address that this installation fetches from", host)}
 	}
 	return allowed, nil
+}
+
+// reachable returns the address of a host that the policy allows and that answers at
+// the port.
+func (p Policy) reachable(ctx context.Context, host, port string) (string, error) {
+	conn, err := p.dial(ctx, "tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	address, _, err := net.SplitHostPort(conn.RemoteAddr().String())
+	return address, err
 }
 
 // dial connects to a host that the policy allows.

@@ -106,12 +106,15 @@ func sshClient(ctx context.Context, args []string) (*exec.Cmd, error) {
 	if user == "" {
 		user = "git"
 	}
-	addresses, err := setup.Policy.resolve(ctx, host)
+	if err := setup.Policy.checkScheme("ssh"); err != nil { // that of a submodule need not be that of the repository
+		return nil, err
+	}
+	address, err := setup.Policy.reachable(ctx, host, port)
 	if err != nil {
 		return nil, err
 	}
 	return exec.CommandContext(ctx, "ssh", append(setup.options(host, port), "-l", user, "-p", port, //nolint:gosec // checked above, no shell
-		"-o", "HostName="+addresses[0].Unmap().String(), "--", host, args[1])...), nil
+		"-o", "HostName="+address, "--", host, args[1])...), nil
 }
 
 // options hold whatever the configuration of the machine says, which is not read.

@@ -23,9 +23,12 @@ const maxArtifact = 1<<32 - 1
 
 // Firmware says which file a build left, and what it is.
 type Firmware struct {
-	// Root is the folder that the build started in, Artifact the path of the
-	// firmware below it.
-	Root, Artifact string
+	// Root is the workspace. It is one that the builder cannot replace, such as a mount:
+	// a link in its place would lead anywhere.
+	Root string
+	// Folder is that which the build started in, below Root; Artifact is the path of the
+	// firmware below that.
+	Folder, Artifact string
 	// MaxSize is the largest size in bytes that the description allows, 0 for any.
 	MaxSize int64
 	// Version is the REVISION that the builder was given.
@@ -46,18 +49,18 @@ func (f Firmware) open() (*artifact, error) {
 	if f.MaxSize > 0 && f.MaxSize < limit {
 		limit, why = f.MaxSize, "artifact.maxSize allows"
 	}
-	return openArtifact(f.Root, f.Artifact, limit, why)
+	return f.openFile(f.Artifact, limit, why)
 }
 
-// openArtifact opens a file that the builder left, without following a link out of
-// the folder and without waiting for the other end of a FIFO.
-func openArtifact(folder, path string, limit int64, why string) (*artifact, error) {
-	root, err := os.OpenRoot(folder)
+// openFile opens a file that the builder left, without following a link out of the
+// workspace and without waiting for the other end of a FIFO.
+func (f Firmware) openFile(path string, limit int64, why string) (*artifact, error) {
+	root, err := os.OpenRoot(f.Root)
 	if err != nil {
 		return nil, notFound(path, err)
 	}
 	defer root.Close()
-	file, err := root.OpenFile(filepath.Clean(filepath.FromSlash(path)), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := root.OpenFile(filepath.Join(filepath.FromSlash(f.Folder), filepath.FromSlash(path)), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, notFound(path, err)
@@ -99,9 +102,9 @@ func (a *artifact) check(root *os.Root, limit int64, why string) error {
 	return nil
 }
 
-// checkLinks refuses a file that has a name outside of the folder, too: it may be one
-// that the build could not have read by that name. Compilers do link what they
-// made to a second place inside.
+// checkLinks refuses a file that has a name outside of the workspace, too. On a cluster
+// that is a volume of its own, which links cannot leave; on a developer's machine they
+// can. Compilers do link what they made to a second place inside.
 func (a *artifact) checkLinks(root *os.Root, info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || stat.Nlink == 1 {
@@ -121,7 +124,7 @@ func (a *artifact) checkLinks(root *os.Root, info fs.FileInfo) error {
 		return fmt.Errorf("look for links of artifact: %w", err)
 	}
 	if inside != uint64(stat.Nlink) { //nolint:unconvert // of another size on other machines
-		return invalid(a.path, "it is linked to from outside of the source folder", nil)
+		return invalid(a.path, "it is linked to from outside of the workspace", nil)
 	}
 	return nil
 }

@@ -27,22 +27,24 @@ const (
 // newTransport returns a transport that trusts the certificates of a file besides
 // those of the system. The file may not be there.
 func newTransport(trustedCA string) (*http.Transport, error) {
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("read CA certificates of the system: %w", err)
-	}
 	own, err := readOptional(trustedCA)
 	if err != nil {
 		return nil, err
 	}
-	if own != "" && !pool.AppendCertsFromPEM([]byte(own)) {
-		return nil, fmt.Errorf("trusted CA %s holds no certificate in PEM format", trustedCA)
+	var pool *x509.CertPool // nil stands for that of the system
+	if own != "" {
+		if pool, err = x509.SystemCertPool(); err != nil {
+			return nil, fmt.Errorf("read CA certificates of the system: %w", err)
+		}
+		if !pool.AppendCertsFromPEM([]byte(own)) {
+			return nil, fmt.Errorf("trusted CA %s holds no certificate in PEM format", trustedCA)
+		}
 	}
 	dialer := net.Dialer{Timeout: connectTimeout}
 	return &http.Transport{
 		// HTTP/1.1: an upload has a connection to itself.
 		TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: connectTimeout, MaxIdleConnsPerHost: 4, IdleConnTimeout: idleTimeout,
+		TLSHandshakeTimeout: connectTimeout, MaxIdleConnsPerHost: 8, IdleConnTimeout: idleTimeout,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
 			if err != nil {

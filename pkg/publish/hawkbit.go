@@ -257,7 +257,7 @@ func (p *hawkbitPush) assign(ctx context.Context, set int64) (int64, error) {
 func (p *hawkbitPush) activeAction(ctx context.Context, set int64) (int64, error) {
 	list, err := p.hawkbit.Actions(ctx, p.Controller, set)
 	for _, a := range list {
-		if a.IsActive() {
+		if a.IsUpdate() {
 			return a.ID, err
 		}
 	}

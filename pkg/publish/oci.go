@@ -21,8 +21,6 @@ import (
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
-
-	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // mediaTypeFirmware is what the update server looks for: it delivers the first
@@ -108,7 +106,7 @@ func (p *ociPush) open() (err error) {
 		return err
 	}
 	for _, path := range p.Attachments {
-		a, err := openArtifact(p.Root, path, maxArtifact, "can be published")
+		a, err := p.openFile(path, maxArtifact, "can be published")
 		if err != nil {
 			return err
 		}
@@ -194,13 +192,12 @@ func (p *ociPush) push(ctx context.Context) (digest.Digest, error) {
 		return "", err
 	}
 	_, tag, _ := cutTag(p.Reference)
-	old, err := p.resolve(ctx, tag)
-	if err != nil {
-		return "", err
-	}
-	if old == manifest.Digest {
-		fmt.Fprintf(p.Log, "%s has this firmware already\n", p.Reference)
-	} else if err := p.pushBlobs(ctx, blobs); err != nil {
+	var old, pinned digest.Digest // what the tags name by now
+	g, looking := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { old, err = p.resolve(looking, tag); return err })
+	g.Go(func() (err error) { pinned, err = p.resolve(looking, p.Version); return err })
+	g.Go(func() error { return p.pushBlobs(looking, blobs) })
+	if err := g.Wait(); err != nil {
 		return "", err
 	}
 	if len(p.attachments) > 0 {
@@ -208,21 +205,33 @@ func (p *ociPush) push(ctx context.Context) (digest.Digest, error) {
 			return "", err
 		}
 	}
-	if p.Version != tag {
-		if err := p.tagVersion(ctx, manifest); err != nil {
-			return "", err
-		}
-	}
-	if old != manifest.Digest {
-		if err := p.pushManifest(ctx, manifest, tag); err != nil {
-			return "", err
-		}
+	if err := p.tag(ctx, manifest, map[string]digest.Digest{tag: old, p.Version: pinned}); err != nil {
+		return "", err
 	}
 	if err := p.readBack(ctx, manifest); err != nil {
 		return "", err
 	}
 	fmt.Fprintf(p.Log, "published %s@%s\n", p.Reference, manifest.Digest)
 	return manifest.Digest, nil
+}
+
+// tag gives the firmware, all of which is there by now, its tags. That of the version
+// never moves: what was once delivered under it stays what it is (OCI-4). Now says what
+// the tags name by now.
+func (p *ociPush) tag(ctx context.Context, manifest blob, now map[string]digest.Digest) error {
+	_, asked, _ := cutTag(p.Reference)
+	g, ctx := errgroup.WithContext(ctx)
+	for tag, old := range now {
+		switch {
+		case old == manifest.Digest:
+			fmt.Fprintf(p.Log, "tag %s names this firmware already\n", tag)
+		case old == "" || tag == asked:
+			g.Go(func() error { return p.pushManifest(ctx, manifest, tag) })
+		default:
+			fmt.Fprintf(p.Log, "tag %s already names other bytes, %s, and is left alone\n", tag, old)
+		}
+	}
+	return g.Wait()
 }
 
 // attach pushes the attachments, after what they refer to.
@@ -238,20 +247,6 @@ func (p *ociPush) attach(ctx context.Context, subject blob) error {
 		return err
 	}
 	return p.pushManifest(ctx, manifest, "")
-}
-
-// tagVersion gives the firmware the tag of its version, which never moves: what was
-// once delivered under it stays what it is (OCI-4).
-func (p *ociPush) tagVersion(ctx context.Context, manifest blob) error {
-	switch old, err := p.resolve(ctx, p.Version); {
-	case err != nil:
-		return err
-	case old == "":
-		return p.pushManifest(ctx, manifest, p.Version)
-	case old != manifest.Digest:
-		fmt.Fprintf(p.Log, "tag %s already names other bytes, %s, and is left alone\n", p.Version, old)
-	}
-	return nil
 }
 
 // resolve returns the digest that a tag names, "" if there is no such tag.
@@ -273,7 +268,8 @@ func (p *ociPush) pushBlobs(ctx context.Context, blobs []blob) error {
 				if err != nil || exists {
 					return err
 				}
-				return p.repo.Blobs().Push(ctx, b.Descriptor, b.reader())
+				// Not repeated by the client: its upload session may be spent.
+				return p.repo.Blobs().Push(ctx, b.Descriptor, struct{ io.Reader }{b.reader()})
 			})
 		})
 	}
@@ -295,13 +291,16 @@ func (p *ociPush) readBack(ctx context.Context, manifest blob) error {
 	if err != nil {
 		return fmt.Errorf("read manifest: %w", err)
 	}
-	got, err := content.FetchAll(ctx, p.repo.Manifests(), manifest.Descriptor)
-	if err != nil {
-		return fmt.Errorf("read back what was pushed: %w", err)
-	}
+	var got []byte
+	var d ocispec.Descriptor
 	firmware := p.firmware.blob("")
-	d, err := p.repo.Blobs().Resolve(ctx, firmware.Digest.String())
-	if err != nil {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		got, err = content.FetchAll(ctx, p.repo.Manifests(), manifest.Descriptor)
+		return err
+	})
+	g.Go(func() (err error) { d, err = p.repo.Blobs().Resolve(ctx, firmware.Digest.String()); return err })
+	if err := g.Wait(); err != nil {
 		return fmt.Errorf("read back what was pushed: %w", err)
 	}
 	if !bytes.Equal(got, want) || d.Size != firmware.Size {
@@ -323,7 +322,7 @@ func again(ctx context.Context, log io.Writer, upload func() error) error {
 		}
 		return struct{}{}, err
 	}, backoff.WithMaxTries(uploads), backoff.WithNotify(func(err error, d time.Duration) {
-		fmt.Fprintf(log, "trying again in %s: %s\n", d.Round(time.Millisecond), build.Clean(err.Error()))
+		fmt.Fprintf(log, "trying again in %s: %s\n", d.Round(time.Millisecond), words(err))
 	}))
 	return err
 }

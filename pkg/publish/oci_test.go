@@ -295,6 +295,30 @@ func TestARegistryThatWantsCredentialsIsNamed(t *testing.T) {
 	}
 }
 
+// TestAFolderThatTheBuilderReplacedLeadsNowhere: what it started in is below what it can
+// write to, and a link there could lead to the credentials of this very step.
+func TestAFolderThatTheBuilderReplacedLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	o := options(t, serve(t, nil), "latest", firmware)
+	o.Credentials = dockerConfig(t, "127.0.0.1", "ci", "secret-password")
+	for folder, target := range map[string]string{"source": o.Credentials, "relative": "../" + filepath.Base(o.Credentials)} {
+		if err := os.Symlink(target, filepath.Join(o.Root, folder)); err != nil {
+			t.Fatal(err)
+		}
+		for _, below := range []string{folder, folder + "/."} {
+			o.Folder, o.Artifact = below, "config.json"
+			if _, err := publish.OCI(t.Context(), o); err == nil {
+				t.Errorf("the credentials were published by way of %s", below)
+			}
+			o.Folder, o.Artifact, o.Attachments = ".", "fw.bin", []string{below + "/config.json"}
+			if _, err := publish.OCI(t.Context(), o); err == nil {
+				t.Errorf("the credentials were attached by way of %s", below)
+			}
+			o.Attachments = nil
+		}
+	}
+}
+
 func TestAHostileWorkspaceIsRefused(t *testing.T) {
 	t.Parallel()
 	host := serve(t, func(http.Handler) http.Handler {

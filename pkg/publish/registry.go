@@ -112,7 +112,7 @@ func transient(err error) bool {
 // passingError reports whether a connection that failed may work the next time.
 func passingError(err error) bool {
 	var certificate *tls.CertificateVerificationError
-	return !errors.As(err, &certificate) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	return !errors.As(err, &certificate) && !errors.Is(err, context.Canceled) // a deadline may be that of a connection
 }
 
 // Beginnings of the messages of failures.
@@ -127,32 +127,39 @@ func explainOCI(what, reference string, err error) error {
 	if errors.As(err, &step) {
 		return err
 	}
-	reason, words := build.ReasonRegistryPushFailed, err.Error()
+	reason := build.ReasonRegistryPushFailed
+	var response *errcode.ErrorResponse
+	if errors.Is(err, auth.ErrBasicCredentialNotFound) ||
+		errors.As(err, &response) && (response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden) {
+		reason = build.ReasonRegistryAuthFailed
+	}
+	return &build.StepError{Reason: reason, Message: what + ": " + words(err), Err: fmt.Errorf("%s: %w", reference, err)}
+}
+
+// words are what people are told of an error. The URL of an upload is left out: it
+// means nothing to them, and may hold a signature.
+func words(err error) string {
+	text := err.Error()
 	var response *errcode.ErrorResponse
 	var broken *url.Error
 	switch {
 	case errors.As(err, &response):
-		if response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden {
-			reason = build.ReasonRegistryAuthFailed
-		}
-		words = http.StatusText(response.StatusCode)
+		text = http.StatusText(response.StatusCode)
 		if len(response.Errors) > 0 && response.Errors[0].Message != "" {
-			words = response.Errors[0].Message
+			text = response.Errors[0].Message
 		}
 		if response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests {
-			words = fmt.Sprintf("%s (%d)", words, response.StatusCode)
+			text = fmt.Sprintf("%s (%d)", text, response.StatusCode)
 		}
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
-		reason, words = build.ReasonRegistryAuthFailed, "no credentials are configured for it"
-	case errors.As(err, &broken): // the URL of an upload means nothing to people
-		words = broken.Err.Error()
+		text = "no credentials are configured for it"
+	case errors.As(err, &broken):
+		text = broken.Err.Error()
 		if host := hostOf(broken.URL); host != "" {
-			words = host + ": " + words
+			text = host + ": " + text
 		}
 	}
-	return &build.StepError{
-		Reason: reason, Message: build.Clean(what + ": " + words), Err: fmt.Errorf("%s: %w", reference, err),
-	}
+	return build.Clean(text)
 }
 
 func hostOf(raw string) string {

@@ -272,7 +272,7 @@ func TestAnUploadIsNotSentElsewhere(t *testing.T) {
 	}
 }
 
-func TestTheTagMovesLast(t *testing.T) {
+func TestTheTagsMoveLast(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var puts []string
@@ -291,7 +291,8 @@ func TestTheTagMovesLast(t *testing.T) {
 	if _, err := publish.OCI(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(puts); n < 6 || puts[n-1] != "latest" || puts[n-2] != "4f1c2ab" {
+	n := len(puts)
+	if n < 6 || !slices.Contains(puts[n-2:], "latest") || !slices.Contains(puts[n-2:], "4f1c2ab") {
 		t.Errorf("the order is %v", puts)
 	}
 }

@@ -46,6 +46,16 @@ func Fetch(ctx context.Context, self, args []string, stderr io.Writer) int {
 	}, err)
 }
 
+// ValidateSources reports what the fetch step would refuse of its flags --schemes,
+// --hosts and --addresses.
+func ValidateSources(schemes, hosts, addresses string) error {
+	var s, h, a list
+	for l, text := range map[*list]string{&s: schemes, &h: hosts, &a: addresses} {
+		_ = l.Set(text) // takes anything
+	}
+	return git.Policy{Schemes: s, Hosts: h, Addresses: a}.Validate()
+}
+
 // list is a flag of words that are separated by commas.
 type list []string
 

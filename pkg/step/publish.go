@@ -85,7 +85,8 @@ func registryFlags(f *flag.FlagSet, o *publish.OCIOptions) {
 }
 
 func firmwareFlags(f *flag.FlagSet, fw *publish.Firmware) {
-	f.StringVar(&fw.Root, "root", "", "`folder` that the build started in")
+	f.StringVar(&fw.Root, "root", "", "`folder` of the workspace")
+	f.StringVar(&fw.Folder, "folder", ".", "`folder` that the build started in, below that")
 	f.StringVar(&fw.Artifact, "artifact", "", "`path` of the firmware below that folder")
 	f.Int64Var(&fw.MaxSize, "max-size", 0, "most `bytes` that the firmware may have; any if 0")
 	f.StringVar(&fw.Version, "version", "", "version that the firmware reports")

@@ -32,6 +32,10 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		{"a builder that leaves nothing", "true", "ArtifactNotFound", "firmware.bin", nil},
 		{"an artifact that points out of the source", "ln -s /etc/passwd firmware.bin", "ArtifactInvalid", "firmware.bin", nil},
 		{"an artifact that is a pipe", "mkfifo firmware.bin", "ArtifactInvalid", "firmware.bin", nil},
+		{
+			"a workspace that leads to the credentials", "busybox mv /workspace/source /workspace/x; ln -s /credentials /workspace/source", "ArtifactInvalid", "config.json",
+			set("artifact", map[string]any{"path": "config.json"}),
+		},
 		{"a revision that is not there", makeFirmware, "RevisionNotFound", "none", rev},
 		{"a host that is not allowed", makeFirmware, "InvalidBuildSpec", "no address that this installation fetches from", func(b map[string]any) {
 			b["source"].(map[string]any)["git"].(map[string]any)["uri"] = "http://10.0.2.1:5000/fw.git"

@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -174,6 +175,28 @@ func TestANewBuildReplacesOneThatIsOnItsWay(t *testing.T) {
 		p.mustPublish("1", "one") // back to the former one
 		if got, _ := p.device(s).poll(); got.Version != "1" || got.Content != "one" {
 			t.Errorf("going back offers %+v", got)
+		}
+	})
+}
+
+// TestACancellationThatWasLeftIsEnded: somebody else, or a publish that died, asked the
+// device to end the very action that is wanted.
+func TestACancellationThatWasLeftIsEnded(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, s devtest.Hawkbit) {
+		p := newPublisher(t, s)
+		first := p.mustPublish("1", "one")
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", s.URL, p.options.Controller, first.Action), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(s.User, s.Password)
+		if res, err := http.DefaultClient.Do(req); err != nil || res.StatusCode/100 != 2 {
+			t.Fatal(res, err)
+		}
+		p.mustPublish("1", "one")
+		if got, _ := p.device(s).poll(); got.Content != "one" {
+			t.Errorf("offered is %+v", got)
 		}
 	})
 }

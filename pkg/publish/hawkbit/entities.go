@@ -50,6 +50,7 @@ type Artifact struct {
 // Action is the way of a set to a target.
 type Action struct {
 	ID     int64  `json:"id"`
+	Type   string `json:"type"`
 	Status string `json:"status"`
 	// active is absent in servers before 1.0, where the status "pending" says it.
 	Active *bool `json:"active"`
@@ -62,6 +63,10 @@ func (a Action) IsActive() bool {
 	}
 	return a.Status == "pending"
 }
+
+// IsUpdate reports whether the action is on its way to the device, and not being
+// cancelled.
+func (a Action) IsUpdate() bool { return a.IsActive() && a.Type != "cancel" }
 
 // Assignment is the answer to one.
 type Assignment struct {
@@ -158,7 +163,8 @@ func (c *Client) FindSet(ctx context.Context, name, version string) (s Set, foun
 	}
 	for _, s := range list.Content {
 		if s.Name == name && s.Version == version && s.Type == Type {
-			return s, true, c.call(ctx, request{method: http.MethodGet, path: fmt.Sprintf("/distributionsets/%d", s.ID)}, &s)
+			err := c.call(ctx, request{method: http.MethodGet, path: fmt.Sprintf("/distributionsets/%d", s.ID)}, &s)
+			return s, true, err
 		}
 	}
 	return s, false, nil

@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io/fs"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing/fstest"
+
+	"github.com/drogue-iot/ajour/pkg/git/gittest"
+)
+
+func file(data []byte) *fstest.MapFile { return &fstest.MapFile{Data: data, Mode: 0o644} }
+
+func random(size int) []byte {
+	data := make([]byte, size)
+	_, _ = rand.Read(data) // never fails
+	return data
+}
+
+// repositories are the ones that are fetched.
+var repositories = []struct {
+	name  string
+	runs  int
+	files func() fs.FS
+}{
+	{"small", 40, func() fs.FS { return fstest.MapFS{"README": file([]byte("x")), "src/main.c": file(random(4000))} }},
+	{"200 MB", 5, func() fs.FS {
+		files := fstest.MapFS{}
+		for i := range 20 {
+			files[fmt.Sprintf("assets/%d.bin", i)] = file(random(10 << 20))
+		}
+		return files
+	}},
+	{"100,000 files", 5, func() fs.FS {
+		files := fstest.MapFS{}
+		for i := range 100_000 {
+			files[fmt.Sprintf("src/%d/%d.c", i/1000, i)] = file(fmt.Appendf(nil, "int f%d(void) { return %d; }\n", i, i))
+		}
+		return files
+	}},
+}
+
+// fetch compares with a clone of the same branch with a depth of one.
+func (b *bench) fetch(ctx context.Context) error {
+	root := filepath.Join(b.dir, "git")
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	s, err := gittest.New(ctx, root)
+	if err != nil {
+		return err
+	}
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	for i, r := range repositories {
+		name := "fetch, " + r.name
+		if b.skips(name) {
+			continue
+		}
+		repo, err := s.Create(ctx, fmt.Sprintf("r%d", i))
+		if err != nil {
+			return err
+		}
+		if _, err := repo.Commit(ctx, "main", r.files()); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(repo.Folder()); err != nil {
+			return err
+		}
+		dir, url := filepath.Join(b.dir, "source"), srv.URL+repo.Path()
+		clean := func() error { return os.RemoveAll(dir) }
+		ours := side{clean, func() []string {
+			return []string{
+				filepath.Join(b.dir, "fetch"), "--uri=" + url, "--revision=main", "--output=" + dir, "--results=" + filepath.Join(b.dir, "commit"),
+				"--schemes=http", "--addresses=127.0.0.0/8",
+			}
+		}}
+		clone := side{clean, func() []string { return []string{"git", "clone", "--quiet", "--depth=1", "--branch=main", url, dir} }}
+		if _, err := b.compare(ctx, name, r.runs, ours, clone); err != nil {
+			return err
+		}
+		if err := clean(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
