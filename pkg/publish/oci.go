@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -191,7 +190,7 @@ func (p *ociPush) push(ctx context.Context) (digest.Digest, error) {
 	if err != nil {
 		return "", err
 	}
-	_, tag, _ := cutTag(p.Reference)
+	tag := p.repo.Reference.Reference
 	var old, pinned digest.Digest // what the tags name by now
 	g, looking := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { old, err = p.resolve(looking, tag); return err })
@@ -219,7 +218,7 @@ func (p *ociPush) push(ctx context.Context) (digest.Digest, error) {
 // never moves: what was once delivered under it stays what it is (OCI-4). Now says what
 // the tags name by now.
 func (p *ociPush) tag(ctx context.Context, manifest blob, now map[string]digest.Digest) error {
-	_, asked, _ := cutTag(p.Reference)
+	asked := p.repo.Reference.Reference
 	g, ctx := errgroup.WithContext(ctx)
 	for tag, old := range now {
 		switch {
@@ -325,12 +324,4 @@ func again(ctx context.Context, log io.Writer, upload func() error) error {
 		fmt.Fprintf(log, "trying again in %s: %s\n", d.Round(time.Millisecond), words(err))
 	}))
 	return err
-}
-
-// cutTag splits a reference into its repository and its tag.
-func cutTag(reference string) (repository, tag string, ok bool) {
-	if i := strings.LastIndex(reference, ":"); i > strings.LastIndex(reference, "/") {
-		return reference[:i], reference[i+1:], true
-	}
-	return reference, "", false
 }
