@@ -65,7 +65,7 @@ func (f *fetcher) setUp(gateURL string) (err error) {
 	if f.ssh, err = setUpSSH(f.Credentials, f.home, f.Policy); err != nil {
 		return err
 	}
-	config := "[http]\n\tproxy = " + quoteConfig(gateURL) + "\n[credential]\n\thelper =\n"
+	config := "[http]\n\tproxy = " + quoteConfig(gateURL) + "\n\tproxyAuthMethod = basic\n[credential]\n\thelper =\n"
 	if file := filepath.Join(f.Credentials, fileCredentials); f.Credentials != "" && exists(file) {
 		// A copy, since git removes credentials from it that were refused.
 		if file, err = copyPrivate(file, filepath.Join(f.home, "credentials"), false); err != nil {

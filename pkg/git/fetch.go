@@ -197,14 +197,14 @@ func (f *fetcher) find(ctx context.Context) (string, error) {
 }
 
 func (f *fetcher) fetchOne(ctx context.Context, ref string) error {
-	_, err := f.retry(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--", "origin", ref)
+	_, err := f.retry(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-auto-maintenance", "--", "origin", ref)
 	return err
 }
 
 // fetchHistory fetches the commits of every branch and tag. Trees and files of one of
 // them follow when it is checked out, if the server can leave them out here.
 func (f *fetcher) fetchHistory(ctx context.Context) error {
-	_, err := f.retry(ctx, "fetch", "--quiet", "--force", "--filter=tree:0", "--", "origin",
+	_, err := f.retry(ctx, "fetch", "--quiet", "--force", "--filter=tree:0", "--no-auto-maintenance", "--", "origin",
 		"+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 	return err
 }

@@ -6,11 +6,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing/fstest"
 
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
@@ -28,22 +30,32 @@ func random(size int) []byte {
 var repositories = []struct {
 	name  string
 	runs  int
-	files func() fs.FS
+	files func(dir string) (fs.FS, error)
 }{
-	{"small", 40, func() fs.FS { return fstest.MapFS{"README": file([]byte("x")), "src/main.c": file(random(4000))} }},
-	{"200 MB", 5, func() fs.FS {
+	{"small", 40, func(string) (fs.FS, error) {
+		return fstest.MapFS{"README": file([]byte("x")), "src/main.c": file(random(4000))}, nil
+	}},
+	{"200 MB", 3, func(string) (fs.FS, error) {
 		files := fstest.MapFS{}
 		for i := range 20 {
 			files[fmt.Sprintf("assets/%d.bin", i)] = file(random(10 << 20))
 		}
-		return files
+		return files, nil
 	}},
-	{"100,000 files", 5, func() fs.FS {
-		files := fstest.MapFS{}
+	// In a real folder: one in memory is looked through for every file.
+	{"100,000 files", 3, func(dir string) (fs.FS, error) {
 		for i := range 100_000 {
-			files[fmt.Sprintf("src/%d/%d.c", i/1000, i)] = file(fmt.Appendf(nil, "int f%d(void) { return %d; }\n", i, i))
+			name := filepath.Join(dir, "src", strconv.Itoa(i/1000), strconv.Itoa(i)+".c")
+			if i%1000 == 0 {
+				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+					return nil, err
+				}
+			}
+			if err := os.WriteFile(name, fmt.Appendf(nil, "int f%d(void) { return %d; }\n", i, i), 0o600); err != nil {
+				return nil, err
+			}
 		}
-		return files
+		return os.DirFS(dir), nil
 	}},
 }
 
@@ -68,10 +80,14 @@ func (b *bench) fetch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := repo.Commit(ctx, "main", r.files()); err != nil {
+		files, err := r.files(filepath.Join(b.dir, "files"))
+		if err != nil {
 			return err
 		}
-		if err := os.RemoveAll(repo.Folder()); err != nil {
+		if _, err := repo.Commit(ctx, "main", files); err != nil {
+			return err
+		}
+		if err := errors.Join(os.RemoveAll(repo.Folder()), os.RemoveAll(filepath.Join(b.dir, "files"))); err != nil {
 			return err
 		}
 		dir, url := filepath.Join(b.dir, "source"), srv.URL+repo.Path()
