@@ -87,7 +87,7 @@ func TestABuilderFindsNoSecret(t *testing.T) {
 	url, _ := serveAs(t, "private-"+name(t), map[string]string{"README": "x"})
 	path := w.create(app, "", devtest.HawkbitSpec(url, app, app+":latest", images+"/shell:latest", []string{look}, func(b map[string]any) {
 		// A user's variables are the builder's alone, though the pod is shared.
-		b["env"] = []map[string]any{{"name": "HTTPS_PROXY", "value": "http://127.0.0.1:1"}, {"name": "HTTP_PROXY", "value": "http://127.0.0.1:1"}, {"name": "GODEBUG", "value": "http2debug=2"}}
+		b["env"] = []map[string]any{{"name": "HTTPS_PROXY", "value": "http://127.0.0.1:1"}, {"name": "HTTP_PROXY", "value": "http://127.0.0.1:1"}, {"name": "SSL_CERT_FILE", "value": "/workspace/ca.crt"}}
 	}))
 	id := w.trigger("/apps/" + app)
 	o := w.await(path, id)
