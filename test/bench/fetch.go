@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing/fstest"
@@ -86,6 +87,10 @@ func (b *bench) fetch(ctx context.Context) error {
 		}
 		if _, err := repo.Commit(ctx, "main", files); err != nil {
 			return err
+		}
+		// As forges have them: what is packed is sent as it is.
+		if out, err := exec.CommandContext(ctx, "git", "-C", filepath.Join(root, repo.Path()), "-c", "pack.window=0", "repack", "-a", "-d", "-q").CombinedOutput(); err != nil {
+			return fmt.Errorf("repack: %w: %s", err, out)
 		}
 		if err := errors.Join(os.RemoveAll(repo.Folder()), os.RemoveAll(filepath.Join(b.dir, "files"))); err != nil {
 			return err
