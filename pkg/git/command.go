@@ -48,7 +48,7 @@ var settings = []string{
 	"-c", "protocol.ssh.allow=always", "-c", "http.followRedirects=initial",
 	// A server that packs for long sends some five bytes in as many seconds meanwhile.
 	"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120", "-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
-	"-c", "transfer.fsckObjects=true", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
+	"-c", "transfer.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
 	// git runs these for files that a repository marks as kept in LFS, if there are any.
 	"-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.smudge=git-lfs smudge -- %f", "-c", "filter.lfs.required=true",
 }

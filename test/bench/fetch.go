@@ -70,7 +70,7 @@ func (b *bench) fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	srv := httptest.NewServer(s)
+	srv := httptest.NewTLSServer(s) // with the certificate of the bench
 	defer srv.Close()
 	for i, r := range repositories {
 		name := "fetch, " + r.name
@@ -100,10 +100,12 @@ func (b *bench) fetch(ctx context.Context) error {
 		ours := side{clean, func() []string {
 			return []string{
 				filepath.Join(b.dir, "fetch"), "--uri=" + url, "--revision=main", "--output=" + dir, "--results=" + filepath.Join(b.dir, "commit"),
-				"--schemes=http", "--addresses=127.0.0.0/8",
+				"--schemes=https", "--addresses=127.0.0.0/8", "--trusted-ca=" + b.ca(),
 			}
 		}}
-		clone := side{clean, func() []string { return []string{"git", "clone", "--quiet", "--depth=1", "--branch=main", url, dir} }}
+		clone := side{clean, func() []string {
+			return []string{"git", "-c", "http.sslCAInfo=" + b.bundle(), "clone", "--quiet", "--depth=1", "--branch=main", url, dir}
+		}}
 		if _, err := b.compare(ctx, name, r.runs, ours, clone); err != nil {
 			return err
 		}

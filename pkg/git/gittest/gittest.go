@@ -115,6 +115,8 @@ func run(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "LC_ALL=C",
 		"GIT_AUTHOR_NAME=Ajour", "GIT_AUTHOR_EMAIL=ajour@example.org", "GIT_COMMITTER_NAME=Ajour", "GIT_COMMITTER_EMAIL=ajour@example.org",
+		// Nothing goes on in a repository after the command that was run.
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=maintenance.auto", "GIT_CONFIG_VALUE_0=false",
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
