@@ -79,7 +79,9 @@ func TestARenderedRunFitsItsPipeline(t *testing.T) {
 		for _, places := range [][2]string{{"a:1", ""}, {"", "sensor-7"}, {"a:1", "sensor-7"}} {
 			t.Run(string(layout)+strings.Join(places[:], " "), func(t *testing.T) {
 				t.Parallel()
-				fits(t, layout, build.Description{Registry: build.OCI, Image: places[0], Controller: places[1]}, nil)
+				d := build.Description{Registry: build.OCI, Image: places[0], Controller: places[1]}
+				fits(t, layout, d, nil)
+				fits(t, layout, d, &build.Publication{Claim: "pvc-1", Artifact: build.Artifact{Version: "4f1c2ab"}})
 			})
 		}
 		t.Run(string(layout)+" again", func(t *testing.T) {

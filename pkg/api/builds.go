@@ -171,8 +171,7 @@ func (f flushing) Write(p []byte) (int, error) {
 	return n, errors.Join(err, f.control.Flush())
 }
 
-// publishAgain asks for what a build has left in an OCI registry to be published to
-// the hawkBit controller that its description names, without compiling it again.
+// publishAgain asks for what a build has made to be published without compiling it again.
 func (h *handler) publishAgain(w http.ResponseWriter, c *call) error {
 	if err := h.mayTrigger(c); err != nil {
 		return err

@@ -4,7 +4,6 @@
 package build
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -33,31 +32,6 @@ type Request struct {
 	// Publication is what to publish in place of something that is compiled; nil for
 	// an ordinary build.
 	Publication *Publication `json:"publication,omitempty"`
-}
-
-// Publication is the artifact of an earlier build, which is in an OCI registry, on its
-// way to hawkBit.
-type Publication struct {
-	// Build is the id of the earlier build, Commit what it was made of.
-	Build    string   `json:"build"`
-	Commit   string   `json:"commit"`
-	Artifact Artifact `json:"artifact"`
-}
-
-// PublicationOf returns what can be published again of a build, or an error that says
-// why nothing can.
-func PublicationOf(r Run) (*Publication, error) {
-	switch {
-	case r.Active():
-		return nil, errors.New("the build has not ended yet")
-	case r.Artifact == nil || r.Artifact.Digest == "":
-		return nil, errors.New("the build has left no artifact in an OCI registry: build again")
-	case r.Description.Controller == "":
-		return nil, errors.New("the description of the build names no hawkBit controller, and its artifact is in the OCI registry already")
-	}
-	a := *r.Artifact
-	a.Hawkbit = nil
-	return &Publication{Build: r.ID, Commit: r.Commit, Artifact: a}, nil
 }
 
 var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
@@ -127,6 +101,9 @@ type Run struct {
 	Progress float64   `json:"progress"`
 	Commit   string    `json:"commit,omitempty"`
 	Artifact *Artifact `json:"artifact,omitempty"`
+	// Kept is what the builder made, if the run did not succeed in publishing it and its
+	// workspace outlives it; nil otherwise.
+	Kept *Kept `json:"-"`
 }
 
 // Artifact is what a build published.

@@ -57,10 +57,11 @@ func newPublish(c *client) *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "publish BUILD",
-		Short: "Publish the firmware of a build to hawkBit again",
-		Long: `Publishes what a build has left in the OCI registry to the hawkBit controller that
-its description names, without compiling it again: after hawkBit refused it, or to
-go back to an earlier build. That becomes a build of its own.`,
+		Short: "Publish the firmware of a build again",
+		Long: `Publishes what a build made without compiling it again: after the OCI registry or
+hawkBit refused it, or to assign an earlier build of the registry to its hawkBit
+controller. A firmware that no registry took can be published as long as the workspace of
+its build is kept. That becomes a build of its own.`,
 		Example: `  ajour publish 0190f2a4-6c3b-7a57-8f0e-0242ac120002 --wait`,
 		Args:    args(1, 1, "BUILD"),
 	}

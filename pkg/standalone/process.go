@@ -126,7 +126,7 @@ func openRunner(o Options, events *sink.Sink) (*runner.Runner, error) {
 	}
 	return runner.Open(runner.Options{
 		Dir: o.Dir, Catalog: c, Steps: steps, Volumes: o.Credentials, Builders: o.Builders, BuilderEnv: o.BuilderEnv, Engine: o.Engine,
-		Parallel: o.Parallel, Send: events.Send, Log: o.Log,
+		Parallel: o.Parallel, Keep: tekton.Keeps, Send: events.Send, Log: o.Log,
 	})
 }
 

@@ -127,9 +127,13 @@ func (c *Client) tasksOf(ctx context.Context, selector string) (map[types.UID]ta
 	if err != nil {
 		return nil, fmt.Errorf("list task runs: %w", err)
 	}
+	return byRun(list.Items), nil
+}
+
+func byRun(items []v1.TaskRun) map[types.UID]taskRuns {
 	byRun := map[types.UID]taskRuns{}
-	for i := range list.Items {
-		tr := &list.Items[i]
+	for i := range items {
+		tr := &items[i]
 		owner := metav1.GetControllerOf(tr)
 		if owner == nil {
 			continue
@@ -139,7 +143,7 @@ func (c *Client) tasksOf(ctx context.Context, selector string) (map[types.UID]ta
 		}
 		byRun[owner.UID][tr.Labels[labelPipelineTask]] = tr
 	}
-	return byRun, nil
+	return byRun
 }
 
 // Cancel ends a build, for the reason Cancelled or Superseded. A build that has

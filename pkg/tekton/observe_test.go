@@ -363,47 +363,6 @@ func TestAPlaceThatFailedDoesNotHideTheOther(t *testing.T) {
 	}
 }
 
-// TestWhatWasBuiltIsPublishedAgain: from its digest, and without a builder.
-func TestWhatWasBuiltIsPublishedAgain(t *testing.T) {
-	t.Parallel()
-	req := request()
-	req.Description.Controller, req.Trigger = "sensor-7", build.TriggerPublish
-	artifact := build.Artifact{Reference: "quay.io/acme/greenhouse:4f1c2ab", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"}
-	req.Publication = &build.Publication{Build: "earlier", Commit: "4f1c2abx", Artifact: artifact}
-	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
-		pr, err := tekton.Render(req, tekton.Config{Namespace: "builds", Layout: layout})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := pr.Validate(t.Context()); err != nil {
-			t.Error(err)
-		}
-		params := map[string]string{}
-		for _, p := range pr.Spec.Params {
-			params[p.Name] = p.Value.StringVal
-		}
-		want := map[string]string{
-			"image": "quay.io/acme/greenhouse@sha256:1", "name": req.Target.HawkbitName(), "controller": "sensor-7", "version": "4f1c2ab", "plain-http": "false",
-		}
-		if diff := cmp.Diff(want, params); diff != "" || pr.Spec.PipelineRef.Name != "republish-hawkbit" || pr.Spec.Workspaces != nil || pr.Spec.TaskRunSpecs != nil {
-			t.Errorf("%s %+v", diff, pr.Spec)
-		}
-		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown, Reason: "Running"})
-		got, _ := tekton.Observe(pr, pod(corev1.ConditionUnknown, "Running", "", step("pull", -1), step("publish-hawkbit", -1)))
-		if got.Reason != build.ReasonPublishing || got.Progress != 85 || got.Commit != "4f1c2abx" || !cmp.Equal(got.Artifact, &artifact) {
-			t.Errorf("while it runs: %+v", got)
-		}
-		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"})
-		got, _ = tekton.Observe(pr, pod(corev1.ConditionTrue, "Succeeded", "", step("pull", 0),
-			step("publish-hawkbit", 0, "distribution-set", "9", "action", "13", "size", "20", "checksum", "abc")))
-		both := artifact
-		both.Hawkbit = &build.HawkbitArtifact{Controller: "sensor-7", DistributionSet: 9, Action: 13}
-		if diff := cmp.Diff(&both, got.Artifact); diff != "" || got.Phase != build.Succeeded {
-			t.Error(got.Phase, diff)
-		}
-	}
-}
-
 func TestOtherRunsAreNotOurs(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*v1.PipelineRun){

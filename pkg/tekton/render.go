@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -55,6 +54,9 @@ const (
 	// taskPod has all of them as steps.
 	taskPod = "firmware"
 )
+
+// workspaceSource is the workspace of our pipelines and tasks.
+const workspaceSource = "source"
 
 // Layout is how the steps of a build are spread over pods.
 type Layout string
@@ -109,7 +111,7 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render build %s: %w", req.ID, err)
 	}
-	pipeline, builderTask := pipelineOf(req.Description), taskBuild
+	pipeline, builderTask := "firmware"+places(req.Description), taskBuild
 	if c.Layout == OnePod {
 		pipeline, builderTask = pipeline+"-pod", taskPod
 	}
@@ -137,7 +139,7 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 		},
 	}
 	if req.Publication != nil {
-		return pr, republish(pr, *req.Publication, c)
+		return pr, republish(pr, req, c)
 	}
 	if env := environment(req.Description); len(env) > 0 {
 		// The number of variables differs from build to build, which a Task's
@@ -149,33 +151,6 @@ func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
 		pr.Spec.TaskRunSpecs[0].PodTemplate.Env = env
 	}
 	return pr, nil
-}
-
-// republish makes of the run of a build one that publishes an artifact which is there
-// already. It needs no workspace: nothing of a user runs in it.
-func republish(pr *v1.PipelineRun, p build.Publication, c Config) error {
-	publication, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("render publication: %w", err)
-	}
-	pr.Annotations[annotationPublication] = string(publication)
-	pr.Spec.PipelineRef.Name, pr.Spec.Workspaces = "republish-hawkbit", nil
-	repository := p.Artifact.Reference[:max(strings.LastIndex(p.Artifact.Reference, ":"), 0)]
-	params := v1.Params{}
-	for _, name := range []string{"name", "controller"} {
-		for _, given := range pr.Spec.Params {
-			if given.Name == name {
-				params = append(params, given)
-			}
-		}
-	}
-	for _, given := range [][2]string{
-		{"image", repository + "@" + p.Artifact.Digest}, {"version", p.Artifact.Version}, {"plain-http", strconv.FormatBool(c.PlainHTTP)},
-	} {
-		params = append(params, v1.Param{Name: given[0], Value: v1.ParamValue{Type: v1.ParamTypeString, StringVal: given[1]}})
-	}
-	pr.Spec.Params = params
-	return nil
 }
 
 // labels adds the names only where they are valid values (A25); the hash of the
@@ -190,9 +165,8 @@ func labels(req build.Request) map[string]string {
 	return l
 }
 
-// pipelineOf names the pipeline by the places that it publishes to.
-func pipelineOf(d build.Description) string {
-	name := "firmware"
+// places names those that a description has published to, as the names of pipelines do.
+func places(d build.Description) (name string) {
 	if d.Image != "" {
 		name += "-oci"
 	}
@@ -202,32 +176,33 @@ func pipelineOf(d build.Description) string {
 	return name
 }
 
-func params(req build.Request, c Config) (list v1.Params) {
+func text(name, value string) v1.Param {
+	return v1.Param{Name: name, Value: v1.ParamValue{Type: v1.ParamTypeString, StringVal: value}}
+}
+
+func array(name string, values []string) v1.Param {
+	return v1.Param{Name: name, Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: append([]string{}, values...)}}
+}
+
+// params are those of all tasks.
+func params(req build.Request, c Config) v1.Params {
 	d := req.Description
-	text := func(name, value string) {
-		list = append(list, v1.Param{Name: name, Value: v1.ParamValue{Type: v1.ParamTypeString, StringVal: value}})
-	}
-	array := func(name string, values []string) {
-		list = append(list, v1.Param{Name: name, Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: append([]string{}, values...)}})
-	}
-	text("uri", d.Source.URI)
-	text("revision", d.Source.Rev)
-	text("path", d.Source.Path)
-	text("schemes", c.Sources.Schemes)
-	text("hosts", c.Sources.Hosts)
-	text("addresses", c.Sources.Addresses)
-	text("builder", d.Builder)
-	array("args", d.Args)
-	text("artifact", d.Artifact)
-	text("max-size", strconv.FormatInt(d.MaxSize, 10))
+	return append(v1.Params{
+		text("uri", d.Source.URI), text("revision", d.Source.Rev),
+		text("schemes", c.Sources.Schemes), text("hosts", c.Sources.Hosts), text("addresses", c.Sources.Addresses),
+		text("builder", d.Builder), array("args", d.Args),
+	}, publishParams(req, c)...)
+}
+
+// publishParams are those of the tasks that publish, but for the version.
+func publishParams(req build.Request, c Config) v1.Params {
+	d := req.Description
+	list := v1.Params{text("path", d.Source.Path), text("artifact", d.Artifact), text("max-size", strconv.FormatInt(d.MaxSize, 10))}
 	if d.Image != "" {
-		text("image", c.RegistryPrefix+d.Image)
-		array("attachments", d.Attachments)
-		text("plain-http", strconv.FormatBool(c.PlainHTTP))
+		list = append(list, text("image", c.RegistryPrefix+d.Image), array("attachments", d.Attachments), text("plain-http", strconv.FormatBool(c.PlainHTTP)))
 	}
 	if d.Controller != "" {
-		text("name", req.Target.HawkbitName())
-		text("controller", d.Controller)
+		list = append(list, text("name", req.Target.HawkbitName()), text("controller", d.Controller))
 	}
 	return list
 }
@@ -252,7 +227,7 @@ func workspaces(c Config) ([]v1.WorkspaceBinding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read size of workspace %q: %w", c.Storage, err)
 	}
-	return []v1.WorkspaceBinding{{Name: "source", VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
+	return []v1.WorkspaceBinding{{Name: workspaceSource, VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: size}},

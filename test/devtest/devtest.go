@@ -43,6 +43,8 @@ type Options struct {
 	Program string
 	// Args are further arguments of "ajour dev".
 	Args []string
+	// Env is added to the environment of this process, "NAME=VALUE".
+	Env []string
 	// Config is the folder for its session file.
 	Config string
 	// Log receives what it prints on stderr.
@@ -53,7 +55,7 @@ type Options struct {
 func Start(ctx context.Context, o Options) (*Dev, error) {
 	d := &Dev{config: o.Config, exited: make(chan struct{})}
 	d.cmd = exec.Command(o.Program, append([]string{"dev"}, o.Args...)...)
-	d.cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+o.Config)
+	d.cmd.Env = append(append(os.Environ(), o.Env...), "XDG_CONFIG_HOME="+o.Config)
 	d.cmd.Stderr = o.Log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
 	stdout, err := d.cmd.StdoutPipe()

@@ -61,6 +61,12 @@ type world struct {
 // "golang" to go.
 func start(t *testing.T, args ...string) *world {
 	t.Helper()
+	return startWith(t, nil, args...)
+}
+
+// startWith does so with further variables of the environment.
+func startWith(t *testing.T, env []string, args ...string) *world {
+	t.Helper()
 	w := &world{t: t, config: t.TempDir(), log: &bytes.Buffer{}}
 	cache, err := exec.Command("go", "env", "GOCACHE").Output()
 	if err != nil {
@@ -70,7 +76,7 @@ func start(t *testing.T, args ...string) *world {
 		"--listen=127.0.0.1:0", "--engine=none", "--verbose", "--builder=shell=sh", "--builder=golang=go", "--builder=make=make",
 		"--builder-env=GOCACHE=" + strings.TrimSpace(string(cache)),
 	}, args...)
-	w.Dev, err = devtest.Start(t.Context(), devtest.Options{Program: program, Config: w.config, Args: args, Log: w.log})
+	w.Dev, err = devtest.Start(t.Context(), devtest.Options{Program: program, Config: w.config, Args: args, Env: env, Log: w.log})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, w.log)
 	}

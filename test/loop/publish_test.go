@@ -81,56 +81,93 @@ func TestHawkbitThatIsNotThereIsReported(t *testing.T) {
 	}
 }
 
-// TestAFailedPublishIsRepeatedWithoutCompiling: hawkBit refuses at first; what is in
-// the OCI registry goes there afterwards. The builder counts how often it ran.
+// TestAFailedPublishIsRepeatedWithoutCompiling: one of the places refuses at first. The
+// builder counts how often it ran.
 func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 	t.Parallel()
-	server := hawkbittest.New(hawkbittest.Options{User: "ci", Password: "planted-hawkbit"})
-	url, folder := hawkbit(t, server)
-	right := filepath.Join(folder, "password")
-	if err := os.WriteFile(right, []byte("wrong"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, tt := range map[string]struct {
+		image, refusing, reason, message string
+		pushed                           bool
+	}{
+		"from the OCI registry to hawkBit":                {"fw:latest", "hawkbit", "HawkbitPushFailed", "refuses the credentials", true},
+		"from the workspace to hawkBit":                   {"", "hawkbit", "HawkbitPushFailed", "refuses the credentials", false},
+		"from the workspace to the registry, and hawkBit": {"fw:latest", "registry", "RegistryAuthFailed", "Unauthorized", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url, hawkbitFolder := hawkbit(t, hawkbittest.New(hawkbittest.Options{User: "ci", Password: "right"}))
+			host := servers.Registry(t, "ci", "right")
+			passwords := map[string]string{"hawkbit": filepath.Join(hawkbitFolder, "password"), "registry": filepath.Join(credentials(t, login(host, "right")), "config.json")}
+			right, err := os.ReadFile(passwords[tt.refusing])
+			if err != nil {
+				t.Fatal(err)
+			}
+			wrong := map[string]string{"hawkbit": "wrong", "registry": login(host, "wrong")["config.json"]}[tt.refusing]
+			if err := os.WriteFile(passwords[tt.refusing], []byte(wrong), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			w := startWith(t, []string{"DOCKER_CONFIG=" + filepath.Dir(passwords["registry"])}, "--hawkbit="+hawkbitFolder, "--registry="+host+"/acme/", "--registry-plain-http")
+			ran := filepath.Join(t.TempDir(), "ran")
+			w.createApp("fw", devtest.HawkbitSpec(anything(t), "fw", tt.image, "shell:1", []string{"-c", "echo x >> " + ran + "; " + makeFirmware}))
+			id := w.trigger("/apps/fw")
+			failed := w.await(devtest.AppPath("fw"), id).Status.Build
+			if failed.Reason != tt.reason || !strings.Contains(failed.Message, tt.message) || (failed.Artifact != nil) != tt.pushed {
+				t.Fatalf("%+v", failed)
+			}
+			if err := os.WriteFile(passwords[tt.refusing], right, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			code, out, errs := w.ajour("publish", id, "--wait")
+			if code != 0 || !strings.Contains(out, "fw, distribution set ") {
+				t.Fatalf("exit %d: %s%s", code, out, errs)
+			}
+			b := w.until(devtest.AppPath("fw"), func(o devtest.Object) bool { return o.Status.Build.Build != id && o.Status.Build.Final() }).Status.Build
+			if b.Reason != "Succeeded" || b.Commit != failed.Commit || (b.Artifact.Digest != "") != (tt.image != "") || b.Artifact.Hawkbit == nil {
+				t.Errorf("%+v %+v", b, b.Artifact)
+			}
+			if tt.pushed && b.Artifact.Digest != failed.Artifact.Digest {
+				t.Errorf("another artifact: %+v", b.Artifact)
+			}
+			if got, _, err := (devtest.Device{Hawkbit: url, Controller: "fw"}).Poll(t.Context()); err != nil || got.Content != b.Commit[:7] {
+				t.Errorf("%+v %v", got, err)
+			}
+			if times, err := os.ReadFile(ran); err != nil || string(times) != "x\n" {
+				t.Errorf("the builder ran: %q %v", times, err)
+			}
+		})
 	}
-	w := start(t, "--hawkbit="+folder)
-	ran := filepath.Join(t.TempDir(), "ran")
-	w.createApp("fw", devtest.HawkbitSpec(anything(t), "fw", "fw:latest", "shell:1", []string{"-c", "echo x >> " + ran + "; " + makeFirmware}))
+}
+
+func TestABuildThatLeftNothingIsNotPublishedAgain(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	w.createApp("fw", shell(anything(t), "exit 1"))
 	id := w.trigger("/apps/fw")
-	failed := w.await(devtest.AppPath("fw"), id).Status.Build
-	if failed.Reason != "HawkbitPushFailed" || !strings.Contains(failed.Message, "refuses the credentials") || failed.Artifact == nil {
-		t.Fatalf("%+v", failed)
-	}
-	if err := os.WriteFile(right, []byte("planted-hawkbit"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	code, out, errs := w.ajour("publish", id, "--wait")
-	if code != 0 || !strings.Contains(out, "fw, distribution set ") {
-		t.Fatalf("exit %d: %s%s", code, out, errs)
-	}
-	b := w.until(devtest.AppPath("fw"), func(o devtest.Object) bool { return o.Status.Build.Build != id && o.Status.Build.Final() }).Status.Build
-	if b.Reason != "Succeeded" || b.Commit != failed.Commit || b.Artifact.Digest != failed.Artifact.Digest || b.Artifact.Hawkbit == nil {
-		t.Errorf("%+v %+v", b, b.Artifact)
-	}
-	if got, _, err := (devtest.Device{Hawkbit: url, Controller: "fw"}).Poll(t.Context()); err != nil || got.Content != b.Commit[:7] {
-		t.Errorf("%+v %v", got, err)
-	}
-	if times, err := os.ReadFile(ran); err != nil || string(times) != "x\n" {
-		t.Errorf("the builder ran: %q %v", times, err)
+	w.await(devtest.AppPath("fw"), id)
+	if code, _, errs := w.ajour("publish", id); code != 1 || !strings.Contains(errs, "build again") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 	if code, _, errs := w.ajour("publish", "0190f2a4-6c3b-7a57-8f0e-0242ac120002"); code != 1 || errs == "" {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 
+// login is a docker configuration with a password of the user "ci".
+func login(host, password string) map[string]string {
+	auth := base64.StdEncoding.EncodeToString([]byte("ci:" + password))
+	return map[string]string{"config.json": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, auth)}
+}
+
 // TestNoSecretIsLeftBehind builds from a private repository to a registry with a login
 // and to hawkBit, and looks for each password in all that there is afterwards.
 func TestNoSecretIsLeftBehind(t *testing.T) {
+	t.Parallel()
 	_, hawkbitFolder := hawkbit(t, hawkbittest.New(hawkbittest.Options{User: "ci", Password: "planted-hawkbit"}))
 	host := servers.Registry(t, "ci", "planted-registry")
 	auth := base64.StdEncoding.EncodeToString([]byte("ci:planted-registry"))
-	t.Setenv("DOCKER_CONFIG", credentials(t, map[string]string{"config.json": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, auth)}))
 	source := private(t, "planted-git")
 	data := t.TempDir()
-	w := start(t, "--data="+data, "--hawkbit="+hawkbitFolder, "--registry="+host+"/acme/", "--registry-plain-http",
+	w := startWith(t, []string{"DOCKER_CONFIG=" + credentials(t, login(host, "planted-registry"))}, "--data="+data, "--hawkbit="+hawkbitFolder, "--registry="+host+"/acme/", "--registry-plain-http",
 		"--git-credentials="+credentials(t, map[string]string{".git-credentials": strings.Replace(source, "http://", "http://ci:planted-git@", 1)}))
 	const look = `env; cat /proc/self/environ /proc/self/mounts; find "$HOME/../.." -type f | xargs cat; `
 	w.createApp("fw", devtest.HawkbitSpec(source, "fw", "fw:latest", "shell:1", []string{"-c", look + makeFirmware}, func(b map[string]any) {

@@ -16,5 +16,7 @@
 // from its user: it is for sources that are trusted.
 //
 // A run that is interrupted by the end of the process starts over, from its
-// first task and with an empty workspace, when the runner comes back.
+// first task and with an empty workspace, when the runner comes back. The volume of a
+// run's workspace outlives it if [Options.Keep] says so; another run finds it by the
+// name of its claim.
 package runner

@@ -7,9 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -49,7 +46,7 @@ func (r *Runner) runPipeline(ctx context.Context, name string) error {
 	if err := p.start(ctx, name); err != nil {
 		return r.finish(name, err)
 	}
-	defer p.clean(ctx)
+	defer p.sweep(ctx)
 	ctx, cancel := withTimeout(ctx, p.run.PipelineTimeout(ctx))
 	defer cancel()
 	return r.finish(name, p.runTasks(ctx))
@@ -60,7 +57,7 @@ func (p *pipeline) start(ctx context.Context, name string) (err error) {
 	if err := p.store.removeTaskRuns(name); err != nil {
 		return err
 	}
-	if p.workspace, err = newWorkspace(p.runDir(name)); err != nil {
+	if p.workspace, err = p.newWorkspace(name); err != nil {
 		return err
 	}
 	p.run, err = update(p.store, bucketPipelineRuns, name, func(pr *v1.PipelineRun) error {
@@ -79,55 +76,9 @@ func (p *pipeline) start(ctx context.Context, name string) (err error) {
 		err = cause(ctx)
 	}
 	if err != nil {
-		p.clean(ctx)
+		p.sweep(ctx)
 	}
 	return err
-}
-
-// newWorkspace returns an empty folder for an attempt. A process of a former
-// attempt may be alive and still write into its own: that one is never used again.
-func newWorkspace(dir string) (string, error) {
-	old, err := filepath.Glob(filepath.Join(dir, "workspace-*"))
-	if err != nil {
-		return "", err
-	}
-	for _, d := range old {
-		if err := removeAll(d); err != nil {
-			return "", err
-		}
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make folder of run: %w", err)
-	}
-	path, err := os.MkdirTemp(dir, "workspace-")
-	if err != nil {
-		return "", fmt.Errorf("make workspace: %w", err)
-	}
-	return filepath.Abs(path)
-}
-
-func (p *pipeline) clean(ctx context.Context) {
-	if err := removeAll(p.workspace); err != nil {
-		p.options.Log.WarnContext(ctx, "workspace cannot be removed", "folder", p.workspace, "error", err)
-	}
-}
-
-// removeAll is os.RemoveAll for folders that a build made read-only, as the
-// module cache of Go is.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			return os.Chmod(path, 0o700) //nolint:gosec // a folder of ours that is about to go
-		}
-		return err
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove %s: %w", dir, err)
-	}
-	return os.RemoveAll(dir)
 }
 
 // resolve finds the pipeline and substitutes what the run sets.

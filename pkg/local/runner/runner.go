@@ -38,6 +38,9 @@ type Options struct {
 	Engine string
 	// Parallel is how many runs are carried out at the same time, 1 if zero.
 	Parallel int
+	// Keep reports whether the workspace of a run that has ended may be needed again, by a
+	// run that names its volume claim. The newest few are kept; none if it is nil.
+	Keep func(*v1.PipelineRun, []v1.TaskRun) bool
 	// Send hands an event to the broker. Events are not sent if it is nil.
 	Send func(context.Context, cloudevents.Event) error
 	Log  *slog.Logger
@@ -57,6 +60,8 @@ type Runner struct {
 	slots   chan struct{}
 	stopped chan struct{}
 	sending sync.WaitGroup
+	// sweeping is held by the one who removes workspaces.
+	sweeping sync.Mutex
 
 	mu      sync.Mutex
 	running context.Context //nolint:containedctx // the life of Run, which runs are part of
@@ -98,6 +103,7 @@ func (r *Runner) Run(ctx context.Context) error {
 			r.begin(runs[i].Name)
 		}
 	}
+	r.sweep(ctx) // a former process may have ended before it did
 	<-ctx.Done()
 	r.mu.Lock()
 	r.running = nil

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,6 +77,18 @@ func (p *pipeline) newTaskRun(t *resources.ResolvedPipelineTask) *v1.TaskRun {
 			PodTemplate: own.PodTemplate, Timeout: &metav1.Duration{Duration: p.run.PipelineTimeout(context.Background())},
 		},
 	}
+	for _, w := range t.PipelineTask.Workspaces {
+		i := slices.IndexFunc(p.run.Spec.Workspaces, func(b v1.WorkspaceBinding) bool { return b.Name == w.Workspace })
+		if i < 0 {
+			continue
+		}
+		b := p.run.Spec.Workspaces[i].DeepCopy()
+		b.Name = w.Name
+		if b.VolumeClaimTemplate != nil {
+			b.VolumeClaimTemplate, b.PersistentVolumeClaim = nil, &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimOf(p.run.Name)}
+		}
+		tr.Spec.Workspaces = append(tr.Spec.Workspaces, *b)
+	}
 	for name, value := range map[string]string{
 		labelPipeline: p.run.Spec.PipelineRef.Name, labelPipelineRun: p.run.Name, labelPipelineRunUID: string(p.run.UID),
 		labelPipelineTask: t.PipelineTask.Name, labelTask: t.ResolvedTask.TaskName, labelMemberOf: v1.PipelineTasks,
@@ -102,11 +115,11 @@ func (p *pipeline) carryOutTask(ctx context.Context, tr *v1.TaskRun, t *resource
 	}); err != nil {
 		return started, err
 	}
-	dirs, err := p.taskDirs(t.PipelineTask.Name)
-	if err != nil {
-		return started, err
+	var steps []v1.StepState
+	dirs, end := p.taskDirs(t.PipelineTask.Name)
+	if end == nil {
+		steps, end = p.runSteps(ctx, started, t, dirs)
 	}
-	steps, end := p.runSteps(ctx, started, t, dirs)
 	if errors.Is(end, errStopped) {
 		return started, end
 	}
@@ -160,15 +173,19 @@ func asRunError(name string, end error) error {
 	return &runError{v1.PipelineRunReasonFailed.String(), fmt.Sprintf("TaskRun %q failed: %s", name, end)}
 }
 
-// taskDirs are the folders of one task of one attempt, all below the workspace.
+// taskDirs are the folders of one task of one attempt.
 type taskDirs struct {
 	workspace, results, home, tmp, logs string
 }
 
 func (p *pipeline) taskDirs(task string) (taskDirs, error) {
 	base := filepath.Join(p.workspace, "tasks", task)
+	volume, err := p.volume()
+	if err != nil {
+		return taskDirs{}, err
+	}
 	d := taskDirs{
-		workspace: filepath.Join(p.workspace, "workspace"), results: filepath.Join(base, "results"),
+		workspace: volume, results: filepath.Join(base, "results"),
 		home: filepath.Join(base, "home"), tmp: filepath.Join(base, "tmp"), logs: filepath.Join(p.runDir(p.run.Name), "logs", task),
 	}
 	for _, dir := range []string{d.workspace, d.results, d.home, d.tmp, d.logs} {

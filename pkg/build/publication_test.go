@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+func TestWhatOfABuildCanBePublishedAgain(t *testing.T) {
+	t.Parallel()
+	pushed := &build.Artifact{Reference: "h/a:1", Digest: "sha256:1", Version: "4f1c2ab"}
+	both := *pushed
+	both.Hawkbit = &build.HawkbitArtifact{Controller: "sensor-7"}
+	kept := &build.Kept{Claim: "pvc-1", Version: "4f1c2ab"}
+	oci, hawkbit := build.Description{Image: "a:1"}, build.Description{Controller: "sensor-7"}
+	two := build.Description{Image: "a:1", Controller: "sensor-7"}
+	fromRegistry := &build.Publication{Build: "b", Commit: "c", Artifact: *pushed}
+	fromClaim := &build.Publication{Build: "b", Commit: "c", Artifact: build.Artifact{Version: "4f1c2ab"}, Claim: "pvc-1"}
+	for name, tt := range map[string]struct {
+		run  build.Run
+		want *build.Publication
+	}{
+		"hawkBit refused":                     {build.Run{Phase: build.Failed, Description: two, Artifact: pushed}, fromRegistry},
+		"hawkBit refused, and it is kept":     {build.Run{Phase: build.Failed, Description: two, Artifact: pushed, Kept: kept}, fromRegistry},
+		"back to one that is in both":         {build.Run{Phase: build.Succeeded, Description: two, Artifact: &both}, fromRegistry},
+		"the registry refused":                {build.Run{Phase: build.Failed, Description: two, Kept: kept}, fromClaim},
+		"the only registry refused":           {build.Run{Phase: build.Failed, Description: oci, Kept: kept}, fromClaim},
+		"the only hawkBit refused":            {build.Run{Phase: build.Failed, Description: hawkbit, Kept: kept}, fromClaim},
+		"the builder failed":                  {build.Run{Phase: build.Failed, Description: two}, nil},
+		"it runs":                             {build.Run{Phase: build.Running, Description: two, Artifact: pushed}, nil},
+		"it is in the only place that it has": {build.Run{Phase: build.Succeeded, Description: oci, Artifact: pushed}, nil},
+		"hawkBit alone":                       {build.Run{Phase: build.Succeeded, Description: hawkbit, Artifact: &build.Artifact{Version: "x"}}, nil},
+	} {
+		tt.run.ID, tt.run.Commit = "b", "c"
+		got, err := build.PublicationOf(tt.run)
+		if diff := cmp.Diff(tt.want, got); diff != "" || (err != nil) != (tt.want == nil) {
+			t.Errorf("%s: %v %s", name, err, diff)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+)
+
+// keptWorkspaces bounds how many workspaces of runs that have ended are there.
+const keptWorkspaces = 5
+
+// claimOf is the name of the volume claim of a run.
+func claimOf(run string) string { return "pvc-" + run }
+
+// workspaces returns the workspaces that match a pattern below the folder of runs.
+func (r *Runner) workspaces(pattern string) ([]string, error) {
+	root := filepath.Join(r.options.Dir, "runs")
+	found, err := fs.Glob(os.DirFS(root), pattern)
+	for i := range found {
+		found[i] = filepath.Join(root, found[i])
+	}
+	return found, err
+}
+
+// newWorkspace returns an empty folder for an attempt of a run. A process of a former
+// attempt may be alive and still write into its own: that one is never used again.
+func (r *Runner) newWorkspace(run string) (string, error) {
+	old, err := r.workspaces(run + "/workspace-*")
+	if err != nil {
+		return "", err
+	}
+	for _, d := range old {
+		if err := removeAll(d); err != nil {
+			return "", err
+		}
+	}
+	dir := r.runDir(run)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make folder of run: %w", err)
+	}
+	path, err := os.MkdirTemp(dir, "workspace-")
+	if err != nil {
+		return "", fmt.Errorf("make workspace: %w", err)
+	}
+	return filepath.Abs(path)
+}
+
+// claimed returns the name of the claim that a workspace of a run is on: its own, or one
+// that the run names.
+func claimed(pr *v1.PipelineRun) string {
+	for _, w := range pr.Spec.Workspaces {
+		if w.PersistentVolumeClaim != nil {
+			return w.PersistentVolumeClaim.ClaimName
+		}
+	}
+	return claimOf(pr.Name)
+}
+
+// volume returns the folder of the volume that a run's workspace is on.
+func (p *pipeline) volume() (string, error) {
+	claim := claimed(p.run)
+	if claim == claimOf(p.run.Name) {
+		return filepath.Join(p.workspace, "workspace"), nil
+	}
+	owner, err := get[v1.PipelineRun](p.store, bucketPipelineRuns, strings.TrimPrefix(claim, claimOf("")))
+	if err == nil {
+		if found, err := p.workspaces(owner.Name + "/workspace-*"); err == nil && len(found) == 1 {
+			return filepath.Join(found[0], "workspace"), nil
+		}
+	}
+	return "", &taskError{v1.TaskRunReasonFailed.String(), fmt.Sprintf("persistentvolumeclaim %q not found: its workspace was removed to make room for others", claim)}
+}
+
+// sweep removes the workspaces of runs that have ended, but for the newest ones that may
+// be needed again, and those that another run uses.
+func (r *Runner) sweep(ctx context.Context) {
+	r.sweeping.Lock()
+	defer r.sweeping.Unlock()
+	if err := r.removeWorkspaces(); err != nil {
+		r.options.Log.WarnContext(ctx, "workspaces cannot be removed", "error", err)
+	}
+}
+
+func (r *Runner) removeWorkspaces() error {
+	found, err := r.workspaces("*/workspace-*")
+	if err != nil {
+		return err
+	}
+	type ended struct {
+		folder string
+		run    *v1.PipelineRun
+	}
+	var all []ended
+	used := map[string]bool{}
+	for _, folder := range found {
+		pr, err := get[v1.PipelineRun](r.store, bucketPipelineRuns, filepath.Base(filepath.Dir(folder)))
+		if err != nil {
+			return err
+		}
+		if pr.IsDone() {
+			all = append(all, ended{folder, pr})
+		} else {
+			used[claimed(pr)] = true
+		}
+	}
+	// The newest ones first: times are whole seconds.
+	slices.SortFunc(all, func(a, b ended) int { return cmp.Compare(version(b.run), version(a.run)) })
+	kept := 0
+	for _, e := range all {
+		if used[claimOf(e.run.Name)] {
+			continue
+		}
+		if kept < keptWorkspaces && r.keeps(e.run) {
+			kept++
+			e.folder = filepath.Join(e.folder, "tasks") // the rest of it
+		}
+		err = errors.Join(err, removeAll(e.folder))
+	}
+	return err
+}
+
+func version(pr *v1.PipelineRun) uint64 {
+	n, _ := strconv.ParseUint(pr.ResourceVersion, 10, 64) // the store's own
+	return n
+}
+
+// keeps reports whether the workspace of a run that has ended may be needed again.
+func (r *Runner) keeps(pr *v1.PipelineRun) bool {
+	if r.options.Keep == nil {
+		return false
+	}
+	trs, err := list[v1.TaskRun](r.store, bucketTaskRuns, labelPipelineRun+"="+pr.Name)
+	return err == nil && r.options.Keep(pr, trs)
+}
+
+// removeAll is os.RemoveAll for folders that a build made read-only, as the
+// module cache of Go is.
+func removeAll(dir string) error {
+	if os.RemoveAll(dir) == nil {
+		return nil
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700) //nolint:gosec // a folder of ours that is about to go
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", dir, err)
+	}
+	return os.RemoveAll(dir)
+}

@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package runner_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	corev1 "k8s.io/api/core/v1"
+	"knative.dev/pkg/apis"
+
+	"github.com/drogue-iot/ajour/pkg/local/runner"
+)
+
+// claiming has a run make a volume claim of its own; others name it.
+func claiming(pr *v1.PipelineRun) {
+	pr.Spec.Workspaces = []v1.WorkspaceBinding{{Name: "ws", VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
+		Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}},
+	}}}
+}
+
+// keeping keeps the workspaces of runs that failed.
+func keeping(o *runner.Options) {
+	o.Keep = func(pr *v1.PipelineRun, tasks []v1.TaskRun) bool {
+		return len(tasks) == 2 && pr.Status.GetCondition(apis.ConditionSucceeded).IsFalse()
+	}
+}
+
+func (f *fixture) claim(run string) string {
+	f.t.Helper()
+	ws := f.task(run, "second").Spec.Workspaces
+	if len(ws) != 1 || ws[0].Name != "ws" || ws[0].PersistentVolumeClaim == nil {
+		f.t.Fatalf("%+v", ws)
+	}
+	return ws[0].PersistentVolumeClaim.ClaimName
+}
+
+func TestAnotherRunFindsTheWorkspaceOfOneThatFailed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := start(t, dir, keeping)
+	using := func(claim string) func(*v1.PipelineRun) {
+		return func(pr *v1.PipelineRun) {
+			pr.Spec.Workspaces = []v1.WorkspaceBinding{{Name: "ws", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}}
+		}
+	}
+	f.create(pipelineRun("good", "echo made > here", claiming))
+	f.create(pipelineRun("bad", "echo made > here; exit 1", claiming))
+	f.ended("good")
+	f.ended("bad")
+	good, bad := f.claim("good"), f.claim("bad")
+	f.stop() // with all its sweeping done
+	f = start(t, dir, keeping)
+	f.create(pipelineRun("again", "cat here", using(bad)))
+	if pr := f.ended("again"); reason(pr) != "Succeeded" || f.log("again", "second", "run") != "made\n" || f.claim("again") != bad {
+		t.Errorf("%+v %q", pr.Status.Conditions, f.log("again", "second", "run"))
+	}
+	for name, claim := range map[string]string{"gone": good, "nobody": "pvc-none", "outside": "pvc-../../x", "foreign": "other"} {
+		f.create(pipelineRun(name, "true", using(claim)))
+		if pr := f.ended(name); reason(pr) != "Failed" || !strings.Contains(pr.Status.GetCondition(apis.ConditionSucceeded).Message, "not found") {
+			t.Errorf("%s: %+v", name, pr.Status.Conditions)
+		}
+	}
+}
+
+// TestOnlyTheNewestWorkspacesAreKept: what failed builds leave has a bound.
+func TestOnlyTheNewestWorkspacesAreKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := start(t, dir, keeping)
+	for i := range 7 {
+		name := "bad" + strconv.Itoa(i)
+		f.create(pipelineRun(name, "exit 1", claiming))
+		f.ended(name)
+	}
+	f.stop()
+	found, err := filepath.Glob(filepath.Join(dir, "runs", "*", "workspace-*"))
+	if err != nil || len(found) != 5 {
+		t.Error(found, err)
+	}
+	for _, w := range found {
+		if entries, err := os.ReadDir(w); err != nil || len(entries) != 1 || entries[0].Name() != "workspace" {
+			t.Error(w, entries, err)
+		}
+		if run := filepath.Base(filepath.Dir(w)); run == "bad0" || run == "bad1" {
+			t.Errorf("%s is an old one", run)
+		}
+	}
+}

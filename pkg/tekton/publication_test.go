@@ -1,0 +1,142 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tekton_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/pkg/apis"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/tekton"
+)
+
+// TestWhatIsInARegistryIsPublishedAgain: from its digest, and without a builder.
+func TestWhatIsInARegistryIsPublishedAgain(t *testing.T) {
+	t.Parallel()
+	req := request()
+	req.Description.Controller, req.Trigger = "sensor-7", build.TriggerPublish
+	artifact := build.Artifact{Reference: "quay.io/acme/greenhouse:4f1c2ab", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"}
+	req.Publication = &build.Publication{Build: "earlier", Commit: "4f1c2abx", Artifact: artifact}
+	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
+		pr, err := tekton.Render(req, tekton.Config{Namespace: "builds", Layout: layout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pr.Validate(t.Context()); err != nil {
+			t.Error(err)
+		}
+		params := map[string]string{}
+		for _, p := range pr.Spec.Params {
+			params[p.Name] = p.Value.StringVal
+		}
+		want := map[string]string{
+			"image": "quay.io/acme/greenhouse@sha256:1", "name": req.Target.HawkbitName(), "controller": "sensor-7", "version": "4f1c2ab", "plain-http": "false",
+		}
+		if diff := cmp.Diff(want, params); diff != "" || pr.Spec.PipelineRef.Name != "republish-hawkbit" || pr.Spec.Workspaces != nil || pr.Spec.TaskRunSpecs != nil {
+			t.Errorf("%s %+v", diff, pr.Spec)
+		}
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown, Reason: "Running"})
+		got, _ := tekton.Observe(pr, pod(corev1.ConditionUnknown, "Running", "", step("pull", -1), step("publish-hawkbit", -1)))
+		if got.Reason != build.ReasonPublishing || got.Progress != 85 || got.Commit != "4f1c2abx" || !cmp.Equal(got.Artifact, &artifact) {
+			t.Errorf("while it runs: %+v", got)
+		}
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"})
+		got, _ = tekton.Observe(pr, pod(corev1.ConditionTrue, "Succeeded", "", step("pull", 0),
+			step("publish-hawkbit", 0, "distribution-set", "9", "action", "13", "size", "20", "checksum", "abc")))
+		both := artifact
+		both.Hawkbit = &build.HawkbitArtifact{Controller: "sensor-7", DistributionSet: 9, Action: 13}
+		if diff := cmp.Diff(&both, got.Artifact); diff != "" || got.Phase != build.Succeeded {
+			t.Error(got.Phase, diff)
+		}
+	}
+}
+
+// inPod is a TaskRun of a pod of its own.
+func inPod(name string, status corev1.ConditionStatus, claim string, steps ...v1.StepState) *v1.TaskRun {
+	tr := &v1.TaskRun{ObjectMeta: metav1.ObjectMeta{
+		Labels:          map[string]string{"tekton.dev/pipelineTask": name},
+		OwnerReferences: []metav1.OwnerReference{{UID: "uid", Controller: new(true)}},
+	}}
+	if claim != "" {
+		tr.Spec.Workspaces = []v1.WorkspaceBinding{{Name: "source", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}}
+	}
+	tr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: "Failed"})
+	tr.Status.Steps = steps
+	return tr
+}
+
+// TestWhatNoRegistryTookIsPublishedFromItsWorkspace: as long as the claim is there.
+func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
+	t.Parallel()
+	fetched := inPod("fetch-source", corev1.ConditionTrue, "pvc-1", step("fetch", 0, "commit", "4f1c2abx", "version", "4f1c2ab"))
+	built := inPod("build-firmware", corev1.ConditionTrue, "pvc-1", step("build", 0))
+	refused := inPod("publish", corev1.ConditionFalse, "pvc-1", step("publish", 1, "reason", "RegistryPushFailed", "message", "away"))
+	failed := render(t)
+	failed.UID = "uid"
+	failed.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionFalse, Reason: "Failed"})
+	kept := &build.Kept{Claim: "pvc-1", Version: "4f1c2ab"}
+	for name, tt := range map[string]struct {
+		tasks map[string]*v1.TaskRun
+		want  *build.Kept
+	}{
+		"the registry refused": {map[string]*v1.TaskRun{"fetch-source": fetched, "build-firmware": built, "publish": refused}, kept},
+		"the builder failed": {map[string]*v1.TaskRun{
+			"fetch-source": fetched, "build-firmware": inPod("build-firmware", corev1.ConditionFalse, "pvc-1", step("build", 1)),
+		}, nil},
+		"a volume that ends with its pod": {pod(corev1.ConditionFalse, "Failed", "", step("fetch", 0, "version", "4f1c2ab"), step("build", 0), step("publish", 1)), nil},
+		"no claim":                        {map[string]*v1.TaskRun{"fetch-source": fetched, "build-firmware": inPod("build-firmware", corev1.ConditionTrue, "", step("build", 0))}, nil},
+	} {
+		got, _ := tekton.Observe(failed, tt.tasks)
+		if diff := cmp.Diff(tt.want, got.Kept); diff != "" {
+			t.Error(name, diff)
+		}
+	}
+	if !tekton.Keeps(failed, []v1.TaskRun{*fetched, *built, *refused}) || tekton.Keeps(failed, []v1.TaskRun{*fetched}) {
+		t.Error("the workspace is not kept as long as it is needed")
+	}
+
+	req := request()
+	req.Trigger, req.Description.Controller = build.TriggerPublish, "sensor-7"
+	req.Publication = &build.Publication{Build: "earlier", Commit: "4f1c2abx", Claim: "pvc-1", Artifact: build.Artifact{Version: "4f1c2ab"}}
+	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
+		pr, err := tekton.Render(req, tekton.Config{Namespace: "builds", Layout: layout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pr.Validate(t.Context()); err != nil {
+			t.Error(err)
+		}
+		want := []v1.WorkspaceBinding{{Name: "source", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "pvc-1", ReadOnly: true}}}
+		if diff := cmp.Diff(want, pr.Spec.Workspaces); diff != "" || pr.Spec.PipelineRef.Name != "publish-oci-hawkbit" || pr.Spec.TaskRunSpecs != nil {
+			t.Errorf("%s %+v", diff, pr.Spec)
+		}
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown, Reason: "Running"})
+		got, _ := tekton.Observe(pr, map[string]*v1.TaskRun{"publish": inPod("publish", corev1.ConditionUnknown, "pvc-1")})
+		if got.Reason != build.ReasonPublishing || got.Progress != 85 || got.Commit != "4f1c2abx" || got.Artifact != nil || got.Kept != nil {
+			t.Errorf("while it runs: %+v", got)
+		}
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionFalse, Reason: "Failed"})
+		got, _ = tekton.Observe(pr, map[string]*v1.TaskRun{"publish": refused})
+		if diff := cmp.Diff(kept, got.Kept); diff != "" || got.Reason != build.ReasonRegistryPushFailed {
+			t.Error("refused again:", got.Reason, diff)
+		}
+		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"})
+		got, _ = tekton.Observe(pr, map[string]*v1.TaskRun{
+			"publish":         inPod("publish", corev1.ConditionTrue, "pvc-1", step("publish", 0, "image-url", "h/a:1", "image-digest", "sha256:1", "size", "20", "checksum", "abc")),
+			"publish-hawkbit": inPod("publish-hawkbit", corev1.ConditionTrue, "pvc-1", step("publish-hawkbit", 0, "distribution-set", "9", "action", "13", "size", "20", "checksum", "abc")),
+		})
+		artifact := &build.Artifact{
+			Reference: "h/a:1", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc",
+			Hawkbit: &build.HawkbitArtifact{Controller: "sensor-7", DistributionSet: 9, Action: 13},
+		}
+		if diff := cmp.Diff(artifact, got.Artifact); diff != "" || got.Phase != build.Succeeded {
+			t.Error(got.Phase, diff)
+		}
+	}
+}
