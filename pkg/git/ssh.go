@@ -125,7 +125,7 @@ func (s sshSetup) options(host, port string) []string {
 	}
 	o := []string{"-F", "none", "-T"}
 	for _, option := range []string{
-		"BatchMode=yes", "StrictHostKeyChecking=yes", "HostKeyAlias=" + alias, "UserKnownHostsFile=" + s.KnownHosts, "GlobalKnownHostsFile=/dev/null",
+		"BatchMode=yes", "StrictHostKeyChecking=yes", "HostKeyAlias=" + alias, "UserKnownHostsFile=" + sshPath(s.KnownHosts), "GlobalKnownHostsFile=/dev/null",
 		"CheckHostIP=no", "IdentityAgent=none", "IdentitiesOnly=yes", "PreferredAuthentications=publickey", "ForwardAgent=no", "ClearAllForwardings=yes",
 		"PermitLocalCommand=no", "SendEnv=GIT_PROTOCOL", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4", "LogLevel=ERROR",
 	} {
@@ -138,8 +138,11 @@ func (s sshSetup) options(host, port string) []string {
 	if !ok {
 		key = "none"
 	}
-	return append(o, "-o", `IdentityFile="`+key+`"`)
+	return append(o, "-o", "IdentityFile="+sshPath(key))
 }
+
+// sshPath quotes a path for ssh_config(5), which takes blanks and "%" for more than that.
+func sshPath(path string) string { return `"` + strings.ReplaceAll(path, "%", "%%") + `"` }
 
 // Names in a folder of credentials: see [Options].
 const (

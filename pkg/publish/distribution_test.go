@@ -19,7 +19,7 @@ import (
 // the embedded one, by another client's view: with a login, attachments, and twice.
 func TestAnotherRegistry(t *testing.T) {
 	t.Parallel()
-	host := servers.Registry(t, "ci", "secret-password")
+	host := servers.StartRegistry(t, servers.RegistryOptions{User: "ci", Password: "secret-password"}).Host
 	o := options(t, host, "latest", firmware+strings.Repeat("x", 1<<20))
 	_, err := publish.OCI(t.Context(), o)
 	if got, words := reason(t, err); got != build.ReasonRegistryAuthFailed {

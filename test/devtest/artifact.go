@@ -45,12 +45,12 @@ func HawkbitSpec(url, controller, image, builder string, args []string, change .
 
 // Pull returns the layers of an artifact, read with a client of another make
 // than the one that pushed it.
-func Pull(reference string) (firmware, metadata []byte, err error) {
+func Pull(reference string, options ...remote.Option) (firmware, metadata []byte, err error) {
 	ref, err := name.ParseReference(reference, name.Insecure)
 	if err != nil {
 		return nil, nil, err
 	}
-	img, err := remote.Image(ref)
+	img, err := remote.Image(ref, options...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 // createInPods makes the run of an object's build with a pod for each task, as a
-// builder with BUILD_LAYOUT=tasks does, and returns the id of the build.
-func createInPods(t *testing.T, app, path string, w *world) string {
+// builder with BUILD_LAYOUT=tasks and this registry does, and returns the id of the build.
+func createInPods(t *testing.T, w *world, app, path, registry string) string {
 	t.Helper()
 	var object struct {
 		Spec struct{ Firmware json.RawMessage }
@@ -33,7 +33,7 @@ func createInPods(t *testing.T, app, path string, w *world) string {
 	run, err := tekton.Render(build.Request{
 		ID: id, Target: build.Target{Application: app}, Description: d, DescriptionHash: d.Hash(), Requester: "e2e", Trigger: build.TriggerAPI, Time: time.Now(),
 	}, tekton.Config{
-		Namespace: builds, RegistryPrefix: images + "/firmware/", PlainHTTP: true, ServiceAccount: "ajour-build", Layout: tekton.PodPerTask,
+		Namespace: builds, RegistryPrefix: registry + "/firmware/", PlainHTTP: true, ServiceAccount: "ajour-build", Layout: tekton.PodPerTask,
 		Sources: tekton.Sources{Schemes: "http", Addresses: "10.96.0.0/16"},
 	})
 	if err != nil {

@@ -142,7 +142,7 @@ func TestABuildInPodsOfItsOwn(t *testing.T) {
 	w := start(t)
 	app := name(t)
 	path := w.create(app, "", shell(t, makeFirmware))
-	id := createInPods(t, app, path, w)
+	id := createInPods(t, w, app, path, images)
 	o := w.await(path, id)
 	if o.Status.Build.Reason != "Succeeded" || o.Status.Build.Artifact == nil {
 		t.Error(o.Status.Build)
@@ -178,7 +178,7 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 				path := w.create(app, "", devtest.HawkbitSpec(url, app, image, images+"/shell:latest", []string{makeFirmware}))
 				var id string
 				if inPods {
-					id = createInPods(t, app, path, w)
+					id = createInPods(t, w, app, path, images)
 				} else {
 					id = w.trigger("/apps/" + app)
 				}
@@ -219,6 +219,41 @@ func TestFirmwareIsPublishedAgain(t *testing.T) {
 	b := w.await(path, accepted.ID).Status.Build
 	if b.Reason != "Succeeded" || b.Commit != commit || b.Artifact.Digest != built.Artifact.Digest || b.Artifact.Hawkbit == nil {
 		t.Errorf("%+v %+v", b, b.Artifact)
+	}
+}
+
+// TestWhatNoRegistryTookIsPublishedFromItsWorkspace: a registry that is away leaves the
+// firmware on the claim of the run.
+func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	url, commit := serve(t, map[string]string{"README": "x"})
+	const differing = `printf '%s %s' "$REVISION" "$(cat /proc/sys/kernel/random/uuid)" > firmware.bin; cat firmware.bin`
+	path := w.create(app, "", devtest.HawkbitSpec(url, app, app+":latest", images+"/shell:latest", []string{differing}))
+	id := createInPods(t, w, app, path, "127.0.0.1:1")
+	failed := w.await(path, id).Status.Build
+	if failed.Reason != "RegistryPushFailed" || failed.Artifact != nil {
+		t.Fatalf("%+v", failed)
+	}
+	var log strings.Builder
+	if err := w.Stream(t.Context(), devtest.Builds+"/builds/"+id+"/log", &log); err != nil {
+		t.Fatal(err)
+	}
+	var accepted struct{ ID string }
+	if err := w.Call(t.Context(), http.MethodPost, devtest.Builds+"/builds/"+id+"/publish", nil, &accepted); err != nil {
+		t.Fatal(err)
+	}
+	b := w.await(path, accepted.ID).Status.Build
+	if b.Reason != "Succeeded" || b.Commit != commit || b.Artifact.Hawkbit == nil {
+		t.Fatalf("%+v %+v", b, b.Artifact)
+	}
+	firmware, _, err := devtest.Pull(b.Artifact.Reference)
+	if err != nil || !strings.HasPrefix(string(firmware), commit[:7]+" ") || !strings.Contains(log.String(), string(firmware)) {
+		t.Errorf("the registry has %q, the builder made:\n%s%v", firmware, log.String(), err)
+	}
+	if got, _, err := (devtest.Device{Hawkbit: backend, Controller: app}).Poll(t.Context()); err != nil || got.Content != string(firmware) {
+		t.Errorf("%+v %v", got, err)
 	}
 }
 

@@ -3,7 +3,7 @@
 
 // Package forge fetches from a real forge: by HTTPS and ssh, with each kind of
 // credentials, with submodules and LFS. Its tests run the fetch step as a program of
-// its own, as a pod does.
+// its own, as a pod does, and whole builds by "ajour dev".
 package forge
 
 import (
@@ -20,14 +20,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	// The program is built by TestMain: an import makes the go command see that
-	// a result is out of date when the program changes.
+	// The programs are built by TestMain: an import makes the go command see that
+	// a result is out of date when a program changes.
+	_ "github.com/drogue-iot/ajour/pkg/cli"
 	_ "github.com/drogue-iot/ajour/pkg/step"
 	"github.com/drogue-iot/ajour/test/servers"
 )
 
-// program is the path of the fetch step.
-var program string
+// The paths of the fetch step and of ajour.
+var program, ajour string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -38,9 +39,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "fetch")
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/drogue-iot/ajour/cmd/fetch").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build fetch: %v\n%s", err, out)
+	program, ajour = filepath.Join(dir, "fetch"), filepath.Join(dir, "ajour")
+	const cmd = "github.com/drogue-iot/ajour/cmd/"
+	if out, err := exec.Command("go", "build", "-o", dir+"/", cmd+"fetch", cmd+"ajour").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build fetch and ajour: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()
@@ -163,15 +165,10 @@ type fetched struct {
 // fetch runs the step with a folder of credentials that has these files.
 func (w *world) fetch(t *testing.T, uri, revision string, credentials map[string]string, flags ...string) fetched {
 	t.Helper()
-	folder, results, dir := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "source")
-	for name, content := range credentials {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	results, dir := t.TempDir(), filepath.Join(t.TempDir(), "source")
 	cmd := exec.CommandContext(t.Context(), program, append([]string{
 		"--uri=" + uri, "--revision=" + revision, "--output=" + dir, "--results=" + filepath.Join(results, "commit"), "--schemes=https,ssh",
-		"--addresses=127.0.0.0/8", "--credentials=" + folder, "--trusted-ca=" + w.forge.CA,
+		"--addresses=127.0.0.0/8", "--credentials=" + folder(t, credentials), "--trusted-ca=" + w.forge.CA,
 	}, flags...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	var out bytes.Buffer
@@ -289,6 +286,21 @@ func TestARealForge(t *testing.T) {
 			if f.results["commit"] != want || f.results["version"] != want[:7] || !strings.HasSuffix(f.results["commit-time"], "Z") {
 				t.Errorf("%q: %v\n%s", revision, f.results, f.output)
 			}
+		}
+	})
+	t.Run("whole builds", func(t *testing.T) {
+		t.Parallel()
+		for name, tt := range map[string]struct {
+			uri         string
+			credentials map[string]string
+		}{
+			"by HTTPS": {https, token},
+			"by ssh":   {ssh, map[string]string{"ssh-privatekey": w.key(t, "*"), "known_hosts": w.forge.KnownHosts}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				w.buildAll(t, tt.uri, tt.credentials)
+			})
 		}
 	})
 	t.Run("failures say why", func(t *testing.T) {

@@ -96,7 +96,7 @@ func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url, hawkbitFolder := hawkbit(t, hawkbittest.New(hawkbittest.Options{User: "ci", Password: "right"}))
-			host := servers.Registry(t, "ci", "right")
+			host := servers.StartRegistry(t, servers.RegistryOptions{User: "ci", Password: "right"}).Host
 			passwords := map[string]string{"hawkbit": filepath.Join(hawkbitFolder, "password"), "registry": filepath.Join(credentials(t, login(host, "right")), "config.json")}
 			right, err := os.ReadFile(passwords[tt.refusing])
 			if err != nil {
@@ -163,7 +163,7 @@ func login(host, password string) map[string]string {
 func TestNoSecretIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	_, hawkbitFolder := hawkbit(t, hawkbittest.New(hawkbittest.Options{User: "ci", Password: "planted-hawkbit"}))
-	host := servers.Registry(t, "ci", "planted-registry")
+	host := servers.StartRegistry(t, servers.RegistryOptions{User: "ci", Password: "planted-registry"}).Host
 	auth := base64.StdEncoding.EncodeToString([]byte("ci:planted-registry"))
 	source := private(t, "planted-git")
 	data := t.TempDir()

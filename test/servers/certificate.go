@@ -7,10 +7,15 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"net"
+	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -34,4 +39,27 @@ func selfSigned(t testing.TB, ip net.IP) (cert, key []byte) {
 		t.Fatal(err)
 	}
 	return cert, key
+}
+
+// writeCertificate makes the certificate of a server that is its own CA.
+func writeCertificate(t testing.TB, dir string) {
+	t.Helper()
+	cert, key := selfSigned(t, net.IPv4(127, 0, 0, 1))
+	for file, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// trusting returns a client that trusts a certificate.
+func trusting(t testing.TB, ca string) *http.Client {
+	t.Helper()
+	pool := x509.NewCertPool()
+	data, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AppendCertsFromPEM(data)
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 }

@@ -6,14 +6,10 @@ package servers
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -169,13 +165,7 @@ func StartGitea(t testing.TB) *Gitea {
 	run(program, "--config", ini, "migrate")
 	run(program, "--config", ini, "admin", "user", "create", "--username", User, "--password", g.Password, "--email", "ci@example.org", "--must-change-password=false")
 	g.Token = run(program, "--config", ini, "admin", "user", "generate-access-token", "--username", User, "--scopes", "write:repository,write:user", "--raw")
-	pool := x509.NewCertPool()
-	ca, err := os.ReadFile(g.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool.AppendCertsFromPEM(ca)
-	g.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	g.client = trusting(t, g.CA)
 	start(t, g.URL+"/api/v1/version", g.client, program, "--config", ini, "web")
 	return g
 }
@@ -207,15 +197,4 @@ func (g *Gitea) Call(method, path string, body any) {
 func (g *Gitea) Create(name string, private bool) {
 	g.t.Helper()
 	g.Call(http.MethodPost, "/user/repos", map[string]any{"name": name, "private": private, "default_branch": "main"})
-}
-
-// writeCertificate makes the certificate of a server that is its own CA.
-func writeCertificate(t testing.TB, dir string) {
-	t.Helper()
-	cert, key := selfSigned(t, net.IPv4(127, 0, 0, 1))
-	for file, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: key}} {
-		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
