@@ -120,21 +120,28 @@ func (b feedbackBody) valid() bool {
 		slices.Contains([]string{"proceeding", "resumed", "rejected", "download", "downloaded", "scheduled", "canceled", "closed"}, b.Status.Execution)
 }
 
+// report reads what a device says of an action that is active.
+func (s *Server) report(r *http.Request) (t *target, a *action, in feedbackBody, err error) {
+	if t, a, err = s.action(r); err != nil {
+		return t, a, in, err
+	}
+	switch err = decode(r, &in); {
+	case err != nil:
+	case !in.valid():
+		err = notReadable()
+	case !a.active:
+		err = empty(http.StatusGone)
+	}
+	return t, a, in, err
+}
+
 // feedback takes the report of a device (HBW-119, HBW-120).
 func (s *Server) feedback(r *http.Request) (int, any, error) {
-	t, a, err := s.action(r)
+	t, a, in, err := s.report(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	var in feedbackBody
-	if err := decode(r, &in); err != nil {
-		return 0, nil, err
-	}
 	switch {
-	case !in.valid():
-		return 0, nil, notReadable()
-	case !a.active:
-		return 0, nil, empty(http.StatusGone)
 	case in.Status.Execution != "closed":
 	case in.Status.Result.Finished == "failure":
 		a.active, a.detail, t.status = false, "error", "error"
@@ -155,19 +162,11 @@ func (s *Server) cancellation(r *http.Request) (int, any, error) {
 
 // cancelFeedback ends the cancellation, or has the update go on (HBW-121).
 func (s *Server) cancelFeedback(r *http.Request) (int, any, error) {
-	t, a, err := s.action(r)
+	t, a, in, err := s.report(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	var in feedbackBody
-	if err := decode(r, &in); err != nil {
-		return 0, nil, err
-	}
 	switch {
-	case !in.valid():
-		return 0, nil, notReadable()
-	case !a.active:
-		return 0, nil, empty(http.StatusGone)
 	case in.Status.Execution == "rejected", in.Status.Execution == "closed" && in.Status.Result.Finished == "failure":
 		a.kind, a.detail = "update", "running"
 	case in.Status.Execution == "closed":
