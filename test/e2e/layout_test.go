@@ -6,6 +6,7 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,9 +17,11 @@ import (
 )
 
 // createInPods makes the run of an object's build with a pod for each task, as a
-// builder with BUILD_LAYOUT=tasks and this registry does, and returns the id of the build.
+// builder with BUILD_LAYOUT=tasks and the registry of this URL does, and returns the id
+// of the build.
 func createInPods(t *testing.T, w *world, app, path, registry string) string {
 	t.Helper()
+	scheme, host, _ := strings.Cut(registry, "://")
 	var object struct {
 		Spec struct{ Firmware json.RawMessage }
 	}
@@ -33,8 +36,8 @@ func createInPods(t *testing.T, w *world, app, path, registry string) string {
 	run, err := tekton.Render(build.Request{
 		ID: id, Target: build.Target{Application: app}, Description: d, DescriptionHash: d.Hash(), Requester: "e2e", Trigger: build.TriggerAPI, Time: time.Now(),
 	}, tekton.Config{
-		Namespace: builds, RegistryPrefix: registry + "/firmware/", PlainHTTP: true, ServiceAccount: "ajour-build", Layout: tekton.PodPerTask,
-		Sources: tekton.Sources{Schemes: "http", Addresses: "10.96.0.0/16"},
+		Namespace: builds, RegistryPrefix: host + "/firmware/", PlainHTTP: scheme == "http", ServiceAccount: "ajour-build", Layout: tekton.PodPerTask,
+		Sources: tekton.Sources{Schemes: "https,http", Addresses: "10.96.0.0/16"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -5,13 +5,16 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
 	gcr "github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -142,21 +145,57 @@ func TestABuildInPodsOfItsOwn(t *testing.T) {
 	w := start(t)
 	app := name(t)
 	path := w.create(app, "", shell(t, makeFirmware))
-	id := createInPods(t, w, app, path, images)
+	id := createInPods(t, w, app, path, "http://"+images)
 	o := w.await(path, id)
 	if o.Status.Build.Reason != "Succeeded" || o.Status.Build.Artifact == nil {
 		t.Error(o.Status.Build)
 	}
 }
 
-func TestAPrivateRepositoryIsFetched(t *testing.T) {
+// TestAPrivateRepositoryAndARegistryWithALogin are reached with the credentials of the
+// installation, by HTTPS with a certificate that nobody but it trusts.
+func TestAPrivateRepositoryAndARegistryWithALogin(t *testing.T) {
 	t.Parallel()
+	trustBackend(t)
 	w := start(t)
 	app := name(t)
 	url, commit := serveAs(t, "private-"+name(t), map[string]string{"README": "x"})
-	path := w.create(app, "", devtest.Spec(url, app+":latest", images+"/shell:latest", []string{makeFirmware}))
-	if b := w.await(path, w.trigger("/apps/"+app)).Status.Build; b.Reason != "Succeeded" || b.Commit != commit {
-		t.Error(b)
+	secure := strings.Replace(backend, "http://", "https://", 1)
+	path := w.create(app, "", devtest.Spec(strings.Replace(url, backend, secure, 1), app+":latest", images+"/shell:latest", []string{makeFirmware}))
+	b := w.await(path, createInPods(t, w, app, path, secure)).Status.Build
+	if b.Reason != "Succeeded" || b.Commit != commit {
+		t.Fatalf("%+v", b)
+	}
+	plain := strings.Replace(b.Artifact.Reference, "/", ":80/", 1)
+	firmware, _, err := devtest.Pull(plain, remote.WithAuth(&authn.Basic{Username: "ci", Password: "planted-registry-password"}))
+	if err != nil || string(firmware) != commit[:7] {
+		t.Errorf("%q %v", firmware, err)
+	}
+	if b := w.await(path, w.trigger("/apps/"+app)).Status.Build; b.Reason != "Succeeded" {
+		t.Errorf("in one pod: %+v", b)
+	}
+}
+
+// trustBackend has builds trust the certificate of the backend, too.
+func trustBackend(t *testing.T) {
+	t.Helper()
+	res, err := http.Get(backend + "/ca.crt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	ca, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "trusted-ca", "namespace": builds}, "data": map[string]string{"ca.crt": string(ca)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kubectl(t.Context(), string(manifest), "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -178,7 +217,7 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 				path := w.create(app, "", devtest.HawkbitSpec(url, app, image, images+"/shell:latest", []string{makeFirmware}))
 				var id string
 				if inPods {
-					id = createInPods(t, w, app, path, images)
+					id = createInPods(t, w, app, path, "http://"+images)
 				} else {
 					id = w.trigger("/apps/" + app)
 				}
@@ -229,9 +268,9 @@ func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
 	w := start(t)
 	app := name(t)
 	url, commit := serve(t, map[string]string{"README": "x"})
-	const differing = `printf '%s %s' "$REVISION" "$(cat /proc/sys/kernel/random/uuid)" > firmware.bin; cat firmware.bin`
+	const differing = `read id < /proc/sys/kernel/random/uuid; printf '%s %s' "$REVISION" "$id" > firmware.bin; cat firmware.bin`
 	path := w.create(app, "", devtest.HawkbitSpec(url, app, app+":latest", images+"/shell:latest", []string{differing}))
-	id := createInPods(t, w, app, path, "127.0.0.1:1")
+	id := createInPods(t, w, app, path, "http://127.0.0.1:1")
 	failed := w.await(path, id).Status.Build
 	if failed.Reason != "RegistryPushFailed" || failed.Artifact != nil {
 		t.Fatalf("%+v", failed)

@@ -12,11 +12,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -28,11 +32,13 @@ import (
 
 	"github.com/kelseyhightower/envconfig"
 	"golang.org/x/sync/errgroup"
+	certutil "k8s.io/client-go/util/cert"
 
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/auth/authtest"
 	"github.com/drogue-iot/ajour/pkg/drogue/droguetest"
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
+	"github.com/drogue-iot/ajour/pkg/local/oci"
 	"github.com/drogue-iot/ajour/pkg/publish/hawkbit/hawkbittest"
 	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/sink"
@@ -44,9 +50,10 @@ type envConfig struct {
 	Dir   string `envconfig:"DIR" default:"/data"`
 	User  string `envconfig:"DROGUE_USER" required:"true"`
 	Token string `envconfig:"DROGUE_TOKEN" required:"true"`
-	// The passwords of "ci" for git, and of "admin" for hawkBit.
-	GitPassword     string `envconfig:"GIT_PASSWORD" required:"true"`
-	HawkbitPassword string `envconfig:"HAWKBIT_PASSWORD" required:"true"`
+	// The passwords of "ci" for git and the OCI registry, and of "admin" for hawkBit.
+	GitPassword      string `envconfig:"GIT_PASSWORD" required:"true"`
+	RegistryPassword string `envconfig:"REGISTRY_PASSWORD" required:"true"`
+	HawkbitPassword  string `envconfig:"HAWKBIT_PASSWORD" required:"true"`
 }
 
 func main() {
@@ -90,33 +97,83 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", ":8080")
+	artifacts, err := oci.Open(filepath.Join(c.Dir, "oci"))
 	if err != nil {
 		return err
 	}
+	cert, ca, err := certificate(c.Dir, c.URL)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	plain, err := lc.Listen(ctx, "tcp", ":8080")
+	if err != nil {
+		return err
+	}
+	secure, err := lc.Listen(ctx, "tcp", ":8443")
+	if err != nil {
+		return err
+	}
+	secure = tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
 	hawkbit := hawkbittest.New(hawkbittest.Options{User: "admin", Password: c.HawkbitPassword})
 	routes := map[string]http.Handler{
 		"/realms/": issuer, "/api/registry/": registry, "/git/": http.StripPrefix("/git", repos), "/rest/v1/": hawkbit, "/DEFAULT/": hawkbit,
+		"/v2/": login("ci", c.RegistryPassword, artifacts),
+		// What makes the certificate of the second port trusted.
+		"/ca.crt": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(ca) }),
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return server.Run(ctx, ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			// A ServeMux would clean paths, and device names may hold anything.
-			for prefix, h := range routes {
-				if strings.HasPrefix(r.URL.EscapedPath(), prefix) {
-					h.ServeHTTP(w, r)
-					return
-				}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// A ServeMux would clean paths, and device names may hold anything.
+		for prefix, h := range routes {
+			if strings.HasPrefix(r.URL.EscapedPath(), prefix) {
+				h.ServeHTTP(w, r)
+				return
 			}
-			if r.URL.Path != "/healthz" {
-				w.WriteHeader(http.StatusNotFound)
-			}
-		}), log)
+		}
+		if r.URL.Path != "/healthz" {
+			w.WriteHeader(http.StatusNotFound)
+		}
 	})
+	g, ctx := errgroup.WithContext(ctx)
+	for _, ln := range []net.Listener{plain, secure} {
+		g.Go(func() error { return server.Run(ctx, ln, handler, log) })
+	}
 	g.Go(func() error { return verifier.Run(ctx) })
 	g.Go(func() error { return registry.Run(ctx) })
 	return g.Wait()
+}
+
+// certificate returns that of the host of a URL, which outlives the container, and its
+// CA in PEM.
+func certificate(dir, base string) (cert tls.Certificate, ca []byte, err error) {
+	files := [2]string{filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")}
+	if _, err := os.Stat(files[1]); errors.Is(err, fs.ErrNotExist) {
+		u, err := url.Parse(base)
+		if err != nil {
+			return cert, nil, err
+		}
+		chain, key, err := certutil.GenerateSelfSignedCertKey(u.Hostname(), nil, nil)
+		if err := errors.Join(err, os.WriteFile(files[0], chain, 0o600), os.WriteFile(files[1], key, 0o600)); err != nil {
+			return cert, nil, err
+		}
+	}
+	if cert, err = tls.LoadX509KeyPair(files[0], files[1]); err != nil {
+		return cert, nil, err
+	}
+	ca, err = os.ReadFile(files[0])
+	return cert, ca, err
+}
+
+// login lets in a user with a password.
+func login(user, password string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, given, _ := r.BasicAuth(); name != user || given != password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // repositories makes repositories and serves them.
@@ -137,14 +194,12 @@ func newRepositories(ctx context.Context, dir, password string) (*repositories, 
 }
 
 func (s *repositories) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	user, password, _ := r.BasicAuth()
-	if r.Method != http.MethodPut && strings.HasPrefix(r.URL.Path, "/private-") && (user != "ci" || password != s.password) {
-		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
 	if r.Method != http.MethodPut {
-		s.Server.ServeHTTP(w, r)
+		var h http.Handler = s.Server
+		if strings.HasPrefix(r.URL.Path, "/private-") {
+			h = login("ci", s.password, h)
+		}
+		h.ServeHTTP(w, r)
 		return
 	}
 	commit, err := s.put(r)
