@@ -36,7 +36,7 @@ var only = map[string][]string{
 	"github.com/tektoncd/":                    {"pkg/tekton", "pkg/local"},
 	"github.com/spf13/":                       {"pkg/cli"},
 	"oras.land/":                              {"pkg/publish"},
-	"github.com/golang-jwt/":                  {"pkg/auth"},
+	"github.com/golang-jwt/":                  {"pkg/auth", "test/servers"},
 	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/drogue/droguetest", "pkg/internal/boltfile"},
 	"github.com/kelseyhightower/":             {"cmd", "test/e2e/backend"},
 	"go.opentelemetry.io/":                    {"pkg/server"},

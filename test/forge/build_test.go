@@ -49,10 +49,10 @@ func read(t *testing.T, files ...string) (all string) {
 }
 
 // dev starts "ajour dev", which fetches with the credentials and publishes to a registry
-// with a certificate and a login of its own.
-func (w *world) dev(t *testing.T, credentials map[string]string) (*devtest.Dev, remote.Option, remote.Option) {
+// with a certificate and a login of its own, by a token or not.
+func (w *world) dev(t *testing.T, credentials map[string]string, token bool) (*devtest.Dev, remote.Option, remote.Option) {
 	t.Helper()
-	registry := servers.StartRegistry(t, servers.RegistryOptions{User: "ci", Password: "planted-registry", TLS: true})
+	registry := servers.StartRegistry(t, servers.RegistryOptions{User: "ci", Password: "planted-registry", Token: token, TLS: true})
 	auth := base64.StdEncoding.EncodeToString([]byte("ci:planted-registry"))
 	var log bytes.Buffer
 	dev, err := devtest.Start(t.Context(), devtest.Options{
@@ -77,9 +77,9 @@ func (w *world) dev(t *testing.T, credentials map[string]string) (*devtest.Dev, 
 
 // buildAll builds what the forge has, by the embedded mode from its description to the
 // firmware in a registry.
-func (w *world) buildAll(t *testing.T, uri string, credentials map[string]string) {
+func (w *world) buildAll(t *testing.T, uri string, credentials map[string]string, token bool) {
 	t.Helper()
-	dev, login, transport := w.dev(t, credentials)
+	dev, login, transport := w.dev(t, credentials, token)
 	for _, tt := range []struct{ rev, script, commit, want string }{
 		{"main", "cat boards/a/main.c blob.bin library/lib.c", w.commits[1], "second" + lfsContent + "first"},
 		{"v1", "cat boards/a/main.c", w.commits[0], "first"},

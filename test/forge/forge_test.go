@@ -291,15 +291,16 @@ func TestARealForge(t *testing.T) {
 	t.Run("whole builds", func(t *testing.T) {
 		t.Parallel()
 		for name, tt := range map[string]struct {
-			uri         string
-			credentials map[string]string
+			uri           string
+			credentials   map[string]string
+			registryToken bool
 		}{
-			"by HTTPS": {https, token},
-			"by ssh":   {ssh, map[string]string{"ssh-privatekey": w.key(t, "*"), "known_hosts": w.forge.KnownHosts}},
+			"by HTTPS": {https, token, false},
+			"by ssh, to a registry that wants a token": {ssh, map[string]string{"ssh-privatekey": w.key(t, "*"), "known_hosts": w.forge.KnownHosts}, true},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				w.buildAll(t, tt.uri, tt.credentials)
+				w.buildAll(t, tt.uri, tt.credentials, tt.registryToken)
 			})
 		}
 	})
