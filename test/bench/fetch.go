@@ -33,8 +33,15 @@ var repositories = []struct {
 	runs  int
 	files func(dir string) (fs.FS, error)
 }{
-	{"small", 40, func(string) (fs.FS, error) {
+	{"tiny", 40, func(string) (fs.FS, error) {
 		return fstest.MapFS{"README": file([]byte("x")), "src/main.c": file(random(4000))}, nil
+	}},
+	{"small", 40, func(string) (fs.FS, error) {
+		files := fstest.MapFS{}
+		for i := range 300 {
+			files[fmt.Sprintf("src/%d/%d.c", i%20, i)] = file(random(4000))
+		}
+		return files, nil
 	}},
 	{"200 MB", 3, func(string) (fs.FS, error) {
 		files := fstest.MapFS{}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,7 +81,7 @@ func (p *pipeline) volume() (string, error) {
 			return filepath.Join(found[0], "workspace"), nil
 		}
 	}
-	return "", &taskError{v1.TaskRunReasonFailed.String(), fmt.Sprintf("persistentvolumeclaim %q not found: its workspace was removed to make room for others", claim)}
+	return "", &taskError{v1.TaskRunReasonFailed.String(), fmt.Sprintf("persistentvolumeclaim %q not found: its workspace was removed to make room for others, build again", claim)}
 }
 
 // sweep removes the workspaces of runs that have ended, but for the newest ones that may
@@ -98,30 +99,28 @@ func (r *Runner) removeWorkspaces() error {
 	if err != nil {
 		return err
 	}
+	used, err := r.claimsInUse()
+	if err != nil {
+		return err
+	}
 	type ended struct {
 		folder string
 		run    *v1.PipelineRun
 	}
 	var all []ended
-	used := map[string]bool{}
 	for _, folder := range found {
 		pr, err := get[v1.PipelineRun](r.store, bucketPipelineRuns, filepath.Base(filepath.Dir(folder)))
 		if err != nil {
 			return err
 		}
-		if pr.IsDone() {
+		if pr.IsDone() && !used[claimOf(pr.Name)] {
 			all = append(all, ended{folder, pr})
-		} else {
-			used[claimed(pr)] = true
 		}
 	}
 	// The newest ones first: times are whole seconds.
 	slices.SortFunc(all, func(a, b ended) int { return cmp.Compare(version(b.run), version(a.run)) })
 	kept := 0
 	for _, e := range all {
-		if used[claimOf(e.run.Name)] {
-			continue
-		}
 		if kept < keptWorkspaces && r.keeps(e.run) {
 			kept++
 			e.folder = filepath.Join(e.folder, "tasks") // the rest of it
@@ -131,18 +130,37 @@ func (r *Runner) removeWorkspaces() error {
 	return err
 }
 
+// claimsInUse returns the claims of the runs that are carried out, or wait for that.
+func (r *Runner) claimsInUse() (map[string]bool, error) {
+	r.mu.Lock()
+	names := slices.Collect(maps.Keys(r.active))
+	r.mu.Unlock()
+	used := map[string]bool{}
+	for _, name := range names {
+		pr, err := get[v1.PipelineRun](r.store, bucketPipelineRuns, name)
+		if err != nil {
+			return nil, err
+		}
+		if !pr.IsDone() {
+			used[claimed(pr)] = true
+		}
+	}
+	return used, nil
+}
+
 func version(pr *v1.PipelineRun) uint64 {
 	n, _ := strconv.ParseUint(pr.ResourceVersion, 10, 64) // the store's own
 	return n
 }
 
-// keeps reports whether the workspace of a run that has ended may be needed again.
+// keeps reports whether the workspace of a run that has ended may be needed again. One
+// that was on the claim of another run left nothing on its own.
 func (r *Runner) keeps(pr *v1.PipelineRun) bool {
-	if r.options.Keep == nil {
+	if r.options.Keep == nil || claimed(pr) != claimOf(pr.Name) {
 		return false
 	}
 	trs, err := list[v1.TaskRun](r.store, bucketTaskRuns, labelPipelineRun+"="+pr.Name)
-	return err == nil && r.options.Keep(pr, trs)
+	return err != nil || r.options.Keep(pr, trs)
 }
 
 // removeAll is os.RemoveAll for folders that a build made read-only, as the

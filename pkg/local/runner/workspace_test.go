@@ -60,6 +60,13 @@ func TestAnotherRunFindsTheWorkspaceOfOneThatFailed(t *testing.T) {
 	if pr := f.ended("again"); reason(pr) != "Succeeded" || f.log("again", "second", "run") != "made\n" || f.claim("again") != bad {
 		t.Errorf("%+v %q", pr.Status.Conditions, f.log("again", "second", "run"))
 	}
+	f.create(pipelineRun("refused", "exit 1", using(bad)))
+	f.ended("refused")
+	f.stop()
+	if found, err := filepath.Glob(filepath.Join(dir, "runs", "*", "workspace-*")); err != nil || len(found) != 1 || !strings.Contains(found[0], "/bad/") {
+		t.Error("these workspaces are left:", found, err)
+	}
+	f = start(t, dir, keeping)
 	for name, claim := range map[string]string{"gone": good, "nobody": "pvc-none", "outside": "pvc-../../x", "foreign": "other"} {
 		f.create(pipelineRun(name, "true", using(claim)))
 		if pr := f.ended(name); reason(pr) != "Failed" || !strings.Contains(pr.Status.GetCondition(apis.ConditionSucceeded).Message, "not found") {
