@@ -188,12 +188,11 @@ func (h *handler) publishAgain(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	publication, err := build.PublicationOf(run)
-	if err != nil {
+	if _, err := build.PublicationOf(run); err != nil {
 		return problem(http.StatusConflict, "Conflict", "Nothing can be published: "+err.Error())
 	}
 	return h.request(w, c, build.Request{
-		ID: id, Target: run.Target, Description: run.Description, DescriptionHash: run.DescriptionHash, Trigger: build.TriggerPublish, Publication: publication,
+		ID: id, Target: run.Target, Description: run.Description, DescriptionHash: run.DescriptionHash, Trigger: build.TriggerPublish, Publishes: run.ID,
 	})
 }
 

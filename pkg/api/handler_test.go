@@ -192,7 +192,7 @@ func TestABuildIsPublishedAgain(t *testing.T) {
 	}
 	want := build.Request{
 		ID: id, Target: old.Target, Description: old.Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerPublish, Time: now,
-		Publication: &build.Publication{Build: old.ID, Commit: "4f1c2abx", Artifact: *artifact},
+		Publishes: old.ID,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

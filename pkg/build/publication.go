@@ -9,7 +9,7 @@ import "errors"
 // from an OCI registry to hawkBit, or else from the workspace of that build to all places
 // that its description names.
 type Publication struct {
-	// Build is the id of the earlier build, Commit what it was made of.
+	// Build is the id of the build that compiled it, Commit what it was made of.
 	Build  string `json:"build"`
 	Commit string `json:"commit"`
 	// Artifact is what is in the OCI registry. From a workspace, it has a version alone.
@@ -21,6 +21,8 @@ type Publication struct {
 
 // Kept is what a builder made and no place has: the file is in the workspace still.
 type Kept struct {
+	// Build is the id of the build that compiled it: the claim lives as long as its run.
+	Build string
 	// Claim is the name of the volume claim with the workspace.
 	Claim string
 	// Version is the REVISION that the builder was given.
@@ -41,7 +43,7 @@ func PublicationOf(r Run) (*Publication, error) {
 		p.Artifact = *r.Artifact
 		p.Artifact.Hawkbit = nil
 	case r.Kept != nil:
-		p.Artifact.Version, p.Claim = r.Kept.Version, r.Kept.Claim
+		p.Build, p.Artifact.Version, p.Claim = r.Kept.Build, r.Kept.Version, r.Kept.Claim
 	default:
 		return nil, errors.New("the build has left no artifact in an OCI registry, and no workspace with one: build again")
 	}

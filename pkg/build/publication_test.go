@@ -16,11 +16,11 @@ func TestWhatOfABuildCanBePublishedAgain(t *testing.T) {
 	pushed := &build.Artifact{Reference: "h/a:1", Digest: "sha256:1", Version: "4f1c2ab"}
 	both := *pushed
 	both.Hawkbit = &build.HawkbitArtifact{Controller: "sensor-7"}
-	kept := &build.Kept{Claim: "pvc-1", Version: "4f1c2ab"}
+	kept := &build.Kept{Build: "a", Claim: "pvc-1", Version: "4f1c2ab"}
 	oci, hawkbit := build.Description{Image: "a:1"}, build.Description{Controller: "sensor-7"}
 	two := build.Description{Image: "a:1", Controller: "sensor-7"}
 	fromRegistry := &build.Publication{Build: "b", Commit: "c", Artifact: *pushed}
-	fromClaim := &build.Publication{Build: "b", Commit: "c", Artifact: build.Artifact{Version: "4f1c2ab"}, Claim: "pvc-1"}
+	fromClaim := &build.Publication{Build: "a", Commit: "c", Artifact: build.Artifact{Version: "4f1c2ab"}, Claim: "pvc-1"}
 	for name, tt := range map[string]struct {
 		run  build.Run
 		want *build.Publication

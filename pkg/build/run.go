@@ -29,9 +29,11 @@ type Request struct {
 	Requester       string      `json:"requester,omitempty"`
 	Trigger         Trigger     `json:"trigger"`
 	Time            time.Time   `json:"time"`
-	// Publication is what to publish in place of something that is compiled; nil for
-	// an ordinary build.
-	Publication *Publication `json:"publication,omitempty"`
+	// Publishes is the id of an earlier build of the target, whose firmware is published
+	// in place of one that is compiled; empty for an ordinary build.
+	Publishes string `json:"publishes,omitempty"`
+	// Publication is what that build has left. No event says it: the builder looks.
+	Publication *Publication `json:"-"`
 }
 
 var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
@@ -54,6 +56,9 @@ func (r Request) Validate() error {
 	}
 	if r.Time.IsZero() {
 		return fmt.Errorf("build %s has no time", r.ID)
+	}
+	if r.Publishes != "" && !ValidID(r.Publishes) {
+		return fmt.Errorf("build %s publishes %s, which is no UUID", r.ID, quote(r.Publishes))
 	}
 	return r.Target.Validate()
 }

@@ -6,6 +6,7 @@ package builder
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -31,6 +32,22 @@ func superseded(runs []build.Run, r build.Request) (ids []string) {
 		}
 	}
 	return ids
+}
+
+// publicationOf returns what a request to publish a build again means by now. Only what
+// is found of that build counts, which is one of the same target: an event could name
+// the workspace of somebody else.
+func publicationOf(runs []build.Run, id string) (*build.Publication, error) {
+	find := func(id string) int { return slices.IndexFunc(runs, func(r build.Run) bool { return r.ID == id }) }
+	i := find(id)
+	if i < 0 {
+		return nil, errors.New("the build is not there any more: build again")
+	}
+	p, err := build.PublicationOf(runs[i])
+	if err == nil && p.Claim != "" && find(p.Build) < 0 {
+		return nil, errors.New("the workspace is gone with the build that it is of: build again")
+	}
+	return p, err
 }
 
 // newestOf returns the build that was asked for last, the zero Run for none.

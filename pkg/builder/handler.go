@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
@@ -90,6 +91,11 @@ func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
 // request that comes after a newer one still becomes a run, which is cancelled
 // at once: whoever asked for it finds out what became of it.
 func (h *handler) requested(ctx context.Context, r build.Request) error {
+	if r.Publishes != "" {
+		if goOn, err := h.resolve(ctx, &r); !goOn || err != nil {
+			return err
+		}
+	}
 	if err := h.supersede(ctx, r); err != nil {
 		return err
 	}
@@ -107,6 +113,22 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 	// Requests for the same object are handled at the same time. Whichever run
 	// is there last, its handler sees the others now.
 	return h.supersede(ctx, r)
+}
+
+// resolve finds what a request to publish a build again is about. It reports false for
+// one that is refused. A request that comes again after its run was made has no need of it.
+func (h *handler) resolve(ctx context.Context, r *build.Request) (goOn bool, err error) {
+	runs, err := h.runs.List(ctx, r.Target)
+	if err != nil || slices.ContainsFunc(runs, func(run build.Run) bool { return run.ID == r.ID }) {
+		return err == nil, err
+	}
+	var refused error
+	if r.Publication, refused = publicationOf(runs, r.Publishes); refused == nil {
+		return true, nil
+	}
+	return false, h.reject(ctx, build.Rejection{
+		ID: r.ID, Target: r.Target, Time: r.Time, Reason: build.ReasonArtifactNotFound, Message: build.Clean("Nothing can be published: " + refused.Error()),
+	})
 }
 
 // supersede cancels every active build of the target but the newest.

@@ -36,6 +36,7 @@ type cluster struct {
 	runs    []build.Run
 	section string
 	done    []string
+	created build.Request // the last one
 	sent    []cloudevents.Event
 	fail    map[string]error
 
@@ -49,6 +50,7 @@ func (c *cluster) Create(_ context.Context, r build.Request) error {
 	if c.beforeCreate != nil {
 		c.beforeCreate()
 	}
+	c.created = r
 	c.done = append(c.done, "create "+r.ID)
 	if !slices.ContainsFunc(c.runs, func(run build.Run) bool { return run.ID == r.ID }) {
 		c.runs = append(c.runs, build.Run{ID: r.ID, Target: r.Target, Requested: r.Time, Phase: build.Queued, DescriptionHash: r.DescriptionHash})
@@ -101,6 +103,56 @@ func requested(t *testing.T, n int, at time.Time) cloudevents.Event {
 		t.Fatal(err)
 	}
 	return ev
+}
+
+// TestWhatToPublishAgainIsLookedUp: an event says which build, and no more.
+func TestWhatToPublishAgainIsLookedUp(t *testing.T) {
+	t.Parallel()
+	failed := build.Run{ID: id(1), Target: target, Phase: build.Failed, Commit: "4f1c2abx", Kept: &build.Kept{Build: id(1), Claim: "pvc-1", Version: "4f1c2ab"}}
+	again := failed
+	again.ID = id(2)
+	running := failed
+	running.Phase, running.Kept = build.Running, nil
+	want := &build.Publication{Build: id(1), Commit: "4f1c2abx", Claim: "pvc-1", Artifact: build.Artifact{Version: "4f1c2ab"}}
+	for name, tt := range map[string]struct {
+		runs      []build.Run
+		publishes string
+		want      *build.Publication
+		refused   string
+	}{
+		"a build whose workspace is kept":         {[]build.Run{failed}, id(1), want, ""},
+		"a publish of that which failed":          {[]build.Run{failed, again}, id(2), want, ""},
+		"one whose workspace went with its build": {[]build.Run{again}, id(2), nil, "is gone"},
+		"a build of another object, or of nobody": {nil, id(1), nil, "not there any more"},
+		"a build that runs":                       {[]build.Run{running}, id(1), nil, "not ended"},
+		"a request that was carried out long ago": {[]build.Run{{ID: id(5), Target: target, Phase: build.Failed}}, id(1), nil, ""},
+	} {
+		c := &cluster{runs: tt.runs}
+		ev, err := event.Requested(event.SourceAPI, build.Request{
+			ID: id(5), Target: target, Time: now, DescriptionHash: "h", Publishes: tt.publishes,
+			Publication: &build.Publication{Claim: "pvc-of-somebody-else"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code := c.deliver(t, ev); code != 202 {
+			t.Errorf("%s: %d", name, code)
+		}
+		if tt.refused != "" {
+			if len(c.sent) != 1 || len(c.done) != 0 {
+				t.Errorf("%s: %v %v", name, c.sent, c.done)
+				continue
+			}
+			r, err := event.DecodeRejected(c.sent[0])
+			if err != nil || r.Reason != build.ReasonArtifactNotFound || !strings.Contains(r.Message, tt.refused) {
+				t.Errorf("%s: %+v %v", name, r, err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(tt.want, c.created.Publication); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
 }
 
 func TestRequested(t *testing.T) {

@@ -141,8 +141,11 @@ func (s sshSetup) options(host, port string) []string {
 	return append(o, "-o", "IdentityFile="+sshPath(key))
 }
 
-// sshPath quotes a path for ssh_config(5), which takes blanks and "%" for more than that.
-func sshPath(path string) string { return `"` + strings.ReplaceAll(path, "%", "%%") + `"` }
+// sshPath quotes a path for ssh_config(5), which takes blanks, quotes and "%" for more
+// than that.
+func sshPath(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(path) + `"`
+}
 
 // Names in a folder of credentials: see [Options].
 const (

@@ -6,11 +6,30 @@ package git
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// TestSSHUnderstandsThePaths asks ssh what it makes of the options.
+func TestSSHUnderstandsThePaths(t *testing.T) {
+	t.Parallel()
+	for _, dir := range []string{"/plain", "/a b", "/a'b", `/a"b`, `/a\b`, "/100%h", "/~x"} {
+		setup := sshSetup{KnownHosts: dir + "/known_hosts", Keys: map[string]string{"": dir + "/key"}}
+		out, err := exec.CommandContext(t.Context(), "ssh", append(setup.options("h", "22"), "-G", "--", "h")...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v %s", dir, err, out)
+		}
+		for _, line := range []string{"\nuserknownhostsfile " + dir + "/known_hosts\n", "\nidentityfile " + dir + "/key\n"} {
+			// What is left of an escaped percent sign is shown as it is kept.
+			if !strings.Contains(strings.ReplaceAll(string(out), "%%", "%"), line) {
+				t.Errorf("%q is not in\n%s", line, out)
+			}
+		}
+	}
+}
 
 // FuzzSSH: whatever git passes on of a repository's address, ssh gets one host and one
 // command behind the end of its options, or is not run.

@@ -105,6 +105,8 @@ func failed(r *build.Run, s stage, tr *v1.TaskRun, tasks taskRuns, d build.Descr
 		timedOut(r, d)
 	case s.task != taskBuild && tasks.result(s, "reason") != "":
 		r.Reason, r.Message = build.StepFailure(tasks.result(s, "reason")), tasks.result(s, "message")
+	case s.task != taskBuild && strings.HasPrefix(c.Message, "persistentvolumeclaim "):
+		r.Reason, r.Message = build.ReasonArtifactNotFound, c.Message
 	case s.task != taskBuild:
 		r.Reason, r.Message = build.ReasonInternalError, c.Message
 	case c.Reason == v1.TaskRunReasonImagePullFailed.String():

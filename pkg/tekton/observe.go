@@ -52,7 +52,10 @@ func Observe(pr *v1.PipelineRun, children map[string]*v1.TaskRun) (build.Run, bo
 		succeeded(&r, d)
 	case c.IsFalse():
 		ended(&r, pr, c, tasks, d)
-		r.Kept = tasks.kept(p)
+		// What cannot be published now cannot be later: the description is what it was.
+		if r.Reason != build.ReasonArtifactNotFound && r.Reason != build.ReasonArtifactInvalid {
+			r.Kept = tasks.kept(pr, r.ID)
+		}
 	default:
 		r.Phase = build.Running
 		now := tasks.current(stages)

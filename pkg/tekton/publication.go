@@ -54,26 +54,35 @@ func publicationOf(pr *v1.PipelineRun) *build.Publication {
 // TaskRuns, holds a firmware that is nowhere else.
 func Keeps(pr *v1.PipelineRun, tasks []v1.TaskRun) bool {
 	r, ours := Observe(pr, byRun(tasks)[pr.UID])
-	return ours && r.Kept != nil
+	return ours && r.Kept != nil && (r.Artifact == nil || r.Artifact.Digest == "")
 }
 
 // kept returns what the builder of a run left, nil if it left nothing that outlives the
-// run. The workspace of a pod is gone with it; a volume claim stays as long as its run.
-func (t taskRuns) kept(p *build.Publication) *build.Kept {
-	if p != nil {
-		if p.Claim == "" {
-			return nil
+// run. The workspace of a pod is gone with it; a volume claim stays as long as the run that
+// made it.
+func (t taskRuns) kept(pr *v1.PipelineRun, id string) *build.Kept {
+	if p := publicationOf(pr); p != nil {
+		// Tekton lets nobody change the spec of a run, other than an annotation.
+		if claim := claimOf(pr.Spec.Workspaces); claim != "" {
+			return &build.Kept{Build: p.Build, Claim: claim, Version: p.Artifact.Version}
 		}
-		return &build.Kept{Claim: p.Claim, Version: p.Artifact.Version}
+		return nil
 	}
 	tr, shared := t.of(stageBuild)
 	if shared || !conditionOf(tr).IsTrue() {
 		return nil
 	}
-	for _, w := range tr.Spec.Workspaces {
-		if w.Name == workspaceSource && w.PersistentVolumeClaim != nil {
-			return &build.Kept{Claim: w.PersistentVolumeClaim.ClaimName, Version: t.result(stageFetch, "version")}
-		}
+	if claim := claimOf(tr.Spec.Workspaces); claim != "" {
+		return &build.Kept{Build: id, Claim: claim, Version: t.result(stageFetch, "version")}
 	}
 	return nil
+}
+
+func claimOf(workspaces []v1.WorkspaceBinding) string {
+	for _, w := range workspaces {
+		if w.Name == workspaceSource && w.PersistentVolumeClaim != nil {
+			return w.PersistentVolumeClaim.ClaimName
+		}
+	}
+	return ""
 }

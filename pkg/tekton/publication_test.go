@@ -80,7 +80,7 @@ func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
 	failed := render(t)
 	failed.UID = "uid"
 	failed.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionFalse, Reason: "Failed"})
-	kept := &build.Kept{Claim: "pvc-1", Version: "4f1c2ab"}
+	kept := &build.Kept{Build: id, Claim: "pvc-1", Version: "4f1c2ab"}
 	for name, tt := range map[string]struct {
 		tasks map[string]*v1.TaskRun
 		want  *build.Kept
@@ -90,7 +90,11 @@ func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
 			"fetch-source": fetched, "build-firmware": inPod("build-firmware", corev1.ConditionFalse, "pvc-1", step("build", 1)),
 		}, nil},
 		"a volume that ends with its pod": {pod(corev1.ConditionFalse, "Failed", "", step("fetch", 0, "version", "4f1c2ab"), step("build", 0), step("publish", 1)), nil},
-		"no claim":                        {map[string]*v1.TaskRun{"fetch-source": fetched, "build-firmware": inPod("build-firmware", corev1.ConditionTrue, "", step("build", 0))}, nil},
+		"a file that is not there": {map[string]*v1.TaskRun{
+			"fetch-source": fetched, "build-firmware": built,
+			"publish": inPod("publish", corev1.ConditionFalse, "pvc-1", step("publish", 1, "reason", "ArtifactNotFound", "message", "none")),
+		}, nil},
+		"no claim": {map[string]*v1.TaskRun{"fetch-source": fetched, "build-firmware": inPod("build-firmware", corev1.ConditionTrue, "", step("build", 0))}, nil},
 	} {
 		got, _ := tekton.Observe(failed, tt.tasks)
 		if diff := cmp.Diff(tt.want, got.Kept); diff != "" {
@@ -99,6 +103,11 @@ func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
 	}
 	if !tekton.Keeps(failed, []v1.TaskRun{*fetched, *built, *refused}) || tekton.Keeps(failed, []v1.TaskRun{*fetched}) {
 		t.Error("the workspace is not kept as long as it is needed")
+	}
+
+	inRegistry := inPod("publish", corev1.ConditionTrue, "pvc-1", step("publish", 0, "image-digest", "sha256:1", "checksum", "abc"))
+	if tekton.Keeps(failed, []v1.TaskRun{*fetched, *built, *inRegistry}) {
+		t.Error("the workspace of a firmware that is in the registry is kept")
 	}
 
 	req := request()
@@ -123,7 +132,7 @@ func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
 		}
 		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionFalse, Reason: "Failed"})
 		got, _ = tekton.Observe(pr, map[string]*v1.TaskRun{"publish": refused})
-		if diff := cmp.Diff(kept, got.Kept); diff != "" || got.Reason != build.ReasonRegistryPushFailed {
+		if diff := cmp.Diff(&build.Kept{Build: "earlier", Claim: "pvc-1", Version: "4f1c2ab"}, got.Kept); diff != "" || got.Reason != build.ReasonRegistryPushFailed {
 			t.Error("refused again:", got.Reason, diff)
 		}
 		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"})
@@ -137,6 +146,21 @@ func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
 		}
 		if diff := cmp.Diff(artifact, got.Artifact); diff != "" || got.Phase != build.Succeeded {
 			t.Error(got.Phase, diff)
+		}
+	}
+}
+
+// TestARunThatSomebodyBrokeIsObserved as far as it goes.
+func TestARunThatSomebodyBrokeIsObserved(t *testing.T) {
+	t.Parallel()
+	for _, status := range []corev1.ConditionStatus{corev1.ConditionUnknown, corev1.ConditionFalse, corev1.ConditionTrue} {
+		for _, publication := range []string{"", "{", `{"claim":"x"}`, `{"build":"x"}`, "[]", "null"} {
+			pr := render(t)
+			pr.Annotations["ajour.drogue.io/description"], pr.Annotations["ajour.drogue.io/publication"] = "{", publication
+			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: "Failed"})
+			if got, ours := tekton.Observe(pr, nil); !ours || got.ID != id || got.Kept != nil {
+				t.Errorf("%s %s: %+v", status, publication, got)
+			}
 		}
 	}
 }

@@ -41,6 +41,8 @@ func stagesOf(pr *v1.PipelineRun) []stage {
 		stages = []stage{stageFetch, stageBuild}
 	case p.Claim == "":
 		return []stage{stagePull, stageHawkbit}
+	case d.Image == "" && d.Controller == "": // somebody broke it
+		return []stage{stageOCI}
 	}
 	if d.Image != "" {
 		stages = append(stages, stageOCI)

@@ -25,10 +25,12 @@ type pipeline struct {
 	run       *v1.PipelineRun
 	spec      *v1.PipelineSpec
 	state     resources.PipelineRunState
-	workspace string // on this machine
+	workspace string // on this machine, as the volume
+	volume    string
+	gone      error // why there is no volume
 }
 
-func (r *Runner) runPipeline(ctx context.Context, name string) error {
+func (r *Runner) runPipeline(ctx context.Context, name string) (err error) {
 	pr, err := get[v1.PipelineRun](r.store, bucketPipelineRuns, name)
 	if err != nil {
 		return err
@@ -36,17 +38,17 @@ func (r *Runner) runPipeline(ctx context.Context, name string) error {
 	if pr.IsDone() {
 		return nil
 	}
+	p := &pipeline{Runner: r}
+	defer func() { p.leave(ctx, err) }()
 	if pr.IsCancelled() {
 		return r.finish(pr.Name, errCancelled)
 	}
 	if err := cause(ctx); err != nil {
 		return r.finish(pr.Name, err)
 	}
-	p := &pipeline{Runner: r}
 	if err := p.start(ctx, name); err != nil {
 		return r.finish(name, err)
 	}
-	defer p.sweep(ctx)
 	ctx, cancel := withTimeout(ctx, p.run.PipelineTimeout(ctx))
 	defer cancel()
 	return r.finish(name, p.runTasks(ctx))
@@ -71,14 +73,10 @@ func (p *pipeline) start(ctx context.Context, name string) (err error) {
 	p.emit(p.run)
 	err = p.resolve()
 	if err != nil {
-		err = &runError{v1.PipelineRunReasonCouldntGetPipeline.String(), err.Error()}
-	} else {
-		err = cause(ctx)
+		return &runError{v1.PipelineRunReasonCouldntGetPipeline.String(), err.Error()}
 	}
-	if err != nil {
-		p.sweep(ctx)
-	}
-	return err
+	p.volume, p.gone = p.findVolume()
+	return cause(ctx)
 }
 
 // resolve finds the pipeline and substitutes what the run sets.

@@ -91,13 +91,14 @@ func (r *Runner) Close() error { return r.store.db.Close() }
 // a former process left, and, like Tekton's controller after a restart, sends
 // the state of every run once more. It returns when no step runs any more.
 func (r *Runner) Run(ctx context.Context) error {
+	// From here on new runs are begun at once, so that none is missed by both.
+	r.mu.Lock()
+	r.running = ctx
+	r.mu.Unlock()
 	runs, err := list[v1.PipelineRun](r.store, bucketPipelineRuns, "")
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.running = ctx
-	r.mu.Unlock()
 	for i := range runs {
 		if r.emit(&runs[i]); !runs[i].IsDone() {
 			r.begin(runs[i].Name)

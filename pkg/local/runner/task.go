@@ -180,12 +180,11 @@ type taskDirs struct {
 
 func (p *pipeline) taskDirs(task string) (taskDirs, error) {
 	base := filepath.Join(p.workspace, "tasks", task)
-	volume, err := p.volume()
-	if err != nil {
-		return taskDirs{}, err
+	if p.gone != nil {
+		return taskDirs{}, p.gone
 	}
 	d := taskDirs{
-		workspace: volume, results: filepath.Join(base, "results"),
+		workspace: p.volume, results: filepath.Join(base, "results"),
 		home: filepath.Join(base, "home"), tmp: filepath.Join(base, "tmp"), logs: filepath.Join(p.runDir(p.run.Name), "logs", task),
 	}
 	for _, dir := range []string{d.workspace, d.results, d.home, d.tmp, d.logs} {

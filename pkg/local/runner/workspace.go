@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // keptWorkspaces bounds how many workspaces of runs that have ended are there.
@@ -69,19 +70,34 @@ func claimed(pr *v1.PipelineRun) string {
 	return claimOf(pr.Name)
 }
 
-// volume returns the folder of the volume that a run's workspace is on.
-func (p *pipeline) volume() (string, error) {
+// findVolume finds the folder of the volume that a run's workspace is on. Nobody removes
+// it from then on: the run is one that uses it.
+func (p *pipeline) findVolume() (folder string, err error) {
 	claim := claimed(p.run)
 	if claim == claimOf(p.run.Name) {
 		return filepath.Join(p.workspace, "workspace"), nil
 	}
-	owner, err := get[v1.PipelineRun](p.store, bucketPipelineRuns, strings.TrimPrefix(claim, claimOf("")))
-	if err == nil {
-		if found, err := p.workspaces(owner.Name + "/workspace-*"); err == nil && len(found) == 1 {
-			return filepath.Join(found[0], "workspace"), nil
+	p.sweeping.Lock()
+	defer p.sweeping.Unlock()
+	name, ok := strings.CutPrefix(claim, claimOf(""))
+	if owner, err := get[v1.PipelineRun](p.store, bucketPipelineRuns, name); ok && err == nil {
+		found, err := p.workspaces(owner.Name + "/workspace-*/workspace")
+		if err == nil && len(found) == 1 {
+			return found[0], nil
 		}
 	}
 	return "", &taskError{v1.TaskRunReasonFailed.String(), fmt.Sprintf("persistentvolumeclaim %q not found: its workspace was removed to make room for others, build again", claim)}
+}
+
+// leave removes what an attempt that is over needs no more: all of it if the run starts
+// over later, what [Runner.sweep] finds otherwise.
+func (p *pipeline) leave(ctx context.Context, end error) {
+	if errors.Is(end, errStopped) && p.workspace != "" {
+		if err := removeAll(p.workspace); err != nil {
+			p.options.Log.WarnContext(ctx, "workspace cannot be removed", "folder", p.workspace, "error", err)
+		}
+	}
+	p.sweep(ctx)
 }
 
 // sweep removes the workspaces of runs that have ended, but for the newest ones that may
@@ -109,13 +125,14 @@ func (r *Runner) removeWorkspaces() error {
 	}
 	var all []ended
 	for _, folder := range found {
-		pr, err := get[v1.PipelineRun](r.store, bucketPipelineRuns, filepath.Base(filepath.Dir(folder)))
-		if err != nil {
-			return err
-		}
-		if pr.IsDone() && !used[claimOf(pr.Name)] {
+		pr, failed := get[v1.PipelineRun](r.store, bucketPipelineRuns, filepath.Base(filepath.Dir(folder)))
+		switch {
+		case apierrors.IsNotFound(failed):
+			failed = removeAll(folder)
+		case failed == nil && pr.IsDone() && !used[claimOf(pr.Name)]:
 			all = append(all, ended{folder, pr})
 		}
+		err = errors.Join(err, failed)
 	}
 	// The newest ones first: times are whole seconds.
 	slices.SortFunc(all, func(a, b ended) int { return cmp.Compare(version(b.run), version(a.run)) })

@@ -67,11 +67,58 @@ func TestAnotherRunFindsTheWorkspaceOfOneThatFailed(t *testing.T) {
 		t.Error("these workspaces are left:", found, err)
 	}
 	f = start(t, dir, keeping)
-	for name, claim := range map[string]string{"gone": good, "nobody": "pvc-none", "outside": "pvc-../../x", "foreign": "other"} {
+	for name, claim := range map[string]string{"gone": good, "nobody": "pvc-none", "outside": "pvc-../../x", "foreign": "bad"} {
 		f.create(pipelineRun(name, "true", using(claim)))
 		if pr := f.ended(name); reason(pr) != "Failed" || !strings.Contains(pr.Status.GetCondition(apis.ConditionSucceeded).Message, "not found") {
 			t.Errorf("%s: %+v", name, pr.Status.Conditions)
 		}
+	}
+}
+
+// TestAWorkspaceStaysWhileAnotherRunUsesIt, or waits for its turn to do so.
+func TestAWorkspaceStaysWhileAnotherRunUsesIt(t *testing.T) {
+	t.Parallel()
+	dir, turn := t.TempDir(), filepath.Join(t.TempDir(), "turn")
+	f := start(t, dir, keeping)
+	f.create(pipelineRun("bad", "echo made > here; exit 1", claiming))
+	f.ended("bad")
+	use := func(pr *v1.PipelineRun) {
+		pr.Spec.Workspaces = []v1.WorkspaceBinding{{Name: "ws", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: f.claim("bad")}}}
+	}
+	f.create(pipelineRun("uses", "until [ -e "+turn+" ]; do sleep 0.1; done; cat here", use))
+	f.until("uses", func(pr *v1.PipelineRun) bool { return pr.HasStarted() })
+	for i := range 7 {
+		name := "other" + strconv.Itoa(i)
+		f.create(pipelineRun(name, "exit 1", claiming))
+		f.ended(name)
+	}
+	f.create(pipelineRun("blocks", "until [ -e "+turn+" ]; do sleep 0.1; done"))
+	f.create(pipelineRun("waits", "cat here", use))
+	if err := os.WriteFile(turn, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"uses", "waits"} {
+		if pr := f.ended(name); reason(pr) != "Succeeded" || f.log(name, "second", "run") != "made\n" {
+			t.Errorf("%s: %+v", name, pr.Status.Conditions)
+		}
+	}
+}
+
+// TestAFolderOfNobodyIsRemoved: what is left of a store that was lost keeps no others.
+func TestAFolderOfNobodyIsRemoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "runs", "stray", "workspace-1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, dir, keeping)
+	f.create(pipelineRun("good", "true", claiming))
+	f.create(pipelineRun("broken", "true", func(pr *v1.PipelineRun) { pr.Spec.PipelineRef.Name = "none" }))
+	f.ended("good")
+	f.ended("broken")
+	f.stop()
+	if found, err := filepath.Glob(filepath.Join(dir, "runs", "*", "workspace-*")); err != nil || len(found) != 0 {
+		t.Error(found, err)
 	}
 }
 
