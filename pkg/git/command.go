@@ -51,6 +51,8 @@ var settings = []string{
 	"-c", "transfer.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
 	// git runs these for files that a repository marks as kept in LFS, if there are any.
 	"-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.smudge=git-lfs smudge -- %f", "-c", "filter.lfs.required=true",
+	// A command that failed is tried again as a whole.
+	"-c", "lfs.transfer.maxRetries=1",
 }
 
 // Names of files in the folder that git has for its home.

@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package git_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/net/dns/dnsmessage"
+	certutil "k8s.io/client-go/util/cert"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/git"
+	"github.com/drogue-iot/ajour/pkg/git/gittest"
+)
+
+// forgeHost has the address 127.0.0.1 for this process alone: what connects to it does so
+// by the proxy that a fetch has, since nobody else can look it up.
+const forgeHost = "forge.test"
+
+func TestMain(m *testing.M) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	go answer(conn)
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "udp", conn.LocalAddr().String())
+	}}
+	os.Exit(m.Run())
+}
+
+// answer answers questions for names: none exists but the one.
+func answer(conn net.PacketConn) {
+	buf := make([]byte, 1500)
+	for {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		var m dnsmessage.Message
+		if m.Unpack(buf[:n]) != nil || len(m.Questions) != 1 {
+			continue
+		}
+		q := m.Questions[0]
+		m.Response, m.Additionals = true, nil
+		switch {
+		case q.Name.String() != forgeHost+".":
+			m.RCode = dnsmessage.RCodeNameError
+		case q.Type == dnsmessage.TypeA:
+			header := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 60}
+			m.Answers = []dnsmessage.Resource{{Header: header, Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}}}}
+		}
+		if reply, err := m.Pack(); err == nil {
+			_, _ = conn.WriteTo(reply, from)
+		}
+	}
+}
+
+// lfs has one object, for those who log in, and says that it is at another URL.
+type lfs struct {
+	content, href string
+	next          http.Handler
+}
+
+func (l *lfs) oid() string { return fmt.Sprintf("%x", sha256.Sum256([]byte(l.content))) }
+
+func (l *lfs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if user, password, _ := r.BasicAuth(); user != "ci" || password != "secret" {
+		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/info/lfs/objects/batch"):
+		w.Header().Set("Content-Type", "application/vnd.git-lfs+json")
+		_ = json.NewEncoder(w).Encode(map[string]any{"transfer": "basic", "objects": []any{map[string]any{
+			"oid": l.oid(), "size": len(l.content), "actions": map[string]any{"download": map[string]string{"href": l.href + "/object"}},
+		}}})
+	case r.URL.Path == "/object":
+		_, _ = io.WriteString(w, l.content)
+	default:
+		l.next.ServeHTTP(w, r)
+	}
+}
+
+// serveLFS serves a repository with a file in LFS at the host. It returns its URL, and a
+// folder of credentials with the CA for it.
+func serveLFS(t *testing.T, change func(*lfs)) (uri, folder string) {
+	t.Helper()
+	s, err := gittest.New(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := s.Create(t.Context(), "fw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := certutil.GenerateSelfSignedCertKey(forgeHost, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lfs{content: "a large file", next: s}
+	srv := httptest.NewUnstartedServer(l)
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	base := strings.Replace(srv.URL, "127.0.0.1", forgeHost, 1)
+	l.href = base
+	if change != nil {
+		change(l)
+	}
+	pointer := fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", l.oid(), len(l.content))
+	if _, err := repo.Commit(t.Context(), "main", fstest.MapFS{
+		".gitattributes": {Data: []byte("*.bin filter=lfs diff=lfs merge=lfs -text\n"), Mode: 0o644}, "blob.bin": {Data: []byte(pointer), Mode: 0o644},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("ci", "secret")
+	folder = t.TempDir()
+	for name, data := range map[string]string{".git-credentials": u.String() + "\n", "ca.crt": string(cert)} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return base + repo.Path(), folder
+}
+
+// TestFilesInLFSComeThroughTheGate too, with the same credentials, CA and policy.
+func TestFilesInLFSComeThroughTheGate(t *testing.T) {
+	t.Parallel()
+	policy := git.Policy{Schemes: []string{"https"}, Hosts: []string{forgeHost}, Addresses: []string{"127.0.0.0/8"}}
+	for name, tt := range map[string]struct {
+		href   string
+		reason build.Reason
+	}{
+		"at the forge":             {"", ""},
+		"at a host that is denied": {"https://elsewhere.test", build.ReasonInvalidBuildSpec},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			uri, folder := serveLFS(t, func(l *lfs) {
+				if tt.href != "" {
+					l.href = tt.href
+				}
+			})
+			dir := filepath.Join(t.TempDir(), "source")
+			_, err := git.Fetch(t.Context(), git.Options{
+				URI: uri, Revision: "main", Path: ".", Dir: dir, Policy: policy, Credentials: folder, TrustedCA: filepath.Join(folder, "ca.crt"), Log: io.Discard,
+			})
+			var step *build.StepError
+			if tt.reason != "" {
+				if !errors.As(err, &step) || step.Reason != tt.reason {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			data, read := os.ReadFile(filepath.Join(dir, "blob.bin"))
+			if err != nil || read != nil || string(data) != "a large file" {
+				t.Errorf("%q %v %v", data, err, read)
+			}
+		})
+	}
+}
