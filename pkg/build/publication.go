@@ -45,7 +45,7 @@ func PublicationOf(r Run) (*Publication, error) {
 	case r.Kept != nil:
 		p.Build, p.Artifact.Version, p.Claim = r.Kept.Build, r.Kept.Version, r.Kept.Claim
 	default:
-		return nil, errors.New("the build has left no artifact in an OCI registry, and no workspace with one: build again")
+		return nil, errors.New("the build has left no artifact in an OCI registry, and no workspace with a firmware is kept of it (see BUILD_LAYOUT): build again")
 	}
 	return p, nil
 }

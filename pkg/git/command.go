@@ -167,7 +167,7 @@ func (f *fetcher) retry(ctx context.Context, args ...string) (string, error) {
 	return backoff.Retry(ctx, func() (string, error) {
 		out, err := f.git(ctx, append([]string{"-C", f.Dir}, args...)...)
 		var failure *commandError
-		if err != nil && (!errors.As(err, &failure) || f.gate.refusal() != nil || classify(failure.stderr) != build.ReasonSourceUnavailable) {
+		if err != nil && (!errors.As(err, &failure) || f.gate.refusal() != nil || classify(failure.stderr) != build.ReasonSourceUnavailable || untrusted(failure.stderr)) {
 			err = backoff.Permanent(err)
 		}
 		return out, err

@@ -88,9 +88,18 @@ func (f *fetcher) explain(err error) error {
 		return f.fail(reason, err, "Repository %s has no default branch: push a commit, or name a revision", f.URI)
 	case reason == build.ReasonRevisionNotFound:
 		return f.noRevision(err)
+	case untrusted(failure.stderr):
+		return f.fail(reason, err, "Repository %s could not be reached: %s: the CA of its host belongs into the ConfigMap trusted-ca of the installation",
+			f.URI, telling(failure.stderr))
 	default:
 		return f.fail(reason, err, "Repository %s could not be reached: %s", f.URI, telling(failure.stderr))
 	}
+}
+
+// untrusted reports whether a certificate was refused, which no repetition helps with.
+// The words are those of GnuTLS, OpenSSL and git-lfs.
+func untrusted(stderr string) bool {
+	return strings.Contains(stderr, "certificate verification failed") || strings.Contains(stderr, "SSL certificate problem") || strings.Contains(stderr, "x509: ")
 }
 
 // part explains a failure to get what belongs to a revision that is there: files that

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote"
@@ -127,13 +128,19 @@ func explainOCI(what, reference string, err error) error {
 	if errors.As(err, &step) {
 		return err
 	}
-	reason := build.ReasonRegistryPushFailed
+	reason, remedy := build.ReasonRegistryPushFailed, ""
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &certificate) {
+		remedy = ": the CA of the registry belongs into the ConfigMap trusted-ca of the installation"
+	}
 	var response *errcode.ErrorResponse
 	if errors.Is(err, auth.ErrBasicCredentialNotFound) ||
 		errors.As(err, &response) && (response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden) {
+		host, _, _ := strings.Cut(reference, "/")
 		reason = build.ReasonRegistryAuthFailed
+		remedy = ": check the credentials of the installation for " + host + ", in the Secret container-registry of its builds"
 	}
-	return &build.StepError{Reason: reason, Message: what + ": " + words(err), Err: fmt.Errorf("%s: %w", reference, err)}
+	return &build.StepError{Reason: reason, Message: what + ": " + words(err) + remedy, Err: fmt.Errorf("%s: %w", reference, err)}
 }
 
 // words are what people are told of an error. The URL of an upload is left out: it

@@ -326,7 +326,7 @@ func (w *world) failures(t *testing.T, https, ssh string, token map[string]strin
 		"no such repository":       {w.url(nil) + "none.git", "", token, "SourceNotFound", "was not found", nil},
 		"no such revision":         {https, "none", token, "RevisionNotFound", `Revision "none"`, nil},
 		"no such commit":           {https, strings.Repeat("a", 40), token, "RevisionNotFound", "aaaa", nil},
-		"a certificate of nobody":  {https, "", token, "SourceUnavailable", "certificate", []string{"--trusted-ca="}},
+		"a certificate of nobody":  {https, "", token, "SourceUnavailable", "ConfigMap trusted-ca", []string{"--trusted-ca="}},
 		"no key":                   {ssh, "", map[string]string{"known_hosts": known}, "SourceAuthFailed", "was refused", nil},
 		"a key that is not known":  {ssh, "", map[string]string{"ssh-privatekey": w.key(t, ""), "known_hosts": known}, "SourceAuthFailed", "was refused", nil},
 		"a key of another one":     {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "SourceAuthFailed", "was refused", nil},
