@@ -26,8 +26,8 @@ type envConfig struct {
 	Schemes        string        `envconfig:"SOURCE_SCHEMES" default:"https,ssh" desc:"schemes that source may be fetched by, separated by commas: https, ssh, http"`
 	Hosts          string        `envconfig:"SOURCE_HOSTS" desc:"the only hosts that source may be fetched from, separated by commas, *.NAME for all below one; all if empty"`
 	Addresses      string        `envconfig:"SOURCE_ADDRESSES" default:"public" desc:"ranges of addresses that those hosts may have, separated by commas, such as 10.0.0.0/8; public for those of the public internet, any for all"`
-	Layout         tekton.Layout `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod and a volume claim for each build, a pod for each step"`
-	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks"`
+	Layout         tekton.Layout `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod for each step, and a volume claim that they share, which needs a default StorageClass and takes twice as long. What no registry took can then be published again"`
+	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks. It stays until the PipelineRun of the build is deleted, which this version never does"`
 	ServiceAccount string        `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
 	IgnoreChanges  bool          `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
 }
