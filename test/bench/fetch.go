@@ -43,7 +43,7 @@ var repositories = []struct {
 		}
 		return files, nil
 	}},
-	{"200 MB", 3, func(string) (fs.FS, error) {
+	{"200 MB", 7, func(string) (fs.FS, error) {
 		files := fstest.MapFS{}
 		for i := range 20 {
 			files[fmt.Sprintf("assets/%d.bin", i)] = file(random(10 << 20))
