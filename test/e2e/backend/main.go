@@ -105,16 +105,10 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	var lc net.ListenConfig
-	plain, err := lc.Listen(ctx, "tcp", ":8080")
+	listeners, err := listen(ctx, cert)
 	if err != nil {
 		return err
 	}
-	secure, err := lc.Listen(ctx, "tcp", ":8443")
-	if err != nil {
-		return err
-	}
-	secure = tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})
 	hawkbit := hawkbittest.New(hawkbittest.Options{User: "admin", Password: c.HawkbitPassword})
 	routes := map[string]http.Handler{
 		"/realms/": issuer, "/api/registry/": registry, "/git/": http.StripPrefix("/git", repos), "/rest/v1/": hawkbit, "/DEFAULT/": hawkbit,
@@ -122,8 +116,33 @@ func run(ctx context.Context, c envConfig) error {
 		// What makes the certificate of the second port trusted.
 		"/ca.crt": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(ca) }),
 	}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// A ServeMux would clean paths, and device names may hold anything.
+	g, ctx := errgroup.WithContext(ctx)
+	for _, ln := range listeners {
+		g.Go(func() error { return server.Run(ctx, ln, byPrefix(routes), log) })
+	}
+	g.Go(func() error { return verifier.Run(ctx) })
+	g.Go(func() error { return registry.Run(ctx) })
+	return g.Wait()
+}
+
+// listen opens a port for HTTP and one for HTTPS.
+func listen(ctx context.Context, cert tls.Certificate) ([]net.Listener, error) {
+	var lc net.ListenConfig
+	plain, err := lc.Listen(ctx, "tcp", ":8080")
+	if err != nil {
+		return nil, err
+	}
+	secure, err := lc.Listen(ctx, "tcp", ":8443")
+	if err != nil {
+		return nil, errors.Join(err, plain.Close())
+	}
+	return []net.Listener{plain, tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})}, nil
+}
+
+// byPrefix routes by what a path begins with. A ServeMux would clean paths, and device
+// names may hold anything.
+func byPrefix(routes map[string]http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for prefix, h := range routes {
 			if strings.HasPrefix(r.URL.EscapedPath(), prefix) {
 				h.ServeHTTP(w, r)
@@ -134,13 +153,6 @@ func run(ctx context.Context, c envConfig) error {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	})
-	g, ctx := errgroup.WithContext(ctx)
-	for _, ln := range []net.Listener{plain, secure} {
-		g.Go(func() error { return server.Run(ctx, ln, handler, log) })
-	}
-	g.Go(func() error { return verifier.Run(ctx) })
-	g.Go(func() error { return registry.Run(ctx) })
-	return g.Wait()
 }
 
 // certificate returns that of the host of a URL, which outlives the container, and its
