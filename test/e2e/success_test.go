@@ -199,14 +199,19 @@ func trustBackend(t *testing.T) {
 	}
 }
 
+// prepareHawkbit lets devices in.
+func prepareHawkbit(t *testing.T) {
+	t.Helper()
+	if err := (devtest.Hawkbit{URL: backend, User: "admin", Password: "planted-hawkbit-password"}).Prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestFirmwareGoesToHawkbit alone and beside an OCI registry, in each layout, and is
 // read there as the update server does.
 func TestFirmwareGoesToHawkbit(t *testing.T) {
 	t.Parallel()
-	hawkbit := devtest.Hawkbit{URL: backend, User: "admin", Password: "planted-hawkbit-password"}
-	if err := hawkbit.Prepare(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	prepareHawkbit(t)
 	for _, image := range []string{"", "and-oci:latest"} {
 		for _, inPods := range []bool{false, true} {
 			t.Run(fmt.Sprintf("image %q, in pods %t", image, inPods), func(t *testing.T) {
@@ -265,6 +270,7 @@ func TestFirmwareIsPublishedAgain(t *testing.T) {
 // firmware on the claim of the run.
 func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
 	t.Parallel()
+	prepareHawkbit(t)
 	w := start(t)
 	app := name(t)
 	url, commit := serve(t, map[string]string{"README": "x"})
