@@ -14,7 +14,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/builder"
 	"github.com/drogue-iot/ajour/pkg/drogue"
 	"github.com/drogue-iot/ajour/pkg/server"
-	"github.com/drogue-iot/ajour/pkg/step"
+	"github.com/drogue-iot/ajour/pkg/step/fetch"
 	"github.com/drogue-iot/ajour/pkg/tekton"
 )
 
@@ -39,7 +39,7 @@ func main() {
 
 func run(ctx context.Context, c envConfig) error {
 	sources := tekton.Sources{Schemes: c.Schemes, Hosts: c.Hosts, Addresses: c.Addresses}
-	if err := step.ValidateSources(sources.Schemes, sources.Hosts, sources.Addresses); err != nil {
+	if err := fetch.ValidateSources(sources.Schemes, sources.Hosts, sources.Addresses); err != nil {
 		return err
 	}
 	client := service.Client()

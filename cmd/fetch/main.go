@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Drogue IoT Ajour authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command fetch is the program of the step image fetch: see pkg/step.
+// Command fetch is the program of the step image fetch: see pkg/step/fetch.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/drogue-iot/ajour/pkg/step"
+	"github.com/drogue-iot/ajour/pkg/step/fetch"
 )
 
 func main() {
@@ -22,5 +23,5 @@ func main() {
 	if err != nil {
 		self = os.Args[0]
 	}
-	os.Exit(step.Fetch(ctx, []string{self}, os.Args[1:], os.Stderr))
+	os.Exit(fetch.Main(ctx, []string{self}, os.Args[1:], os.Stderr))
 }

@@ -5,7 +5,6 @@ package build
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 )
 
@@ -36,10 +35,10 @@ type Request struct {
 	Publication *Publication `json:"-"`
 }
 
-var idPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+var idPattern = pattern(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // ValidID reports whether id has the form of a build id, a UUID in lower case.
-func ValidID(id string) bool { return idPattern.MatchString(id) }
+func ValidID(id string) bool { return idPattern().MatchString(id) }
 
 // DerivedID returns a build id that follows from the parts: a UUID of version 8
 // (RFC 9562), the same for the same parts.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -22,14 +23,20 @@ const (
 )
 
 var (
-	imagePattern   = regexp.MustCompile(`^` + repository + `:` + tag + `$`)
-	builderPattern = regexp.MustCompile(`^(?:` + host + `)?` + repository + `(?::` + tag + `)?(?:` + digestForm + `)?$`)
-	revPattern     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./+@=-]*$`)
-	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	scpPattern     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9_~./][A-Za-z0-9_~./+-]*$`)
-	hostPattern    = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+)$`)
-	userPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+	imagePattern   = pattern(`^` + repository + `:` + tag + `$`)
+	builderPattern = pattern(`^(?:` + host + `)?` + repository + `(?::` + tag + `)?(?:` + digestForm + `)?$`)
+	revPattern     = pattern(`^[A-Za-z0-9_][A-Za-z0-9_./+@=-]*$`)
+	envPattern     = pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	scpPattern     = pattern(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9_~./][A-Za-z0-9_~./+-]*$`)
+	hostPattern    = pattern(`^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+)$`)
+	userPattern    = pattern(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 )
+
+// pattern compiles when it is first needed: the steps of a build link this package too,
+// and would do so at each start, for nothing.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // plain refuses text that could be taken for anything but itself: "$(" starts a
 // variable for Tekton and for the kubelet, and there is no way to write it that
@@ -53,14 +60,14 @@ func (r *reader) image(s, at string) string {
 		r.fail(at, "%s has a digest: name a tag to publish to", quote(s))
 	case !strings.Contains(s, ":"):
 		r.fail(at, "%s has no tag: add one, the update server delivers it as the version", quote(s))
-	case !imagePattern.MatchString(s) || len(s) > 255:
+	case !imagePattern().MatchString(s) || len(s) > 255:
 		r.fail(at, "%s is no image reference: write NAME:TAG, the name in lower case and relative to the registry prefix", quote(s))
 	}
 	return s
 }
 
 func (r *reader) builder(s, at string) string {
-	if s != "" && (!builderPattern.MatchString(s) || len(s) > 512) {
+	if s != "" && (!builderPattern().MatchString(s) || len(s) > 512) {
 		r.fail(at, "%s is no image reference: write [HOST/]NAME[:TAG]", quote(s))
 	}
 	return s
@@ -83,7 +90,7 @@ func (r *reader) controller(s, at string) string {
 // files on the machine that builds.
 func (r *reader) uri(s, at string) string {
 	const remedy = "write an https://, http:// or ssh:// URL, or user@host:path"
-	if s == "" || (len(s) <= 2048 && scpPattern.MatchString(s)) {
+	if s == "" || (len(s) <= 2048 && scpPattern().MatchString(s)) {
 		return s
 	}
 	u, err := url.Parse(s)
@@ -93,7 +100,7 @@ func (r *reader) uri(s, at string) string {
 		r.fail(at, "is no URL: %s", remedy)
 	case u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh":
 		r.fail(at, "has the scheme %s: %s", quote(u.Scheme), remedy)
-	case !hostPattern.MatchString(u.Hostname()):
+	case !hostPattern().MatchString(u.Hostname()):
 		r.fail(at, "has no valid host: %s", remedy)
 	case u.User != nil && !allowedUser(u):
 		r.fail(at, "holds credentials: remove them, everybody who can read the object sees them")
@@ -112,7 +119,7 @@ func (r *reader) unclean(s string) bool {
 // allowedUser accepts a plain login name for ssh, which is no secret.
 func allowedUser(u *url.URL) bool {
 	_, password := u.User.Password()
-	return u.Scheme == "ssh" && !password && userPattern.MatchString(u.User.Username())
+	return u.Scheme == "ssh" && !password && userPattern().MatchString(u.User.Username())
 }
 
 // rev follows git-check-ref-format(1), and refuses what git would take for an
@@ -121,7 +128,7 @@ func (r *reader) rev(s, at string) string {
 	if s == "" {
 		return s
 	}
-	if len(s) > 255 || !revPattern.MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
+	if len(s) > 255 || !revPattern().MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
 		strings.Contains(s, "//") || strings.HasSuffix(s, "/") || strings.HasSuffix(s, ".") || strings.HasSuffix(s, ".lock") {
 		r.fail(at, "%s is no revision: write a branch, a tag or a commit", quote(s))
 	}
@@ -140,7 +147,7 @@ var reserved = map[string]bool{
 func (r *reader) envName(s, at string) {
 	switch {
 	case s == "":
-	case !envPattern.MatchString(s) || len(s) > 255:
+	case !envPattern().MatchString(s) || len(s) > 255:
 		r.fail(at, "%s is no variable name: use letters, digits and '_'", quote(s))
 	case reserved[s] || strings.HasPrefix(s, "LD_") || strings.HasPrefix(s, "DYLD_") ||
 		strings.HasPrefix(s, "GIT_") || strings.HasPrefix(s, "TEKTON_"):

@@ -9,7 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/drogue-iot/ajour/pkg/step"
+	"github.com/drogue-iot/ajour/pkg/step/fetch"
+	"github.com/drogue-iot/ajour/pkg/step/publish"
 )
 
 // newStep is how "ajour dev" runs the steps that are images of their own in a
@@ -18,9 +19,9 @@ func newStep(env Env) *cobra.Command {
 	cmd := &cobra.Command{Use: "step", Short: "Run a step of a build", Hidden: true}
 	for name, run := range map[string]func(context.Context, []string, io.Writer) int{
 		"fetch": func(ctx context.Context, args []string, stderr io.Writer) int {
-			return step.Fetch(ctx, []string{env.Program, "step", "fetch"}, args, stderr)
+			return fetch.Main(ctx, []string{env.Program, "step", "fetch"}, args, stderr)
 		},
-		"publish": step.Publish,
+		"publish": publish.Main,
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: name, Short: "Run the step " + name, DisableFlagParsing: true,

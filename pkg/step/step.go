@@ -17,15 +17,15 @@ import (
 
 // Exit codes of a step.
 const (
-	exitDone   = 0
-	exitFailed = 1 // the build cannot go on; reason and message say why
-	exitUsage  = 2 // called wrongly, which is a fault of the Task
+	ExitDone   = 0
+	ExitFailed = 1 // the build cannot go on; reason and message say why
+	ExitUsage  = 2 // called wrongly, which is a fault of the Task
 )
 
-// results writes Tekton results, one file each, into one folder.
-type results struct{ dir string }
+// Results writes Tekton results, one file each, into one folder.
+type Results struct{ dir string }
 
-func (r results) write(values map[string]string) error {
+func (r Results) write(values map[string]string) error {
 	for name, value := range values {
 		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(value), 0o644); err != nil { //nolint:gosec // read by Tekton's entrypoint
 			return fmt.Errorf("write result: %w", err)
@@ -34,11 +34,13 @@ func (r results) write(values map[string]string) error {
 	return nil
 }
 
-// finish reports how the work went: as results for machines, on stderr for the log.
-func (r results) finish(stderr io.Writer, values map[string]string, err error) int {
-	code := exitDone
+// Finish reports how the work went: as results for machines, on stderr for the log.
+// The values are those of a success; a failure leaves "reason" and "message". It
+// returns the exit code.
+func (r Results) Finish(stderr io.Writer, values map[string]string, err error) int {
+	code := ExitDone
 	if err != nil {
-		code = exitFailed
+		code = ExitFailed
 		failure := &build.StepError{Reason: build.ReasonInternalError, Message: err.Error()}
 		errors.As(err, &failure)
 		fmt.Fprintln(stderr, failure.Message)
@@ -46,29 +48,27 @@ func (r results) finish(stderr io.Writer, values map[string]string, err error) i
 	}
 	if err := r.write(values); err != nil {
 		fmt.Fprintln(stderr, err)
-		return exitFailed
+		return ExitFailed
 	}
 	return code
 }
 
-// parse reads flags, all of which are required unless they have a default.
-func parse(name string, args []string, stderr io.Writer, define func(*flag.FlagSet) *string) (results, bool) {
+// Parse reads the flags that define adds, and the path of the results besides. What
+// follows "--" is left to [flag.FlagSet.Args]. It reports whether the call was right; if
+// not, it has written why, and the step ends with [ExitUsage].
+func Parse(name string, args []string, stderr io.Writer, define func(*flag.FlagSet)) (Results, bool) {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	path := define(flags)
+	define(flags)
+	// Tekton tells the path of each result, but not the folder that all of them are in.
+	path := flags.String("results", "", "`path` of one of the Task's results; the others go beside it")
 	if err := flags.Parse(args); err != nil {
-		return results{}, false
+		return Results{}, false
 	}
 	if *path == "" || flags.NArg() > 0 && !slices.Contains(args, "--") {
 		fmt.Fprintf(stderr, "%s: takes flags, and needs --results\n", name)
 		flags.Usage()
-		return results{}, false
+		return Results{}, false
 	}
-	return results{filepath.Dir(*path)}, true
-}
-
-// resultsFlag takes the path of any one result: Tekton tells the path of each,
-// but not the folder that all of them are in.
-func resultsFlag(flags *flag.FlagSet) *string {
-	return flags.String("results", "", "`path` of one of the Task's results; the others go beside it")
+	return Results{filepath.Dir(*path)}, true
 }

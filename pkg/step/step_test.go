@@ -22,7 +22,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
-	"github.com/drogue-iot/ajour/pkg/step"
+	"github.com/drogue-iot/ajour/pkg/step/fetch"
+	"github.com/drogue-iot/ajour/pkg/step/publish"
 )
 
 // results reads what a step left.
@@ -75,7 +76,7 @@ func TestFetch(t *testing.T) {
 	} {
 		dir, source := t.TempDir(), filepath.Join(t.TempDir(), "source")
 		var stderr bytes.Buffer
-		code := step.Fetch(t.Context(), nil, []string{"--schemes=http", "--addresses=127.0.0.0/8", "--uri=" + url, "--revision=" + revision, "--output=" + source, "--results=" + dir + "/commit"}, &stderr)
+		code := fetch.Main(t.Context(), nil, []string{"--schemes=http", "--addresses=127.0.0.0/8", "--uri=" + url, "--revision=" + revision, "--output=" + source, "--results=" + dir + "/commit"}, &stderr)
 		if diff := cmp.Diff(want, results(t, dir)); diff != "" || (code == 0) != (revision == "main") {
 			t.Error(code, diff, stderr.String())
 		}
@@ -93,7 +94,7 @@ func TestPublish(t *testing.T) {
 	}
 	call := func(artifact string) (int, map[string]string) {
 		dir := t.TempDir()
-		code := step.Publish(t.Context(), []string{
+		code := publish.Main(t.Context(), []string{
 			"oci", "--image=" + image, "--root=" + root, "--artifact=" + artifact, "--version=v", "--plain-http=true", "--results=" + dir + "/size",
 		}, io.Discard)
 		return code, results(t, dir)
@@ -115,7 +116,7 @@ func TestPublish(t *testing.T) {
 func TestWrongCallsAreUsageErrors(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{}, {"--nonsense"}, {"--results=/x/y", "extra"}, {"--uri=x"}} {
-		if code := step.Fetch(t.Context(), nil, args, io.Discard); code != 2 {
+		if code := fetch.Main(t.Context(), nil, args, io.Discard); code != 2 {
 			t.Errorf("%v: exit %d", args, code)
 		}
 	}

@@ -23,7 +23,7 @@ import (
 	// The programs are built by TestMain: an import makes the go command see that
 	// a result is out of date when a program changes.
 	_ "github.com/drogue-iot/ajour/pkg/cli"
-	_ "github.com/drogue-iot/ajour/pkg/step"
+	_ "github.com/drogue-iot/ajour/pkg/step/fetch"
 	"github.com/drogue-iot/ajour/test/servers"
 )
 

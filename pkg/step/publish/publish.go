@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Drogue IoT Ajour authors
 // SPDX-License-Identifier: Apache-2.0
 
-package step
+// Package publish is the program of the step image publish: pkg/publish behind flags.
+package publish
 
 import (
 	"context"
@@ -11,15 +12,16 @@ import (
 	"strconv"
 
 	"github.com/drogue-iot/ajour/pkg/publish"
+	"github.com/drogue-iot/ajour/pkg/step"
 )
 
-// Publish is the program of the step image publish. Its first argument says where
-// to: "oci" or "hawkbit"; "pull" fetches what was published. It returns the exit code.
-func Publish(ctx context.Context, args []string, stderr io.Writer) int {
+// Main is the program. Its first argument says where to: "oci" or "hawkbit"; "pull"
+// fetches what was published. It returns the exit code.
+func Main(ctx context.Context, args []string, stderr io.Writer) int {
 	places := map[string]func(context.Context, []string, io.Writer) int{"oci": publishOCI, "hawkbit": publishHawkbit, "pull": pullOCI}
 	if len(args) == 0 || places[args[0]] == nil {
 		fmt.Fprintln(stderr, "publish: say where to, as in: publish oci FLAGS, or: publish hawkbit FLAGS")
-		return exitUsage
+		return step.ExitUsage
 	}
 	return places[args[0]](ctx, args[1:], stderr)
 }
@@ -27,18 +29,17 @@ func Publish(ctx context.Context, args []string, stderr io.Writer) int {
 func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 	o := publish.OCIOptions{Log: stderr}
 	var flags *flag.FlagSet
-	res, ok := parse("publish oci", args, stderr, func(f *flag.FlagSet) *string {
+	res, ok := step.Parse("publish oci", args, stderr, func(f *flag.FlagSet) {
 		flags = f
 		firmwareFlags(f, &o.Firmware)
 		registryFlags(f, &o)
-		return resultsFlag(f)
 	})
 	if !ok {
-		return exitUsage
+		return step.ExitUsage
 	}
 	o.Attachments = flags.Args()
 	r, err := publish.OCI(ctx, o)
-	return res.finish(stderr, map[string]string{
+	return res.Finish(stderr, map[string]string{
 		"image-url": r.Reference, "image-digest": r.Digest, "IMAGE_URL": r.Reference, "IMAGE_DIGEST": r.Digest,
 		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
 	}, err)
@@ -46,19 +47,18 @@ func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 
 func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
 	o := publish.HawkbitOptions{Log: stderr}
-	res, ok := parse("publish hawkbit", args, stderr, func(f *flag.FlagSet) *string {
+	res, ok := step.Parse("publish hawkbit", args, stderr, func(f *flag.FlagSet) {
 		firmwareFlags(f, &o.Firmware)
 		f.StringVar(&o.Name, "name", "", "`name` of the software module and the distribution set")
 		f.StringVar(&o.Controller, "controller", "", "`id` of the target to assign it to")
 		f.StringVar(&o.Credentials, "credentials", "", "`folder` with url, and user and password or token")
 		f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
-		return resultsFlag(f)
 	})
 	if !ok {
-		return exitUsage
+		return step.ExitUsage
 	}
 	r, err := publish.Hawkbit(ctx, o)
-	return res.finish(stderr, map[string]string{
+	return res.Finish(stderr, map[string]string{
 		"distribution-set": strconv.FormatInt(r.Set, 10), "action": strconv.FormatInt(r.Action, 10),
 		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
 	}, err)
@@ -66,15 +66,14 @@ func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
 
 func pullOCI(ctx context.Context, args []string, stderr io.Writer) int {
 	o := publish.PullOptions{Registry: publish.OCIOptions{Log: stderr}}
-	res, ok := parse("publish pull", args, stderr, func(f *flag.FlagSet) *string {
+	res, ok := step.Parse("publish pull", args, stderr, func(f *flag.FlagSet) {
 		registryFlags(f, &o.Registry)
 		f.StringVar(&o.Output, "output", "", "`file` to write the firmware to")
-		return resultsFlag(f)
 	})
 	if !ok {
-		return exitUsage
+		return step.ExitUsage
 	}
-	return res.finish(stderr, nil, publish.Pull(ctx, o))
+	return res.Finish(stderr, nil, publish.Pull(ctx, o))
 }
 
 func registryFlags(f *flag.FlagSet, o *publish.OCIOptions) {

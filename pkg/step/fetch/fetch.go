@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Drogue IoT Ajour authors
 // SPDX-License-Identifier: Apache-2.0
 
-package step
+// Package fetch is the program of the step image fetch: pkg/git behind flags.
+package fetch
 
 import (
 	"context"
@@ -12,20 +13,20 @@ import (
 	"time"
 
 	"github.com/drogue-iot/ajour/pkg/git"
+	"github.com/drogue-iot/ajour/pkg/step"
 )
 
 // sshMode is the first argument when git runs the program in place of ssh.
 const sshMode = "ssh"
 
-// Fetch is the program of the step image fetch. Self is the command that it was
-// called with, without args: git calls it again for repositories by ssh. It returns
-// the exit code.
-func Fetch(ctx context.Context, self, args []string, stderr io.Writer) int {
+// Main is the program. Self is the command that it was called with, without args: git
+// calls it again for repositories by ssh. It returns the exit code.
+func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == sshMode {
 		return git.SSH(ctx, args[1:], os.Stdin, os.Stdout, stderr)
 	}
 	o := git.Options{Log: stderr, SSH: append(append([]string{}, self...), sshMode)}
-	res, ok := parse("fetch", args, stderr, func(flags *flag.FlagSet) *string {
+	res, ok := step.Parse("fetch", args, stderr, func(flags *flag.FlagSet) {
 		flags.StringVar(&o.URI, "uri", "", "`URI` of the repository")
 		flags.StringVar(&o.Revision, "revision", "", "branch, tag or commit; the default branch if empty")
 		flags.StringVar(&o.Path, "path", ".", "`folder` that the build starts in")
@@ -35,13 +36,12 @@ func Fetch(ctx context.Context, self, args []string, stderr io.Writer) int {
 		flags.Var((*list)(&o.Policy.Addresses), "addresses", "`ranges` of addresses that they may have, or public, or any")
 		flags.StringVar(&o.Credentials, "credentials", "", "`folder` with .git-credentials, ssh-privatekey and known_hosts")
 		flags.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
-		return resultsFlag(flags)
 	})
 	if !ok {
-		return exitUsage
+		return step.ExitUsage
 	}
 	r, err := git.Fetch(ctx, o)
-	return res.finish(stderr, map[string]string{
+	return res.Finish(stderr, map[string]string{
 		"commit": r.Commit, "version": r.Version, "commit-time": r.Time.Format(time.RFC3339), "CHAINS-GIT_URL": o.URI, "CHAINS-GIT_COMMIT": r.Commit,
 	}, err)
 }
