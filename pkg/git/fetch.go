@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -129,10 +128,13 @@ type fetcher struct {
 	ssh  string // the setup of SSH
 }
 
-var (
-	fullCommit = regexp.MustCompile(`^[0-9a-f]{40}$|^[0-9a-f]{64}$`)
-	partCommit = regexp.MustCompile(`^[0-9a-f]{4,63}$`)
-)
+// isCommit reports whether a revision has the form of a full commit, by SHA-1 or SHA-256.
+func isCommit(rev string) bool { return isHex(rev) && (len(rev) == 40 || len(rev) == 64) }
+
+// isPart reports whether a revision may be the beginning of a commit.
+func isPart(rev string) bool { return isHex(rev) && len(rev) >= 4 && len(rev) < 64 }
+
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
 // fetch finds the revision, preferably without more than that one commit, and
 // checks it out.
@@ -145,13 +147,14 @@ func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
 		return r, err
 	}
 	// The commit is looked at while its files are checked out.
-	g, checkout := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		_, err := f.retry(checkout, "checkout", "--quiet", "--force", "--detach", commit)
+	var stamp string
+	var g errgroup.Group
+	g.Go(func() (err error) {
+		stamp, err = f.retry(ctx, "log", "-1", "--format=%H %ct", "--end-of-options", commit+"^{commit}")
 		return err
 	})
-	stamp, err := f.retry(ctx, "log", "-1", "--format=%H %ct", "--end-of-options", commit+"^{commit}")
-	failed := g.Wait()
+	_, failed := f.retry(ctx, "checkout", "--quiet", "--force", "--detach", commit)
+	err = g.Wait()
 	if says(err, "") {
 		return r, f.noRevision(err)
 	}
@@ -168,7 +171,7 @@ func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
 
 // find fetches the revision and returns a name that git has for it then.
 func (f *fetcher) find(ctx context.Context) (string, error) {
-	if fullCommit.MatchString(f.Revision) {
+	if isCommit(f.Revision) {
 		// Not every server gives away a commit that no ref points to.
 		if f.fetchOne(ctx, f.Revision) == nil {
 			return f.Revision, nil
@@ -189,7 +192,7 @@ func (f *fetcher) find(ctx context.Context) (string, error) {
 	switch {
 	case ref != "":
 		return "FETCH_HEAD", f.fetchOne(ctx, ref)
-	case partCommit.MatchString(f.Revision):
+	case isPart(f.Revision):
 		return f.Revision, f.fetchHistory(ctx)
 	default:
 		return "", f.noRevision(nil)

@@ -13,7 +13,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // sshSetup is what [SSH] needs to know. It lies in a file of the fetch's own
@@ -39,10 +41,11 @@ func sshCommand(self []string, setup string) string {
 	return strings.Join(words, " ")
 }
 
-var (
-	sshHost = regexp.MustCompile(`^(?:([A-Za-z0-9_][A-Za-z0-9_.-]*)@)?([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9a-fA-F:]+\]?)$`)
-	sshPort = regexp.MustCompile(`^[0-9]{1,5}$`)
-)
+// sshHost is the form of what git gives to ssh as its destination. It is compiled when
+// git does so, not at each start.
+var sshHost = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:([A-Za-z0-9_][A-Za-z0-9_.-]*)@)?([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9a-fA-F:]+\]?)$`)
+})
 
 // SSH is the program that git runs in place of ssh, as
 // "SETUP [-o OPTION]... [-p PORT] [USER@]HOST COMMAND". It looks the host up, checks it
@@ -98,8 +101,8 @@ func sshClient(ctx context.Context, args []string) (*exec.Cmd, error) {
 	if len(args) != 2 {
 		return nil, errors.New("expects a host and a command")
 	}
-	m := sshHost.FindStringSubmatch(args[0])
-	if m == nil || !sshPort.MatchString(port) {
+	m := sshHost().FindStringSubmatch(args[0])
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || m == nil {
 		return nil, &refusal{"the address of a repository is no valid one for ssh"}
 	}
 	user, host := m[1], strings.Trim(m[2], "[]")
