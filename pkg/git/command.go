@@ -49,6 +49,11 @@ var settings = []string{
 	// A server that packs for long sends some five bytes in as many seconds meanwhile.
 	"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120", "-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
 	"-c", "transfer.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
+	// The folder is of no use after a crash of the machine: git syncs no file that it checks
+	// out. And nobody will ask who moved a ref in it.
+	"-c", "core.fsync=none", "-c", "core.logAllRefUpdates=false",
+	// Several processes write many files to a disk in a fraction of the time.
+	"-c", "checkout.workers=4", "-c", "checkout.thresholdForParallelism=1000",
 	// git runs these for files that a repository marks as kept in LFS, if there are any.
 	"-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.smudge=git-lfs smudge -- %f", "-c", "filter.lfs.required=true",
 	// A command that failed is tried again as a whole.
