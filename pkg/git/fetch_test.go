@@ -30,14 +30,7 @@ type repository struct {
 
 func serve(t *testing.T, wrap func(http.Handler) http.Handler) repository {
 	t.Helper()
-	s, err := gittest.New(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	repo, err := s.Create(t.Context(), "fw")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, repo := gittest.Start(t)
 	files := func(content string) fstest.MapFS {
 		return fstest.MapFS{
 			"boards/a/main.c": {Data: []byte(content), Mode: 0o644},
@@ -46,6 +39,7 @@ func serve(t *testing.T, wrap func(http.Handler) http.Handler) repository {
 		}
 	}
 	var r repository
+	var err error
 	if r.first, err = repo.Commit(t.Context(), "main", files("first")); err != nil {
 		t.Fatal(err)
 	}

@@ -105,14 +105,7 @@ func (l *lfs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // folder of credentials with the CA for it.
 func serveLFS(t *testing.T, change func(*lfs)) (uri, folder string) {
 	t.Helper()
-	s, err := gittest.New(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	repo, err := s.Create(t.Context(), "fw")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, repo := gittest.Start(t)
 	cert, key, err := certutil.GenerateSelfSignedCertKey(forgeHost, nil, nil)
 	if err != nil {
 		t.Fatal(err)

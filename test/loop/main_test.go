@@ -109,15 +109,9 @@ func (w *world) ajour(args ...string) (code int, stdout, stderr string) {
 // serve makes a repository of the files and returns its URL and commit.
 func serve(t *testing.T, files fstest.MapFS) (url, commit string) {
 	t.Helper()
-	s, err := gittest.New(t.Context(), t.TempDir())
+	s, repo := gittest.Start(t)
+	commit, err := repo.Commit(t.Context(), "main", files)
 	if err != nil {
-		t.Fatal(err)
-	}
-	repo, err := s.Create(t.Context(), "fw")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if commit, err = repo.Commit(t.Context(), "main", files); err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(s)

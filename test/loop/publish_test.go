@@ -213,14 +213,7 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 // private serves a repository to the user "ci" with a password alone.
 func private(t *testing.T, password string) string {
 	t.Helper()
-	s, err := gittest.New(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	repo, err := s.Create(t.Context(), "fw")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, repo := gittest.Start(t)
 	if _, err := repo.Commit(t.Context(), "main", fstest.MapFS{"README": {Data: []byte("x"), Mode: 0o644}}); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 )
 
 // Server serves all repositories below a folder at "/NAME.git".
@@ -42,6 +43,20 @@ func New(ctx context.Context, root string) (*Server, error) {
 		InheritEnv: []string{"PATH"},
 		Stderr:     io.Discard,
 	}}, nil
+}
+
+// Start returns a server, for the time of a test, with one empty repository.
+func Start(t testing.TB) (*Server, *Repo) {
+	t.Helper()
+	s, err := New(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo, err := s.Create(t.Context(), "fw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, repo
 }
 
 // ServeHTTP implements http.Handler.
