@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-
-	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // maxOutput bounds what is kept of git's output.
@@ -172,7 +170,7 @@ func (f *fetcher) retry(ctx context.Context, args ...string) (string, error) {
 	return backoff.Retry(ctx, func() (string, error) {
 		out, err := f.git(ctx, append([]string{"-C", f.Dir}, args...)...)
 		var failure *commandError
-		if err != nil && (!errors.As(err, &failure) || f.gate.refusal() != nil || classify(failure.stderr) != build.ReasonSourceUnavailable || untrusted(failure.stderr)) {
+		if err != nil && (!errors.As(err, &failure) || f.gate.refusal() != nil || !passing(failure.stderr)) {
 			err = backoff.Permanent(err)
 		}
 		return out, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -54,6 +55,11 @@ func classify(stderr string) build.Reason {
 	return build.ReasonSourceUnavailable
 }
 
+// passing reports whether a failure may be gone the next time.
+func passing(stderr string) bool {
+	return classify(stderr) == build.ReasonSourceUnavailable && !untrusted(stderr) && !noRoom(stderr)
+}
+
 // says reports whether an error is a failure of git with a phrase in its output.
 func says(err error, phrase string) bool {
 	var failure *commandError
@@ -78,6 +84,8 @@ func (f *fetcher) explain(err error) error {
 		return fmt.Errorf("run git, is it installed? %w", err)
 	}
 	switch reason := classify(failure.stderr); {
+	case noRoom(failure.stderr):
+		return f.noRoom(err, failure)
 	case strings.Contains(failure.stderr, hostKeyPhrase):
 		return f.fail(reason, err, "The host of %s is not known: add its key to known_hosts of the installation's git credentials", f.URI)
 	case reason == build.ReasonSourceAuthFailed:
@@ -102,12 +110,32 @@ func untrusted(stderr string) bool {
 	return strings.Contains(stderr, "certificate verification failed") || strings.Contains(stderr, "SSL certificate problem") || strings.Contains(stderr, "x509: ")
 }
 
+// noRoom reports whether git could not write here. What a server says of its own disk
+// is marked as such by git.
+func noRoom(stderr string) bool {
+	for line := range strings.Lines(strings.ToLower(stderr)) {
+		if !strings.HasPrefix(line, "remote:") && slices.ContainsFunc(noRoomPhrases, func(p string) bool { return strings.Contains(line, p) }) {
+			return true
+		}
+	}
+	return false
+}
+
+var noRoomPhrases = []string{"no space left on device", "out of diskspace", "disk quota exceeded", "unable to write file"}
+
+func (f *fetcher) noRoom(err error, failure *commandError) error {
+	return f.fail(build.ReasonInternalError, err, "The source of %s cannot be written, the disk of the build may be full: %s", f.URI, telling(failure.stderr))
+}
+
 // part explains a failure to get what belongs to a revision that is there: files that
 // are in LFS, or submodules. The servers of those may be other ones.
 func (f *fetcher) part(what string, err error) error {
 	var failure *commandError
 	if err == nil || f.refusal(err) != "" || !errors.As(err, &failure) {
 		return err
+	}
+	if noRoom(failure.stderr) {
+		return f.noRoom(err, failure)
 	}
 	reason := classify(failure.stderr)
 	if reason == build.ReasonRevisionNotFound {

@@ -5,12 +5,15 @@ package step_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,6 +28,14 @@ import (
 	"github.com/drogue-iot/ajour/pkg/step/fetch"
 	"github.com/drogue-iot/ajour/pkg/step/publish"
 )
+
+// TestMain is the step fetch as well, for a test that runs it elsewhere.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "fetch" {
+		os.Exit(fetch.Main(context.Background(), nil, os.Args[2:], os.Stderr))
+	}
+	os.Exit(m.Run())
+}
 
 // results reads what a step left.
 func results(t *testing.T, dir string) map[string]string {
@@ -46,14 +57,7 @@ func results(t *testing.T, dir string) map[string]string {
 
 func TestFetch(t *testing.T) {
 	t.Parallel()
-	s, err := gittest.New(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	repo, err := s.Create(t.Context(), "fw")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, repo := gittest.Start(t)
 	commit, err := repo.Commit(t.Context(), "main", fstest.MapFS{"file": {Data: []byte("x"), Mode: 0o644}})
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +84,45 @@ func TestFetch(t *testing.T) {
 		if diff := cmp.Diff(want, results(t, dir)); diff != "" || (code == 0) != (revision == "main") {
 			t.Error(code, diff, stderr.String())
 		}
+	}
+}
+
+// TestADiskThatIsFullIsNoFaultOfTheServer fetches to a small disk of its own.
+func TestADiskThatIsFullIsNoFaultOfTheServer(t *testing.T) {
+	t.Parallel()
+	noise := make([]byte, 1<<20)
+	_, _ = rand.Read(noise) // never fails
+	for name, tt := range map[string]struct {
+		content []byte
+		says    string
+	}{
+		"for what is sent":     {noise, "write error: No space left on device"},
+		"for what is unpacked": {bytes.Repeat([]byte("x\n"), 5<<20), "unable to write file large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, repo := gittest.Start(t)
+			if _, err := repo.Commit(t.Context(), "main", fstest.MapFS{"large": {Data: tt.content, Mode: 0o644}}); err != nil {
+				t.Fatal(err)
+			}
+			srv := httptest.NewServer(s)
+			t.Cleanup(srv.Close)
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir, disk, url := t.TempDir(), t.TempDir(), srv.URL+repo.Path()
+			cmd := exec.CommandContext(t.Context(), "unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+				`mount -t tmpfs -o size=600k tmpfs "$0" && exec "$@"`, disk, self, "fetch",
+				"--schemes=http", "--addresses=127.0.0.0/8", "--uri="+url, "--output="+disk+"/source", "--results="+dir+"/commit")
+			out, _ := cmd.CombinedOutput() // the results say how it ended
+			want := map[string]string{"reason": "InternalError", "message": "The source of " + url + " cannot be written, the disk of the build may be full: " + tt.says}
+			got := results(t, dir)
+			got["message"] = strings.ReplaceAll(got["message"], "'", "") // git quotes the file or not
+			if diff := cmp.Diff(want, got); diff != "" || strings.Contains(string(out), "trying again") {
+				t.Error(diff, string(out))
+			}
+		})
 	}
 }
 
