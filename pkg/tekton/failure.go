@@ -53,7 +53,7 @@ func (t taskRuns) culprit(stages []stage) (stage, *v1.TaskRun) {
 			return s, tr
 		}
 		switch v1.TaskRunReason(c.Reason) {
-		case v1.TaskRunReasonFailed, v1.TaskRunReasonStepFailed, v1.TaskRunReasonStepOOM:
+		case v1.TaskRunReasonFailed, v1.TaskRunReasonStepFailed, v1.TaskRunReasonStepOOM, v1.TaskRunReasonPodEvicted:
 		default:
 			for _, s := range stages {
 				if strings.Contains(c.Message, strconv.Quote(s.step)) || strings.Contains(c.Message, strconv.Quote("step-"+s.step)) {
@@ -109,6 +109,8 @@ func failed(r *build.Run, s stage, tr *v1.TaskRun, tasks taskRuns, d build.Descr
 		r.Reason, r.Message = build.ReasonArtifactNotFound, c.Message
 	case s.task != taskBuild:
 		r.Reason, r.Message = build.ReasonInternalError, c.Message
+	case c.Reason == v1.TaskRunReasonPodEvicted.String():
+		r.Reason, r.Message = build.ReasonBuildFailed, "The cluster ended the pod of the builder: "+c.Message
 	case c.Reason == v1.TaskRunReasonImagePullFailed.String():
 		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, c.Message
 	case noEntrypoint(c):

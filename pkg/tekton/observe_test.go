@@ -145,6 +145,12 @@ func TestObserveOnePod(t *testing.T) {
 		},
 		{name: "a builder without memory", tasks: pod(no, "Failed", "", step("fetch", 0), oom, step("publish", 1)), want: build.ReasonBuildOutOfMemory, message: "The builder ran out of memory", progress: 20},
 		{
+			name:  "a builder that fills the disk", // as Tekton 1.15 has it
+			tasks: pod(no, "PodEvicted", "Pod ephemeral local storage usage exceeds the total limit of containers 8Gi.", step("fetch", 0), step("build", 255), step("publish", 2)),
+			want:  build.ReasonBuildFailed, progress: 20,
+			message: "The cluster ended the pod of the builder: Pod ephemeral local storage usage exceeds the total limit of containers 8Gi.",
+		},
+		{
 			name:  "a builder image that cannot be pulled",
 			tasks: pod(no, "TaskRunImagePullFailed", `the step "build" in TaskRun "x" failed to pull the image ""`, step("fetch", 1), step("build", 1), step("publish", 1)),
 			want:  build.ReasonBuilderImagePullFailed, message: `the step "build" in TaskRun "x" failed to pull the image ""`, progress: 20,
