@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/drogue-iot/ajour/cmd/internal/service"
 	"github.com/drogue-iot/ajour/pkg/drogue"
 	"github.com/drogue-iot/ajour/pkg/server"
@@ -42,9 +44,19 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	log := c.Log()
 	s := status.New(runs, drogue.New(c.Registry, client, c.Auth()), events, status.Options{Log: log, Clock: time.Now, Repair: c.Repair})
+	sweeper, err := tekton.ConnectSweeper(c.Config.Namespace, log)
+	if err != nil {
+		return err
+	}
+	lead := func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return s.Run(ctx) })
+		g.Go(func() error { return sweeper.Run(ctx) })
+		return g.Wait()
+	}
 	lease := tekton.Lease{Namespace: c.Namespace, Name: "ajour-status", Identity: c.Pod}
 	return server.Service{
 		Handler: s, Log: log,
-		Loops: []func(context.Context) error{func(ctx context.Context) error { return tekton.Lead(ctx, lease, s.Run) }},
+		Loops: []func(context.Context) error{func(ctx context.Context) error { return tekton.Lead(ctx, lease, lead) }},
 	}.Run(ctx, c.Port, c.MetricsPort)
 }

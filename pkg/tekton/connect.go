@@ -33,20 +33,28 @@ func Connect(c Config) (*Client, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	rc, err := inCluster()
+	runs, core, err := clients()
 	if err != nil {
 		return nil, err
 	}
+	tasks := runs.TaskRuns(c.Namespace)
+	return NewClient(runs.PipelineRuns(c.Namespace), tasks, &podLogs{core.Pods(c.Namespace), tasks}, c), nil
+}
+
+func clients() (*clientv1.TektonV1Client, *coreclientv1.CoreV1Client, error) {
+	rc, err := inCluster()
+	if err != nil {
+		return nil, nil, err
+	}
 	runs, err := clientv1.NewForConfig(rc)
 	if err != nil {
-		return nil, fmt.Errorf("connect to Tekton: %w", err)
+		return nil, nil, fmt.Errorf("connect to Tekton: %w", err)
 	}
 	core, err := coreclientv1.NewForConfig(rc)
 	if err != nil {
-		return nil, fmt.Errorf("connect to cluster: %w", err)
+		return nil, nil, fmt.Errorf("connect to cluster: %w", err)
 	}
-	tasks := runs.TaskRuns(c.Namespace)
-	return NewClient(runs.PipelineRuns(c.Namespace), tasks, &podLogs{core.Pods(c.Namespace), tasks}, c), nil
+	return runs, core, nil
 }
 
 func inCluster() (*rest.Config, error) {

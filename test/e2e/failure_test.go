@@ -77,6 +77,24 @@ func TestACancelledBuildSaysWhoDidIt(t *testing.T) {
 	}
 }
 
+// TestNoPodOutlivesItsBuild: Tekton leaves that of an image which cannot be started, and
+// often that of a build which is superseded in the moment in which it begins.
+func TestNoPodOutlivesItsBuild(t *testing.T) {
+	t.Parallel()
+	w := start(t)
+	app := name(t)
+	path := w.create(app, "", shell(t, makeFirmware, func(b map[string]any) { b["image"] = images + "/busybox:latest" }))
+	ids := []string{w.trigger("/apps/" + app), w.trigger("/apps/" + app)}
+	w.await(path, ids[1])
+	for _, id := range ids {
+		_, err := kubectl(t.Context(), "", "--namespace="+builds, "wait", "--for=delete", "pods", "--selector=ajour.drogue.io/build="+id,
+			"--field-selector=status.phase!=Succeeded,status.phase!=Failed", "--timeout=2m")
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestABuilderFindsNoSecret lets a builder look for all that the installation
 // knows, and looks itself for it in everything that a build leaves behind.
 func TestABuilderFindsNoSecret(t *testing.T) {
