@@ -174,7 +174,7 @@ func (f *fetcher) retry(ctx context.Context, args ...string) (string, error) {
 			err = backoff.Permanent(err)
 		}
 		return out, err
-	}, backoff.WithBackOff(wait), backoff.WithMaxTries(attempts), backoff.WithNotify(func(_ error, d time.Duration) {
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(_ error, d time.Duration) {
 		fmt.Fprintf(f.Log, "trying again in %s\n", d.Round(time.Millisecond))
 	}))
 }

@@ -229,17 +229,8 @@ func (p *hawkbitPush) assign(ctx context.Context, set int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	all, err := p.hawkbit.Actions(ctx, p.Controller, 0)
-	if err != nil {
+	if err := p.endOthers(ctx, own); err != nil {
 		return 0, err
-	}
-	for _, a := range all {
-		if a.IsActive() && a.ID != own {
-			fmt.Fprintf(p.Log, "ending action %d of %s\n", a.ID, p.Controller)
-			if err := p.hawkbit.Cancel(ctx, p.Controller, a.ID); err != nil {
-				return 0, err
-			}
-		}
 	}
 	answer, err := p.hawkbit.Assign(ctx, p.Controller, set)
 	if err != nil {
@@ -248,10 +239,30 @@ func (p *hawkbitPush) assign(ctx context.Context, set int64) (int64, error) {
 	if now, err := p.hawkbit.Assigned(ctx, p.Controller); err != nil || now.ID != set || answer.Assigned+answer.AlreadyAssigned != 1 {
 		return 0, errors.Join(err, refusal("the target does not have the distribution set that was assigned"))
 	}
+	var action int64
 	if len(answer.AssignedActions) == 1 {
-		return answer.AssignedActions[0].ID, nil
+		action = answer.AssignedActions[0].ID
+	} else if action, err = p.activeAction(ctx, set); err != nil { // it was assigned before
+		return 0, err
 	}
-	return p.activeAction(ctx, set) // it was assigned before
+	return action, p.endOthers(ctx, action) // somebody may have assigned another set meanwhile
+}
+
+// endOthers ends all actions of the target but one.
+func (p *hawkbitPush) endOthers(ctx context.Context, own int64) error {
+	all, err := p.hawkbit.Actions(ctx, p.Controller, 0)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if a.IsActive() && a.ID != own {
+			fmt.Fprintf(p.Log, "ending action %d of %s\n", a.ID, p.Controller)
+			if err := p.hawkbit.Cancel(ctx, p.Controller, a.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (p *hawkbitPush) activeAction(ctx context.Context, set int64) (int64, error) {
@@ -274,9 +285,14 @@ func explainHawkbit(err error) error {
 		words = "it refuses the credentials of the installation"
 	case errors.As(err, &answer):
 		words = answer.Message
-		if answer.Status >= http.StatusInternalServerError {
+		switch answer.Status / 100 {
+		case 3:
+			words += ": that belongs into url of the Secret hawkbit-config"
+		case 5:
 			words = answer.Error()
 		}
+	case errors.As(err, &broken) && untrusted(err):
+		words = broken.Err.Error() + ": the CA of hawkBit belongs into the ConfigMap trusted-ca of the installation"
 	case errors.As(err, &broken):
 		words = broken.Err.Error()
 	}

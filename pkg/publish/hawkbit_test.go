@@ -11,7 +11,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -19,6 +21,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/publish"
+	"github.com/drogue-iot/ajour/pkg/publish/hawkbit"
 	"github.com/drogue-iot/ajour/pkg/publish/hawkbit/hawkbittest"
 )
 
@@ -172,7 +175,8 @@ func TestHawkbitsFailuresAreQuoted(t *testing.T) {
 			nil, "Storage quota exceeded, 5 KB left.",
 		},
 		"a page in HTML": {hawkbittest.Options{}, json(400, `<html>no</html>`), nil, "Bad Request"},
-		"a redirect":     {hawkbittest.Options{}, faulty(1<<30, method(http.MethodGet), status(http.StatusFound, "Location: http://localhost:1/")), nil, "Found"},
+		"a redirect": {hawkbittest.Options{}, faulty(1<<30, method(http.MethodGet), status(http.StatusFound, "Location: https://localhost:1/")), nil,
+			"it redirects to https://localhost:1: that belongs into url of the Secret hawkbit-config"},
 		"an installation without hawkBit": {hawkbittest.Options{}, nil, func(t *testing.T, o *publish.HawkbitOptions) {
 			o.Credentials = t.TempDir()
 		}, "this installation has no hawkBit: its address and credentials belong into the Secret hawkbit-config"},
@@ -249,5 +253,54 @@ func TestHawkbitTakesABearerToken(t *testing.T) {
 	}
 	if _, err := publish.Hawkbit(t.Context(), o); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAnAssignmentMeanwhileIsEnded: hawkBit only marks what it replaces as being
+// cancelled, and then offers the device nothing but that (HB-2).
+func TestAnAssignmentMeanwhileIsEnded(t *testing.T) {
+	t.Parallel()
+	for _, generation := range []hawkbittest.Generation{hawkbittest.V0, hawkbittest.V1} {
+		s := hawkbittest.New(hawkbittest.Options{Generation: generation})
+		other := serveHawkbit(t, s, nil)
+		other.Version = "aaaaaaa"
+		var once sync.Once
+		o := serveHawkbit(t, s, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/assignedDS") {
+					once.Do(func() {
+						if _, err := publish.Hawkbit(t.Context(), other); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				next.ServeHTTP(w, r)
+			})
+		})
+		r, err := publish.Hawkbit(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		base, err := os.ReadFile(filepath.Join(o.Credentials, "url"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := hawkbit.New(hawkbit.Config{URL: strings.TrimSpace(string(base)), User: "admin", Password: "admin"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := c.Actions(t.Context(), o.Controller, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var active []int64
+		for _, a := range list {
+			if a.IsActive() {
+				active = append(active, a.ID)
+			}
+		}
+		if !slices.Equal(active, []int64{r.Action}) {
+			t.Errorf("generation %v: the active actions are %v, not %d", generation, active, r.Action)
+		}
 	}
 }

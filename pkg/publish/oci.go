@@ -18,6 +18,7 @@ import (
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // OCIOptions say what to publish, and where to.
@@ -113,6 +114,9 @@ func (p *ociPush) push(ctx context.Context) (digest.Digest, error) {
 	if err != nil {
 		return "", err
 	}
+	// One token for all of it. Quay makes a repository when it is asked for one to push,
+	// and lets nobody look into a repository that is not there.
+	ctx = auth.AppendRepositoryScope(ctx, p.repo.Reference, auth.ActionPull, auth.ActionPush)
 	tag := p.repo.Reference.Reference
 	var old, pinned digest.Digest // what the tags name by now
 	g, looking := errgroup.WithContext(ctx)
@@ -243,7 +247,7 @@ func again(ctx context.Context, log io.Writer, upload func() error) error {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithMaxTries(uploads), backoff.WithNotify(func(err error, d time.Duration) {
+	}, backoff.WithMaxTries(uploads), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, d time.Duration) {
 		fmt.Fprintf(log, "trying again in %s: %s\n", d.Round(time.Millisecond), words(err))
 	}))
 	return err

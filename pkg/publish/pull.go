@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -83,10 +85,25 @@ func (o PullOptions) write(ctx context.Context, from content.Fetcher, layer ocis
 	if err != nil {
 		return fmt.Errorf("write firmware: %w", err)
 	}
-	verified := content.NewVerifyReader(r, layer)
+	verified := content.NewVerifyReader(body{r, o.Registry.Reference}, layer)
 	_, err = io.Copy(file, verified)
 	if err == nil {
 		err = verified.Verify()
 	}
 	return errors.Join(err, file.Close())
+}
+
+// body is that of an answer. What breaks it is told from what keeps the firmware from
+// being written: it may pass.
+type body struct {
+	io.Reader
+	url string
+}
+
+func (b body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &url.Error{Op: http.MethodGet, URL: b.url, Err: err}
+	}
+	return n, err
 }

@@ -25,7 +25,7 @@ import (
 )
 
 // repository opens the repository with the credentials that are configured for its
-// registry. They are sent there, and to where that sends for tokens, only.
+// registry. They are sent there, and to a token service of the same site, only.
 func (o OCIOptions) repository() (*remote.Repository, error) {
 	repo, err := remote.NewRepository(o.Reference)
 	if err != nil {
@@ -40,8 +40,9 @@ func (o OCIOptions) repository() (*remote.Repository, error) {
 		return nil, err
 	}
 	repo.PlainHTTP, repo.SkipReferrersGC = o.PlainHTTP, true
+	registry := &url.URL{Host: repo.Reference.Host()}
 	repo.Client = &auth.Client{
-		Client: &http.Client{Transport: &retry.Transport{Base: transport, Policy: func() retry.Policy { return repeat }}}, Cache: auth.NewCache(), Credential: credential,
+		Client: &http.Client{Transport: &retry.Transport{Base: ownSite{transport, registry.Hostname()}, Policy: func() retry.Policy { return repeat }}}, Cache: auth.NewCache(), Credential: credential,
 		Header: http.Header{"User-Agent": {"ajour"}},
 	}
 	return repo, nil
@@ -112,8 +113,14 @@ func transient(err error) bool {
 
 // passingError reports whether a connection that failed may work the next time.
 func passingError(err error) bool {
+	var withheld *withheldError
+	return !untrusted(err) && !errors.As(err, &withheld) && !errors.Is(err, context.Canceled) // a deadline may be that of a connection
+}
+
+// untrusted reports whether the certificate of a server was refused.
+func untrusted(err error) bool {
 	var certificate *tls.CertificateVerificationError
-	return !errors.As(err, &certificate) && !errors.Is(err, context.Canceled) // a deadline may be that of a connection
+	return errors.As(err, &certificate)
 }
 
 // Beginnings of the messages of failures.
@@ -129,18 +136,26 @@ func explainOCI(what, reference string, err error) error {
 		return err
 	}
 	reason, remedy := build.ReasonRegistryPushFailed, ""
-	var certificate *tls.CertificateVerificationError
-	if errors.As(err, &certificate) {
+	if untrusted(err) {
 		remedy = ": the CA of the registry belongs into the ConfigMap trusted-ca of the installation"
 	}
-	var response *errcode.ErrorResponse
-	if errors.Is(err, auth.ErrBasicCredentialNotFound) ||
-		errors.As(err, &response) && (response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden) {
+	if refused(err) {
 		host, _, _ := strings.Cut(reference, "/")
 		reason = build.ReasonRegistryAuthFailed
 		remedy = ": check the credentials of the installation for " + host + ", in the Secret container-registry of its builds"
 	}
 	return &build.StepError{Reason: reason, Message: what + ": " + words(err) + remedy, Err: fmt.Errorf("%s: %w", reference, err)}
+}
+
+// refused reports whether other credentials would help. Harbor and Quay answer so, too,
+// when there is no room left.
+func refused(err error) bool {
+	var response *errcode.ErrorResponse
+	if !errors.As(err, &response) {
+		return errors.Is(err, auth.ErrBasicCredentialNotFound)
+	}
+	full := strings.Contains(strings.ToLower(response.Error()), "quota")
+	return response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden && !full
 }
 
 // words are what people are told of an error. The URL of an upload is left out: it
@@ -149,7 +164,10 @@ func words(err error) string {
 	text := err.Error()
 	var response *errcode.ErrorResponse
 	var broken *url.Error
+	var withheld *withheldError
 	switch {
+	case errors.As(err, &withheld):
+		text = withheld.Error()
 	case errors.As(err, &response):
 		text = http.StatusText(response.StatusCode)
 		if len(response.Errors) > 0 && response.Errors[0].Message != "" {

@@ -121,6 +121,8 @@ func TestWhatDoesNotPassIsReported(t *testing.T) {
 		"a limit that stays":         {method(http.MethodPost), status(http.StatusTooManyRequests), build.ReasonRegistryPushFailed, "(429)"},
 		"uploads that always break":  {method(http.MethodPut), cut, build.ReasonRegistryPushFailed, ""},
 		"a right that is missing":    {method(http.MethodPost), status(http.StatusForbidden), build.ReasonRegistryAuthFailed, "Forbidden"},
+		"no room in Harbor":          {method(http.MethodPut), denied(harborFull), build.ReasonRegistryPushFailed, harborFull},
+		"no room in Quay":            {method(http.MethodPut), denied(quayFull), build.ReasonRegistryPushFailed, quayFull},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,12 +143,29 @@ func TestWhatDoesNotPassIsReported(t *testing.T) {
 	}
 }
 
+// What Harbor and Quay say when a quota is used up.
+const (
+	harborFull = "Quota exceeded when processing the request of adding 2.0 MiB of storage resource, which when updated to current usage of 1023.0 MiB will exceed the configured upper limit of 1.0 GiB."
+	quayFull   = "Quota has been exceed on namespace"
+)
+
+func denied(words string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, `{"errors": [{"code": "DENIED", "message": %q}]}`, words)
+	}
+}
+
 func parse(s string) (name.Reference, error) { return name.ParseReference(s, name.Insecure) }
 
 // login wraps a registry such that it wants the user "ci" with a password, by Basic
-// authentication or by a token that its own token service gives for the scope.
+// authentication or by a token that its own token service gives for the scope. As that of
+// Quay it makes a repository for whoever wants to push there, and shows none before.
 func login(kind string) func(http.Handler) http.Handler {
 	const password, token = "secret-password", "secret-token"
+	var exists atomic.Bool
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			user, given, _ := r.BasicAuth()
@@ -154,8 +173,15 @@ func login(kind string) func(http.Handler) http.Handler {
 			switch {
 			case r.URL.Path == "/token":
 				q := r.URL.Query()
-				if !right || q.Get("service") != "registry" || !slices.ContainsFunc(q["scope"], func(s string) bool { return strings.HasPrefix(s, "repository:acme/greenhouse:") }) {
+				if !right || q.Get("service") != "registry" {
 					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				if slices.Contains(q["scope"], "repository:acme/greenhouse:pull,push") {
+					exists.Store(true)
+				}
+				if !exists.Load() {
+					_ = json.NewEncoder(w).Encode(map[string]string{"token": "secret-of-no-use"})
 					return
 				}
 				_ = json.NewEncoder(w).Encode(map[string]string{"token": token})
@@ -165,7 +191,11 @@ func login(kind string) func(http.Handler) http.Handler {
 				w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
 				w.WriteHeader(http.StatusUnauthorized)
 			default:
-				w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="registry",scope="repository:acme/greenhouse:pull,push"`, r.Host))
+				actions := "pull,push"
+				if r.Method == http.MethodGet || r.Method == http.MethodHead {
+					actions = "pull"
+				}
+				w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="registry",scope="repository:acme/greenhouse:%s"`, r.Host, actions))
 				w.WriteHeader(http.StatusUnauthorized)
 			}
 		})

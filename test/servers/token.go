@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ func withTokens(t testing.TB, dir, registry string, o RegistryOptions) (host, co
 		r.SetXForwarded()
 		r.Out.Host = r.In.Host
 	}}
+	var known sync.Map // of the names of repositories
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/token" {
 			proxy.ServeHTTP(w, r)
@@ -50,10 +52,17 @@ func withTokens(t testing.TB, dir, registry string, o RegistryOptions) (host, co
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
+		// Like that of Quay, it lets nobody look into a repository that nobody has pushed to.
 		var access []map[string]any
 		for _, scope := range r.Form["scope"] {
 			kind, rest, _ := strings.Cut(scope, ":")
 			name, actions, _ := strings.Cut(rest, ":")
+			if strings.Contains(actions, "push") {
+				known.Store(name, true)
+			}
+			if _, ok := known.Load(name); !ok {
+				continue
+			}
 			access = append(access, map[string]any{"type": kind, "name": name, "actions": strings.Split(actions, ",")})
 		}
 		now := time.Now()

@@ -9,6 +9,7 @@ package hawkbit
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -122,7 +123,8 @@ func (c *Client) call(ctx context.Context, r request, into any) error {
 		case err == nil:
 		case !errors.As(err, &answer):
 			var broken *url.Error
-			if !errors.As(err, &broken) || ctx.Err() != nil {
+			var certificate *tls.CertificateVerificationError
+			if !errors.As(err, &broken) || errors.As(err, &certificate) || ctx.Err() != nil {
 				err = backoff.Permanent(err)
 			}
 		case answer.Status == http.StatusTooManyRequests && !answer.quota:
@@ -131,7 +133,7 @@ func (c *Client) call(ctx context.Context, r request, into any) error {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithMaxTries(tries))
+	}, backoff.WithMaxTries(tries), backoff.WithMaxElapsedTime(0))
 	return err
 }
 
@@ -201,6 +203,9 @@ func refused(res *http.Response, data []byte) error {
 			e.Message = body.Error
 		}
 		e.quota = body.ErrorCode != ""
+	}
+	if to, err := res.Location(); err == nil && res.StatusCode/100 == 3 {
+		e.Message = fmt.Sprintf("it redirects to %s://%s", to.Scheme, to.Host)
 	}
 	return e
 }
