@@ -7,64 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"slices"
 	"strings"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
-
-// phrases are what git, ssh and git-lfs say (with LC_ALL=C), in the order in which
-// they are looked for: a server that refuses says so more precisely than the line
-// after it, which only tells that the connection ended.
-var phrases = []struct {
-	text   string
-	reason build.Reason
-}{
-	{"Authentication failed", build.ReasonSourceAuthFailed},
-	{"could not read Username", build.ReasonSourceAuthFailed},
-	{"could not read Password", build.ReasonSourceAuthFailed},
-	{"Permission denied (", build.ReasonSourceAuthFailed}, // of ssh, with the methods that it tried
-	{hostKeyPhrase, build.ReasonSourceAuthFailed},
-	{"Authentication required", build.ReasonSourceAuthFailed},
-	{"is not authorized", build.ReasonSourceAuthFailed},
-	{"returned error: 401", build.ReasonSourceAuthFailed},
-	{"returned error: 403", build.ReasonSourceAuthFailed},
-	{"returned error: 404", build.ReasonSourceNotFound},
-	{"returned error: 410", build.ReasonSourceNotFound},
-	{"' not found", build.ReasonSourceNotFound}, // fatal: repository 'URL' not found
-	{"Repository not found", build.ReasonSourceNotFound},
-	{"could not be found", build.ReasonSourceNotFound},
-	{"does not exist", build.ReasonSourceNotFound},
-	{"does not appear to be a git repository", build.ReasonSourceNotFound},
-	{noRefPhrase, build.ReasonRevisionNotFound},
-	{noObjectPhrase, build.ReasonRevisionNotFound},
-}
-
-const (
-	hostKeyPhrase  = "Host key verification failed"
-	noRefPhrase    = "couldn't find remote ref"
-	noObjectPhrase = "not our ref" // a commit that the server does not give away, or does not have
-)
-
-func classify(stderr string) build.Reason {
-	for _, p := range phrases {
-		if strings.Contains(stderr, p.text) {
-			return p.reason
-		}
-	}
-	return build.ReasonSourceUnavailable
-}
-
-// passing reports whether a failure may be gone the next time.
-func passing(stderr string) bool {
-	return classify(stderr) == build.ReasonSourceUnavailable && !untrusted(stderr) && !noRoom(stderr)
-}
-
-// says reports whether an error is a failure of git with a phrase in its output.
-func says(err error, phrase string) bool {
-	var failure *commandError
-	return errors.As(err, &failure) && strings.Contains(failure.stderr, phrase)
-}
 
 // explain turns a failure of git into one that a person can act on.
 func (f *fetcher) explain(err error) error {
@@ -99,29 +45,12 @@ func (f *fetcher) explain(err error) error {
 	case untrusted(failure.stderr):
 		return f.fail(reason, err, "Repository %s could not be reached: %s: the CA of its host belongs into the ConfigMap trusted-ca of the installation",
 			f.URI, telling(failure.stderr))
+	case strings.Contains(failure.stderr, damagedPhrase):
+		return f.fail(reason, err, "Repository %s is damaged, or made to do harm: %s", f.URI, telling(failure.stderr))
 	default:
-		return f.fail(reason, err, "Repository %s could not be reached: %s", f.URI, telling(failure.stderr))
+		return f.fail(reason, err, "Repository %s could not be reached: %s", f.URI, f.cause(failure))
 	}
 }
-
-// untrusted reports whether a certificate was refused, which no repetition helps with.
-// The words are those of GnuTLS, OpenSSL and git-lfs.
-func untrusted(stderr string) bool {
-	return strings.Contains(stderr, "certificate verification failed") || strings.Contains(stderr, "SSL certificate problem") || strings.Contains(stderr, "x509: ")
-}
-
-// noRoom reports whether git could not write here. What a server says of its own disk
-// is marked as such by git.
-func noRoom(stderr string) bool {
-	for line := range strings.Lines(strings.ToLower(stderr)) {
-		if !strings.HasPrefix(line, "remote:") && slices.ContainsFunc(noRoomPhrases, func(p string) bool { return strings.Contains(line, p) }) {
-			return true
-		}
-	}
-	return false
-}
-
-var noRoomPhrases = []string{"no space left on device", "out of diskspace", "disk quota exceeded", "unable to write file"}
 
 func (f *fetcher) noRoom(err error, failure *commandError) error {
 	return f.fail(build.ReasonInternalError, err, "The source of %s cannot be written, the disk of the build may be full: %s", f.URI, telling(failure.stderr))
@@ -141,7 +70,16 @@ func (f *fetcher) part(what string, err error) error {
 	if reason == build.ReasonRevisionNotFound {
 		reason = build.ReasonSourceNotFound
 	}
-	return f.fail(reason, err, "The %s of %s cannot be fetched: %s", what, f.URI, telling(failure.stderr))
+	return f.fail(reason, err, "The %s of %s cannot be fetched: %s", what, f.URI, f.cause(failure))
+}
+
+// cause says why something could not be had: the gate knows better than git, which only
+// tells that the gate did not connect.
+func (f *fetcher) cause(failure *commandError) string {
+	if err := f.gate.broken(); err != nil {
+		return err.Error()
+	}
+	return telling(failure.stderr)
 }
 
 func (f *fetcher) fail(reason build.Reason, err error, format string, args ...any) error {
@@ -168,17 +106,4 @@ func (f *fetcher) refusal(err error) string {
 		return f.gate.refusal().Error()
 	}
 	return ""
-}
-
-// telling returns the line of git's output that says most: the first that is about a
-// failure, and says more than that the connection ended.
-func telling(stderr string) string {
-	for line := range strings.Lines(stderr) {
-		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "fatal:"), "error:"))
-		if line == "" || strings.Contains(line, "Could not read from remote repository") {
-			continue
-		}
-		return line
-	}
-	return "git does not say why"
 }

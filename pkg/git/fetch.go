@@ -22,7 +22,7 @@ import (
 // Options say what to fetch, and where to.
 type Options struct {
 	URI string
-	// Revision is a branch, a tag, a full or a short commit; empty for the
+	// Revision is a branch, a tag, a full or a short commit; empty or HEAD for the
 	// default branch. A branch is found before a tag of the same name.
 	Revision string
 	// Path is the folder that the build needs, relative to the repository.
@@ -66,6 +66,9 @@ const shortCommit = 7
 // source that the policy does not allow.
 func Fetch(ctx context.Context, o Options) (r Result, err error) {
 	f := &fetcher{Options: o}
+	if f.Revision == "HEAD" {
+		f.Revision = ""
+	}
 	if err := o.Policy.Validate(); err != nil {
 		return r, fmt.Errorf("policy of sources: %w", err)
 	}
@@ -139,10 +142,14 @@ func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 // fetch finds the revision, preferably without more than that one commit, and
 // checks it out.
 func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
-	if err := f.newRepository(); err != nil {
-		return r, err
+	format := sha1
+	if isCommit(f.Revision) && len(f.Revision) == 64 {
+		format = sha256
 	}
-	commit, err := f.find(ctx)
+	commit, err := f.find(ctx, format)
+	if says(err, formatPhrase) {
+		commit, err = f.find(ctx, sha256)
+	}
 	if err != nil {
 		return r, err
 	}
@@ -170,13 +177,17 @@ func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
 }
 
 // find fetches the revision and returns a name that git has for it then.
-func (f *fetcher) find(ctx context.Context) (string, error) {
+func (f *fetcher) find(ctx context.Context, format objectFormat) (string, error) {
+	if err := f.newRepository(format); err != nil {
+		return "", err
+	}
 	if isCommit(f.Revision) {
 		// Not every server gives away a commit that no ref points to.
-		if f.fetchOne(ctx, f.Revision) == nil {
-			return f.Revision, nil
+		err := f.fetchOne(ctx, f.Revision)
+		if hidden(err) {
+			err = f.fetchHistory(ctx)
 		}
-		return f.Revision, f.fetchHistory(ctx)
+		return f.Revision, err
 	}
 	ref := "HEAD"
 	if f.Revision != "" {
@@ -242,7 +253,7 @@ func (f *fetcher) submodules(ctx context.Context) error {
 	}
 	update := []string{"submodule", "--quiet", "update", "--init", "--recursive", "--force", "--checkout"}
 	_, err := f.retry(ctx, append(update, "--depth=1")...)
-	if err == nil || !says(err, noObjectPhrase) && !says(err, "did not contain") {
+	if err == nil || !hidden(err) && !says(err, "did not contain") {
 		return err
 	}
 	if _, err := f.retry(ctx, "submodule", "--quiet", "deinit", "--force", "--all"); err != nil {
@@ -251,7 +262,7 @@ func (f *fetcher) submodules(ctx context.Context) error {
 	if err := os.RemoveAll(filepath.Join(f.Dir, ".git", "modules")); err != nil {
 		return fmt.Errorf("remove shallow submodules: %w", err)
 	}
-	_, err = f.retry(ctx, update...)
+	_, err = f.retry(ctx, append(update, "--no-recommend-shallow")...)
 	return err
 }
 

@@ -4,6 +4,7 @@
 package git_test
 
 import (
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -88,7 +89,7 @@ func TestFetchFindsEveryKindOfRevision(t *testing.T) {
 	t.Parallel()
 	repo := serve(t, nil)
 	for rev, want := range map[string]string{
-		"": repo.second, "main": repo.second, "refs/heads/main": repo.second, "old": repo.first, "feature/x": repo.first,
+		"": repo.second, "HEAD": repo.second, "main": repo.second, "refs/heads/main": repo.second, "old": repo.first, "feature/x": repo.first,
 		"v1": repo.first, "refs/tags/v1": repo.first, repo.first: repo.first, repo.second: repo.second,
 		repo.first[:7]: repo.first, repo.second[:12]: repo.second,
 	} {
@@ -127,29 +128,34 @@ func TestFetchExplainsFailures(t *testing.T) {
 	base := strings.TrimSuffix(repo.url, "/fw.git")
 	closed := httptest.NewServer(nil)
 	closed.Close()
+	away := "could not be reached: dial tcp " + strings.TrimPrefix(closed.URL, "http://") + ": connect: connection refused"
 	for _, tt := range []struct {
 		name, uri, rev, path string
 		want                 build.Reason
+		says                 string
 	}{
-		{"an unknown branch", repo.url, "nosuch", ".", build.ReasonRevisionNotFound},
-		{"an unknown full commit", repo.url, strings.Repeat("a", 40), ".", build.ReasonRevisionNotFound},
-		{"an unknown short commit", repo.url, "abcd123", ".", build.ReasonRevisionNotFound},
-		{"an unknown repository", base + "/nosuch.git", "", ".", build.ReasonSourceNotFound},
-		{"a repository without a commit", base + "/void.git", "", ".", build.ReasonRevisionNotFound},
-		{"a repository that wants credentials", base + "/private.git", "", ".", build.ReasonSourceAuthFailed},
-		{"a repository that refuses", base + "/forbidden.git", "", ".", build.ReasonSourceAuthFailed},
-		{"a server that is away", closed.URL + "/fw.git", "", ".", build.ReasonSourceUnavailable},
-		{"a folder that does not exist", repo.url, "main", "boards/b", build.ReasonSourceNotFound},
-		{"a folder that is a file", repo.url, "main", "boards/a/main.c", build.ReasonSourceNotFound},
-		{"a folder that leads out", repo.url, "main", "out", build.ReasonSourceNotFound},
-		{"a transport that runs commands", "ext::touch /tmp/x", "", ".", build.ReasonInvalidBuildSpec},
-		{"a local repository", "file:///etc", "", ".", build.ReasonInvalidBuildSpec},
+		{"an unknown branch", repo.url, "nosuch", ".", build.ReasonRevisionNotFound, ""},
+		{"an unknown full commit", repo.url, strings.Repeat("a", 40), ".", build.ReasonRevisionNotFound, ""},
+		{"an unknown short commit", repo.url, "abcd123", ".", build.ReasonRevisionNotFound, ""},
+		{"an unknown repository", base + "/nosuch.git", "", ".", build.ReasonSourceNotFound, ""},
+		{"a repository without a commit", base + "/void.git", "", ".", build.ReasonRevisionNotFound, ""},
+		{"a repository that wants credentials", base + "/private.git", "", ".", build.ReasonSourceAuthFailed, ""},
+		{"a repository that refuses", base + "/forbidden.git", "", ".", build.ReasonSourceAuthFailed, ""},
+		{"a server that is away", closed.URL + "/fw.git", "", ".", build.ReasonSourceUnavailable, away},
+		{"a server that is away, by HTTPS", strings.Replace(closed.URL, "http", "https", 1) + "/fw.git", "", ".", build.ReasonSourceUnavailable, away},
+		{"a full commit of a server that is away", closed.URL + "/fw.git", strings.Repeat("a", 40), ".", build.ReasonSourceUnavailable, away},
+		{"a host that does not exist", "https://nosuch.test/fw.git", "", ".", build.ReasonSourceUnavailable, "no such host"},
+		{"a folder that does not exist", repo.url, "main", "boards/b", build.ReasonSourceNotFound, ""},
+		{"a folder that is a file", repo.url, "main", "boards/a/main.c", build.ReasonSourceNotFound, ""},
+		{"a folder that leads out", repo.url, "main", "out", build.ReasonSourceNotFound, ""},
+		{"a transport that runs commands", "ext::touch /tmp/x", "", ".", build.ReasonInvalidBuildSpec, ""},
+		{"a local repository", "file:///etc", "", ".", build.ReasonInvalidBuildSpec, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, _, err := fetch(t, tt.uri, tt.rev, tt.path)
 			var step *build.StepError
-			if !errors.As(err, &step) || step.Reason != tt.want || step.Message == "" {
+			if !errors.As(err, &step) || step.Reason != tt.want || step.Message == "" || !strings.Contains(step.Message, tt.says) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})
@@ -173,5 +179,50 @@ func TestFetchTriesAgainWhenTheServerStumbles(t *testing.T) {
 	})
 	if _, _, err := fetch(t, repo.url, "main", "."); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRepositoriesOfOtherKinds: with objects that are named by SHA-256, and with a tree
+// that old tools wrote, which git takes for dangerous when it fetches.
+func TestRepositoriesOfOtherKinds(t *testing.T) {
+	t.Parallel()
+	s, repo := gittest.Start(t)
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	run := func(args ...string) string {
+		out, err := repo.Git(t.Context(), args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if _, err := repo.Commit(t.Context(), "main", fstest.MapFS{"lib/main.c": {Data: []byte("x"), Mode: 0o644}}); err != nil {
+		t.Fatal(err)
+	}
+	lib, err := hex.DecodeString(run("rev-parse", "HEAD:lib"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "tree")
+	if err := os.WriteFile(file, append([]byte("040000 lib\x00"), lib...), 0o600); err != nil { // 40000 today
+		t.Fatal(err)
+	}
+	padded := run("commit-tree", "-m", "Old", run("hash-object", "-t", "tree", "--literally", "-w", file))
+	run("push", "--quiet", "origin", padded+":refs/heads/padded")
+	bare, work := filepath.Join(repo.Folder(), "..", "sha256.git"), t.TempDir()
+	run("init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch=main", bare)
+	run("init", "--quiet", "--object-format=sha256", "--initial-branch=main", work)
+	run("-C", work, "commit", "--quiet", "--allow-empty", "--message", "First")
+	run("-C", work, "push", "--quiet", bare, "main")
+	long := run("-C", work, "rev-parse", "HEAD")
+	for _, tt := range []struct{ name, path, rev, want string }{
+		{"an old tree", repo.Path(), "padded", padded}, {"SHA-256", "/sha256.git", "main", long}, {"a commit in SHA-256", "/sha256.git", long, long},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got, _, err := fetch(t, srv.URL+tt.path, tt.rev, "."); err != nil || got.Commit != tt.want {
+				t.Errorf("%+v %v", got, err)
+			}
+		})
 	}
 }

@@ -32,7 +32,8 @@ type gate struct {
 	forward  http.Handler
 
 	mu      sync.Mutex
-	refused error
+	refused error // the first connection that was not allowed
+	failed  error // the last connection, if it failed
 }
 
 // openGate starts a gate, which runs until close.
@@ -67,18 +68,25 @@ func (g *gate) refusal() error {
 	return g.refused
 }
 
+// broken returns why the last connection failed, nil if it did not.
+func (g *gate) broken() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failed
+}
+
 func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := g.policy.dial(ctx, network, address)
-	if r := (*refusal)(nil); errors.As(err, &r) {
-		g.note(err)
-	}
+	g.note(err)
 	return conn, err
 }
 
+// note remembers how a connection went.
 func (g *gate) note(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.refused == nil {
+	g.failed = err
+	if r := (*refusal)(nil); g.refused == nil && errors.As(err, &r) {
 		g.refused = err
 	}
 }

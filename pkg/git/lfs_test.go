@@ -180,3 +180,40 @@ func TestFilesInLFSComeThroughTheGate(t *testing.T) {
 		})
 	}
 }
+
+func TestAnObjectThatIsNotGivenIsExplained(t *testing.T) {
+	t.Parallel()
+	policy := git.Policy{Schemes: []string{"https"}, Addresses: []string{"127.0.0.0/8"}}
+	for status, want := range map[int]struct {
+		reason build.Reason
+		says   string
+	}{
+		http.StatusUnauthorized:        {build.ReasonSourceAuthFailed, "could not read Username"},
+		http.StatusForbidden:           {build.ReasonSourceAuthFailed, "LFS: Authorization error"},
+		http.StatusNotFound:            {build.ReasonSourceNotFound, "LFS: Repository or object not found"},
+		http.StatusInternalServerError: {build.ReasonSourceUnavailable, "Server error"},
+	} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			uri, folder := serveLFS(t, func(l *lfs) {
+				next := l.next
+				l.href += "/broken"
+				l.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasPrefix(r.URL.Path, "/broken") {
+						w.WriteHeader(status)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			})
+			_, err := git.Fetch(t.Context(), git.Options{
+				URI: uri, Revision: "main", Path: ".", Dir: filepath.Join(t.TempDir(), "source"), Policy: policy,
+				Credentials: folder, TrustedCA: filepath.Join(folder, "ca.crt"), Log: io.Discard,
+			})
+			var step *build.StepError
+			if !errors.As(err, &step) || step.Reason != want.reason || !strings.Contains(step.Message, want.says) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}

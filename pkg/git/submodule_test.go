@@ -5,6 +5,7 @@ package git_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -106,5 +107,57 @@ func TestASubmoduleIsFetchedFromNowhereElse(t *testing.T) {
 				t.Errorf("it was fetched: %v", entries)
 			}
 		})
+	}
+}
+
+// TestACommitThatIsNotGivenAwayComesWithItsHistory, from a server of protocol 0, though
+// the repository asks for a shallow submodule.
+func TestACommitThatIsNotGivenAwayComesWithItsHistory(t *testing.T) {
+	t.Parallel()
+	s, err := gittest.New(t.Context(), t.TempDir(), "uploadpack.allowReachableSHA1InWant=false", "uploadpack.allowFilter=false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Git-Protocol")
+		s.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	var repos []*gittest.Repo
+	for _, name := range []string{"lib", "app"} {
+		repo, err := s.Create(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		repos = append(repos, repo)
+	}
+	lib, app := repos[0], repos[1]
+	first, err := lib.Commit(t.Context(), "main", fstest.MapFS{"file": {Data: []byte("first"), Mode: 0o644}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lib.Commit(t.Context(), "main", fstest.MapFS{"file": {Data: []byte("second"), Mode: 0o644}}); err != nil {
+		t.Fatal(err)
+	}
+	config := "[submodule \"lib\"]\n\tpath = lib\n\turl = ../lib.git\n\tshallow = true\n"
+	if _, err := app.Commit(t.Context(), "main", fstest.MapFS{".gitmodules": {Data: []byte(config), Mode: 0o644}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"update-index", "--add", "--cacheinfo", "160000," + first + ",lib"}, {"commit", "--quiet", "--message", "Add submodule"}, {"push", "--quiet", "origin", "main"},
+	} {
+		if _, err := app.Git(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, dir, err := fetch(t, srv.URL+app.Path(), "main", ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "lib", "file")); err != nil || string(got) != "first" {
+		t.Errorf("%q %v", got, err)
+	}
+	if r, _, err := fetch(t, srv.URL+lib.Path(), first, "."); err != nil || r.Commit != first {
+		t.Errorf("%+v %v", r, err)
 	}
 }

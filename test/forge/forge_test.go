@@ -320,21 +320,22 @@ func (w *world) failures(t *testing.T, https, ssh string, token map[string]strin
 		reason, message string
 		flags           []string
 	}{
-		"no credentials":           {https, "", nil, "SourceAuthFailed", "has credentials for its host", nil},
-		"a wrong token":            {https, "", w.line(servers.User, "wrong"), "SourceAuthFailed", "was refused", nil},
-		"those of another host":    {https, "", map[string]string{".git-credentials": "https://ci:" + w.forge.Token + "@git.example.org\n"}, "SourceAuthFailed", "was refused", nil},
-		"no such repository":       {w.url(nil) + "none.git", "", token, "SourceNotFound", "was not found", nil},
-		"no such revision":         {https, "none", token, "RevisionNotFound", `Revision "none"`, nil},
-		"no such commit":           {https, strings.Repeat("a", 40), token, "RevisionNotFound", "aaaa", nil},
-		"a certificate of nobody":  {https, "", token, "SourceUnavailable", "ConfigMap trusted-ca", []string{"--trusted-ca="}},
-		"no key":                   {ssh, "", map[string]string{"known_hosts": known}, "SourceAuthFailed", "was refused", nil},
-		"a key that is not known":  {ssh, "", map[string]string{"ssh-privatekey": w.key(t, ""), "known_hosts": known}, "SourceAuthFailed", "was refused", nil},
-		"a key of another one":     {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "SourceAuthFailed", "was refused", nil},
-		"a host that is not known": {ssh, "", map[string]string{"ssh-privatekey": deploy}, "SourceAuthFailed", "known_hosts", nil},
-		"a host with another key":  {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": strings.Fields(known)[0] + " ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2b6vZb6kH6zF8xj8mS8kq8t7m8v8J8x8l8b8n8m8Q8"}, "SourceAuthFailed", "known_hosts", nil},
-		"an address not allowed":   {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "InvalidBuildSpec", "no address", []string{"--addresses=public"}},
-		"a host not allowed":       {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "InvalidBuildSpec", `host "127.0.0.1"`, []string{"--hosts=*.example.org"}},
-		"the same, by HTTPS":       {https, "", token, "InvalidBuildSpec", "no address", []string{"--addresses=public"}},
+		"no credentials":            {https, "", nil, "SourceAuthFailed", "has credentials for its host", nil},
+		"a wrong token":             {https, "", w.line(servers.User, "wrong"), "SourceAuthFailed", "was refused", nil},
+		"those of another host":     {https, "", map[string]string{".git-credentials": "https://ci:" + w.forge.Token + "@git.example.org\n"}, "SourceAuthFailed", "was refused", nil},
+		"no such repository":        {w.url(nil) + "none.git", "", token, "SourceNotFound", "was not found", nil},
+		"no such repository by ssh": {strings.Replace(ssh, "firmware.git", "none.git", 1), "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "SourceNotFound", "was not found", nil},
+		"no such revision":          {https, "none", token, "RevisionNotFound", `Revision "none"`, nil},
+		"no such commit":            {https, strings.Repeat("a", 40), token, "RevisionNotFound", "aaaa", nil},
+		"a certificate of nobody":   {https, "", token, "SourceUnavailable", "ConfigMap trusted-ca", []string{"--trusted-ca="}},
+		"no key":                    {ssh, "", map[string]string{"known_hosts": known}, "SourceAuthFailed", "was refused", nil},
+		"a key that is not known":   {ssh, "", map[string]string{"ssh-privatekey": w.key(t, ""), "known_hosts": known}, "SourceAuthFailed", "was refused", nil},
+		"a key of another one":      {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "SourceAuthFailed", "was refused", nil},
+		"a host that is not known":  {ssh, "", map[string]string{"ssh-privatekey": deploy}, "SourceAuthFailed", "known_hosts", nil},
+		"a host with another key":   {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": strings.Fields(known)[0] + " ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2b6vZb6kH6zF8xj8mS8kq8t7m8v8J8x8l8b8n8m8Q8"}, "SourceAuthFailed", "known_hosts", nil},
+		"an address not allowed":    {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "InvalidBuildSpec", "no address", []string{"--addresses=public"}},
+		"a host not allowed":        {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "InvalidBuildSpec", `host "127.0.0.1"`, []string{"--hosts=*.example.org"}},
+		"the same, by HTTPS":        {https, "", token, "InvalidBuildSpec", "no address", []string{"--addresses=public"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -25,23 +25,21 @@ type Server struct {
 	backend http.Handler
 }
 
-// New returns a server of the repositories below root.
-func New(ctx context.Context, root string) (*Server, error) {
+// New returns a server of the repositories below root, with settings for git, each
+// KEY=VALUE. Without any it gives away commits that no ref points to, and parts of them.
+func New(ctx context.Context, root string, settings ...string) (*Server, error) {
 	out, err := exec.CommandContext(ctx, "git", "--exec-path").Output()
 	if err != nil {
 		return nil, fmt.Errorf("find git: %w", err)
 	}
+	settings = append([]string{"safe.directory=*", "uploadpack.allowFilter=true", "uploadpack.allowReachableSHA1InWant=true"}, settings...)
+	env := []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
+	for i, setting := range settings {
+		key, value, _ := strings.Cut(setting, "=")
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))
+	}
 	return &Server{root: root, backend: &cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
-		Dir:  root,
-		Env: []string{
-			"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
-			"GIT_CONFIG_COUNT=3", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
-			"GIT_CONFIG_KEY_1=uploadpack.allowFilter", "GIT_CONFIG_VALUE_1=true",
-			"GIT_CONFIG_KEY_2=uploadpack.allowReachableSHA1InWant", "GIT_CONFIG_VALUE_2=true",
-		},
-		InheritEnv: []string{"PATH"},
-		Stderr:     io.Discard,
+		Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"), Dir: root, Env: env, InheritEnv: []string{"PATH"}, Stderr: io.Discard,
 	}}, nil
 }
 
