@@ -106,7 +106,7 @@ func (h *handler) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	prefix, path := cutPrefix(r.URL.EscapedPath())
 	s := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	c := &call{Request: r, prefix: prefix}
+	c := &call{Request: r, at: h.Clock(), prefix: prefix}
 	c.principal, _ = auth.FromContext(r.Context())
 	n := len(s)
 	switch {
@@ -156,6 +156,8 @@ func unescape(s string) string {
 // call is one authenticated request.
 type call struct {
 	*http.Request
+	// at is when it came, before anything was read: whoever reads something newer is newer.
+	at        time.Time
 	principal auth.Principal
 	prefix    string
 	target    build.Target

@@ -50,7 +50,7 @@ func asProblem(err error) *Problem {
 		return problem(http.StatusUnauthorized, "Unauthorized", "This call needs a valid access token, as in Authorization: Bearer TOKEN")
 	case errors.Is(err, build.ErrInvalidTarget):
 		return problem(http.StatusBadRequest, "InvalidRequest", err.Error())
-	case errors.Is(err, build.ErrNoObject), errors.Is(err, build.ErrForbidden):
+	case errors.Is(err, build.ErrNoObject), errors.Is(err, build.ErrForbidden), errors.Is(err, build.ErrUnauthenticated):
 		return problem(http.StatusNotFound, "NotFound", "The application or device does not exist, or you may not read it")
 	case errors.Is(err, build.ErrNotFound):
 		return problem(http.StatusNotFound, "NotFound", "There is no such build, or you may not read its application")

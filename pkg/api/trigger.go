@@ -60,7 +60,7 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 
 // request sends a request in the name of the caller, and answers that it is accepted.
 func (h *handler) request(w http.ResponseWriter, c *call, r build.Request) error {
-	r.Requester, r.Time = c.principal.Name, h.Clock()
+	r.Requester, r.Time = c.principal.Name, c.at
 	ev, err := event.Requested(event.SourceAPI, r)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (h *handler) reject(c *call, id string, p *Problem) error {
 	// corrected; a rejection is not that build.
 	id = build.DerivedID("rejected", id)
 	ev, err := event.Rejected(event.SourceAPI, build.Rejection{
-		ID: id, Target: c.target, Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(p.Detail), Time: h.Clock(),
+		ID: id, Target: c.target, Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(p.Detail), Time: c.at,
 	})
 	if err != nil {
 		return err

@@ -25,6 +25,9 @@ var (
 	ErrNoObject = errors.New("not found in the registry")
 	// ErrForbidden says that the registry does not allow a call to its caller.
 	ErrForbidden = errors.New("refused by the registry")
+	// ErrUnauthenticated says that the registry does not accept the credentials of a
+	// call: another token may help, and what the call was about is not known.
+	ErrUnauthenticated = errors.New("credentials refused by the registry")
 	// ErrRejected says that the registry will never take a request.
 	ErrRejected = errors.New("rejected by the registry")
 )

@@ -5,11 +5,12 @@ package build
 
 import "encoding/json"
 
-// Object is the part of a Drogue object that a status writer works on: the
-// sections of its status, by name.
+// Object is the part of a Drogue object that matters here.
 type Object interface {
-	// Status returns a section, nil if there is none.
+	// Firmware returns the section spec.firmware, nil if there is none.
+	Firmware() json.RawMessage
+	// Status returns a section of the status, nil if there is none.
 	Status(section string) json.RawMessage
-	// SetStatus replaces a section.
+	// SetStatus replaces a section of the status.
 	SetStatus(section string, value json.RawMessage)
 }

@@ -6,6 +6,7 @@ package builder
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
@@ -15,12 +16,14 @@ import (
 // description is not that of the newest build. The request goes through the
 // broker like any other, so that there is one way in which builds begin.
 func (h *handler) changed(ctx context.Context, c event.Change) error {
-	if h.IgnoreChanges || !c.Relevant() {
+	if h.IgnoreChanges || !c.Relevant() || len(h.Applications) > 0 && !slices.Contains(h.Applications, c.Target.Application) {
 		return nil
 	}
-	section, err := h.objects.Firmware(ctx, c.Target)
-	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) {
-		return nil // gone, or none of ours
+	// The time before the description is read: whoever reads a newer one is newer.
+	at := h.Clock()
+	o, err := h.objects.Object(ctx, c.Target)
+	if gone(err) {
+		return nil
 	}
 	if err != nil {
 		return err
@@ -29,14 +32,13 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 	if err != nil {
 		return err
 	}
-	newest := newestOf(runs)
-	switch d := decideChange(section, c.Target, newest); {
+	switch d := decideChange(o, c.Target, runs); {
 	case d.rejection != nil:
-		d.rejection.Time = h.Clock()
+		d.rejection.Time = at
 		h.Log.WarnContext(ctx, "description rejected", "target", c.Target.String(), "message", d.rejection.Message)
 		return h.reject(ctx, *d.rejection)
 	case d.request != nil:
-		d.request.Time = h.Clock()
+		d.request.Time = at
 		ev, err := event.Requested(event.SourceBuilder, *d.request)
 		if err != nil {
 			return err
@@ -46,4 +48,28 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 	default:
 		return nil
 	}
+}
+
+// current reports whether a request that a change led to still is for what the object
+// says. It may have waited, for room in the cluster or for its turn, while the
+// description went on: then another request is on its way, or none is needed.
+func (h *handler) current(ctx context.Context, r build.Request) (bool, error) {
+	o, err := h.objects.Object(ctx, r.Target)
+	if err != nil {
+		if gone(err) {
+			err = nil
+		}
+		return false, err
+	}
+	d, err := build.Parse(o.Firmware())
+	if err != nil || d.Hash() != r.DescriptionHash {
+		h.Log.InfoContext(ctx, "request is out of date", "build", r.ID, "target", r.Target.String())
+		return false, nil
+	}
+	return true, nil
+}
+
+// gone reports whether an object is not there, or none of ours.
+func gone(err error) bool {
+	return errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden)
 }

@@ -4,7 +4,6 @@
 package builder
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 
@@ -50,10 +49,11 @@ func publicationOf(runs []build.Run, id string) (*build.Publication, error) {
 	return p, err
 }
 
-// newestOf returns the build that was asked for last, the zero Run for none.
+// newestOf returns the build that was made last of a description, the zero Run for none.
+// One that published an earlier build again says nothing of the description.
 func newestOf(runs []build.Run) (newest build.Run) {
 	for _, run := range runs {
-		if newest.ID == "" || run.After(newest) {
+		if run.Trigger != build.TriggerPublish && (newest.ID == "" || run.After(newest)) {
 			newest = run
 		}
 	}
@@ -71,7 +71,11 @@ type decision struct {
 // build. The id of the build that it asks for follows from the object, the
 // description and the newest build: the same change that is seen twice leads to
 // the same build, while going back to a former description leads to a new one.
-func decideChange(section json.RawMessage, t build.Target, newest build.Run) decision {
+//
+// A description that was wrong and is as it was before is built again: the object says
+// that it is wrong, and the state of the build before it is older.
+func decideChange(o build.Object, t build.Target, runs []build.Run) decision {
+	section, newest := o.Firmware(), newestOf(runs)
 	d, err := build.Parse(section)
 	var invalid *build.InvalidError
 	switch {
@@ -83,12 +87,15 @@ func decideChange(section json.RawMessage, t build.Target, newest build.Run) dec
 	case err != nil: // nothing to build
 		return decision{}
 	}
-	hash := d.Hash()
-	if !d.BuildsOnChange() || hash == newest.DescriptionHash {
+	hash, last := d.Hash(), newest.ID
+	if r := build.RecordOf(o); r.Reason == build.ReasonInvalidBuildSpec && r.DescriptionHash == "" {
+		last = r.Build
+	}
+	if !d.BuildsOnChange() || hash == newest.DescriptionHash && last == newest.ID {
 		return decision{}
 	}
 	return decision{request: &build.Request{
-		ID: build.DerivedID("change", t.Hash(), hash, newest.ID), Target: t, Description: d, DescriptionHash: hash,
+		ID: build.DerivedID("change", t.Hash(), hash, last), Target: t, Description: d, DescriptionHash: hash,
 		Trigger: build.TriggerChange,
 	}}
 }

@@ -5,7 +5,6 @@ package builder
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,7 +30,7 @@ type Runs interface {
 
 // Objects reads the registry with the service's own credentials.
 type Objects interface {
-	Firmware(ctx context.Context, t build.Target) (json.RawMessage, error)
+	Object(ctx context.Context, t build.Target) (build.Object, error)
 }
 
 // Sender publishes events.
@@ -43,6 +42,8 @@ type Sender interface {
 type Options struct {
 	Log   *slog.Logger
 	Clock func() time.Time
+	// Applications are the only ones that are built when they change; all if empty (A26).
+	Applications []string
 	// IgnoreChanges keeps changes of descriptions from starting builds (A23).
 	IgnoreChanges bool
 }
@@ -93,6 +94,11 @@ func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
 func (h *handler) requested(ctx context.Context, r build.Request) error {
 	if r.Publishes != "" {
 		if goOn, err := h.resolve(ctx, &r); !goOn || err != nil {
+			return err
+		}
+	}
+	if r.Trigger == build.TriggerChange {
+		if current, err := h.current(ctx, r); !current || err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,7 @@ func id(n int) string { return fmt.Sprintf("0190f2a4-6c3b-7a57-8f0e-%012d", n) }
 type cluster struct {
 	runs    []build.Run
 	section string
+	record  string
 	done    []string
 	created build.Request // the last one
 	sent    []cloudevents.Event
@@ -53,7 +54,7 @@ func (c *cluster) Create(_ context.Context, r build.Request) error {
 	c.created = r
 	c.done = append(c.done, "create "+r.ID)
 	if !slices.ContainsFunc(c.runs, func(run build.Run) bool { return run.ID == r.ID }) {
-		c.runs = append(c.runs, build.Run{ID: r.ID, Target: r.Target, Requested: r.Time, Phase: build.Queued, DescriptionHash: r.DescriptionHash})
+		c.runs = append(c.runs, build.Run{ID: r.ID, Target: r.Target, Requested: r.Time, Phase: build.Queued, DescriptionHash: r.DescriptionHash, Trigger: r.Trigger})
 	}
 	return nil
 }
@@ -75,8 +76,20 @@ func (c *cluster) Cancel(_ context.Context, id string, reason build.Reason, by s
 	return nil
 }
 
-func (c *cluster) Firmware(context.Context, build.Target) (json.RawMessage, error) {
-	return json.RawMessage(c.section), c.fail["firmware"]
+func (c *cluster) Object(context.Context, build.Target) (build.Object, error) {
+	return object{c.section, c.record}, c.fail["object"]
+}
+
+// object is a Drogue object with a section spec.firmware and a record.
+type object struct{ section, record string }
+
+func (o object) Firmware() json.RawMessage         { return json.RawMessage(o.section) }
+func (o object) SetStatus(string, json.RawMessage) {}
+func (o object) Status(section string) json.RawMessage {
+	if section != build.SectionRecord || o.record == "" {
+		return nil
+	}
+	return json.RawMessage(o.record)
 }
 
 func (c *cluster) Send(_ context.Context, ev cloudevents.Event) error {
@@ -311,6 +324,8 @@ func TestChanged(t *testing.T) {
 	built := build.Run{ID: id(1), Target: target, Requested: now, Phase: build.Succeeded, DescriptionHash: d.Hash()}
 	other := built
 	other.DescriptionHash = "other"
+	again := other
+	again.ID, again.Trigger, again.Requested = id(2), build.TriggerPublish, now.Add(time.Minute)
 	for _, tt := range []struct {
 		name, subject, section string
 		runs                   []build.Run
@@ -325,10 +340,12 @@ func TestChanged(t *testing.T) {
 		{"a manual description is not built", ".spec.firmware", fmt.Sprintf(section, `,"triggers":["manual"]`), nil, nil, "", 202},
 		{"a wrong description is rejected", ".spec.firmware", fmt.Sprintf(section, `,"timeout":"x"`), nil, nil, event.TypeRejected, 202},
 		{"a description that is gone is nothing to build", ".spec.firmware", "", nil, nil, "", 202},
-		{"our own status write is passed over", ".status.firmware", good, nil, map[string]error{"firmware": errors.New("must not be asked")}, "", 202},
-		{"an object that is gone is passed over", ".", "", nil, map[string]error{"firmware": build.ErrNoObject}, "", 202},
-		{"an object that we may not read is passed over", ".", "", nil, map[string]error{"firmware": build.ErrForbidden}, "", 202},
-		{"a registry that is away is tried again", ".", "", nil, map[string]error{"firmware": errors.New("away")}, "", 503},
+		{"our own status write is passed over", ".status.firmware", good, nil, map[string]error{"object": errors.New("must not be asked")}, "", 202},
+		{"an object that is gone is passed over", ".", "", nil, map[string]error{"object": build.ErrNoObject}, "", 202},
+		{"an object that we may not read is passed over", ".", "", nil, map[string]error{"object": build.ErrForbidden}, "", 202},
+		{"credentials that are no good any more lose nothing", ".", "", nil, map[string]error{"object": build.ErrUnauthenticated}, "", 503},
+		{"what was published again says nothing of the description", ".spec.firmware", good, []build.Run{built, again}, nil, "", 202},
+		{"a registry that is away is tried again", ".", "", nil, map[string]error{"object": errors.New("away")}, "", 503},
 		{"a broker that is away is tried again", ".", good, nil, map[string]error{"send": errors.New("away")}, event.TypeRequested, 503},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -362,6 +379,72 @@ func TestAChangeThatIsSeenTwiceAsksForOneBuild(t *testing.T) {
 	c.deliver(t, changed(".spec.firmware"))
 	if c.sent[2].ID() == c.sent[0].ID() {
 		t.Error("going back has the id of the first build")
+	}
+}
+
+// TestADescriptionThatIsRightAgainIsBuilt though it is that of the newest build: the
+// object says that it is wrong.
+func TestADescriptionThatIsRightAgainIsBuilt(t *testing.T) {
+	t.Parallel()
+	good := fmt.Sprintf(section, "")
+	d, err := build.Parse(json.RawMessage(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record, err := json.Marshal(build.Record{Build: id(9), Phase: build.Failed, Reason: build.ReasonInvalidBuildSpec, Requested: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{section: good, record: string(record), runs: []build.Run{{ID: id(1), Target: target, Requested: now.Add(-time.Hour), Phase: build.Succeeded, DescriptionHash: d.Hash()}}}
+	c.deliver(t, changed(".spec.firmware"))
+	if len(c.sent) != 1 || c.sent[0].Type() != event.TypeRequested {
+		t.Fatalf("sent %v", c.sent)
+	}
+	c.deliver(t, c.sent[0])
+	c.deliver(t, changed(".spec.firmware")) // before the object says what became of it
+	if len(c.sent) != 2 || c.sent[1].ID() != c.sent[0].ID() {
+		t.Errorf("sent %v", c.sent)
+	}
+}
+
+// TestARequestOfAnOlderDescriptionIsDropped: it may have waited while that went on.
+func TestARequestOfAnOlderDescriptionIsDropped(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		section string
+		fail    map[string]error
+		code    int
+		done    int
+	}{
+		"as it was":               {fmt.Sprintf(section, ""), nil, 202, 1},
+		"another one":             {fmt.Sprintf(section, `,"timeout":"2m"`), nil, 202, 0},
+		"none":                    {"", nil, 202, 0},
+		"an object that is gone":  {"", map[string]error{"object": build.ErrNoObject}, 202, 0},
+		"a registry that is away": {"", map[string]error{"object": errors.New("away")}, 503, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asking := &cluster{section: fmt.Sprintf(section, "")}
+			asking.deliver(t, changed(".spec.firmware"))
+			c := &cluster{section: tt.section, fail: tt.fail}
+			if code := c.deliver(t, asking.sent[0]); code != tt.code || len(c.done) != tt.done {
+				t.Errorf("%d %v", code, c.done)
+			}
+		})
+	}
+}
+
+func TestOtherApplicationsAreNotBuiltWhenTheyChange(t *testing.T) {
+	t.Parallel()
+	c := &cluster{section: fmt.Sprintf(section, "")}
+	for application, want := range map[string]int{"another": 0, "greenhouse": 1} {
+		c.sent = nil
+		h := builder.New(c, c, c, builder.Options{Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }, Applications: []string{application}})
+		srv := httptest.NewServer(h)
+		if _, err := event.Send(t.Context(), srv.Client(), srv.URL, changed(".")); err != nil || len(c.sent) != want {
+			t.Errorf("%s: %v %v", application, c.sent, err)
+		}
+		srv.Close()
 	}
 }
 

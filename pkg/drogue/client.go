@@ -125,18 +125,23 @@ func (c *Client) Applications(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// Firmware reads the section spec.firmware of an object, nil if it has none.
-func (c *Client) Firmware(ctx context.Context, t build.Target) (json.RawMessage, error) {
+// Object reads an object.
+func (c *Client) Object(ctx context.Context, t build.Target) (build.Object, error) {
 	o, err := c.Get(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	return o.Firmware(), nil
+	return o, nil
 }
 
-// FirmwareAs is like Firmware, on behalf of the bearer of an access token.
+// FirmwareAs reads the section spec.firmware of an object, nil if it has none, on behalf
+// of the bearer of an access token.
 func (c *Client) FirmwareAs(ctx context.Context, token string, t build.Target) (json.RawMessage, error) {
-	return c.As(Bearer(token)).Firmware(ctx, t)
+	o, err := c.As(Bearer(token)).Get(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return o.Firmware(), nil
 }
 
 // ApplicationsAs is like Applications, on behalf of the bearer of an access token.
@@ -193,7 +198,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, limit
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if err := c.auth(req.Header); err != nil {
-		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrForbidden, err)
+		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrUnauthenticated, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")

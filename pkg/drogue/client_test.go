@@ -201,8 +201,8 @@ func TestErrorsByKind(t *testing.T) {
 		{"a missing application", get(url, "alice", build.Target{Application: "x"}), drogue.ErrNotFound},
 		{"a foreign application", get(url, "bob", app), drogue.ErrForbidden},
 		{"a foreign device looks missing", get(url, "bob", dev), drogue.ErrNotFound},
-		{"bad credentials", get(url, "bad", app), drogue.ErrForbidden},
-		{"an empty token is never sent", get(url, " ", app), drogue.ErrForbidden},
+		{"bad credentials", get(url, "bad", app), drogue.ErrUnauthenticated},
+		{"an empty token is never sent", get(url, " ", app), drogue.ErrUnauthenticated},
 		{"a registry that is away", get(closed.URL, "alice", app), drogue.ErrUnavailable},
 		{
 			"an object that became too large",

@@ -12,29 +12,8 @@ import (
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
-// The sections of a Drogue object's status that are written.
-const (
-	sectionFirmware = "firmware"
-	sectionBuild    = "firmwareBuild"
-)
-
-// record is the section status.firmwareBuild: the newest build of the object.
-type record struct {
-	Build           string          `json:"build"`
-	Phase           build.Phase     `json:"phase"`
-	Reason          build.Reason    `json:"reason"`
-	Message         string          `json:"message,omitempty"`
-	Progress        float64         `json:"progress"`
-	Trigger         build.Trigger   `json:"trigger,omitempty"`
-	Requested       time.Time       `json:"requested"`
-	Started         time.Time       `json:"started,omitzero"`
-	Completed       time.Time       `json:"completed,omitzero"`
-	Commit          string          `json:"commit,omitempty"`
-	DescriptionHash string          `json:"descriptionHash,omitempty"`
-	Artifact        *build.Artifact `json:"artifact,omitempty"`
-}
-
-func (r record) run() build.Run { return build.Run{ID: r.Build, Requested: r.Requested} }
+// sectionFirmware is the section of a Drogue object's status that has the conditions.
+const sectionFirmware = "firmware"
 
 // outcome is what a look at a run led to.
 type outcome struct {
@@ -47,12 +26,9 @@ type outcome struct {
 // decide brings the object's status up to date with a run. It changes nothing
 // when the object knows of a newer build, or already knows that this one ended.
 func decide(o build.Object, run build.Run, now time.Time) (outcome, error) {
-	var old record
-	if raw := o.Status(sectionBuild); raw != nil && json.Unmarshal(raw, &old) != nil {
-		old = record{} // not ours, or broken: it is written anew
-	}
+	old := build.RecordOf(o)
 	same := old.Build == run.ID
-	if old.Build != "" && !same && old.run().After(run) {
+	if old.Build != "" && !same && old.Run().After(run) {
 		// The object speaks of a newer build; the end of this one is announced
 		// all the same, maybe once more, under the same id.
 		return outcome{finished: run.Phase.Final()}, nil
@@ -63,10 +39,7 @@ func decide(o build.Object, run build.Run, now time.Time) (outcome, error) {
 	if same { // a run that started over does not lose what was reported (A12)
 		run.Progress = max(run.Progress, old.Progress)
 	}
-	section, err := json.Marshal(record{
-		run.ID, run.Phase, run.Reason, run.Message, run.Progress, run.Trigger, run.Requested.UTC(), utc(run.Started), utc(run.Completed),
-		run.Commit, run.DescriptionHash, run.Artifact,
-	})
+	section, err := json.Marshal(run.Record())
 	if err != nil {
 		return outcome{}, fmt.Errorf("write record of build %s: %w", run.ID, err)
 	}
@@ -75,20 +48,13 @@ func decide(o build.Object, run build.Run, now time.Time) (outcome, error) {
 		return outcome{}, err
 	}
 	out := outcome{finished: run.Phase.Final() && !(same && old.Phase.Final())}
-	for name, value := range map[string]json.RawMessage{sectionBuild: section, sectionFirmware: firmware} {
+	for name, value := range map[string]json.RawMessage{build.SectionRecord: section, sectionFirmware: firmware} {
 		if !equal(o.Status(name), value) {
 			o.SetStatus(name, value)
 			out.changed = true
 		}
 	}
 	return out, nil
-}
-
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.UTC()
 }
 
 // mergeFirmware puts the conditions into status.firmware and keeps everything

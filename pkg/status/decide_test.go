@@ -18,6 +18,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // object is a Drogue object's status.
 type object map[string]json.RawMessage
 
+func (o object) Firmware() json.RawMessage                       { return nil }
 func (o object) Status(section string) json.RawMessage           { return o[section] }
 func (o object) SetStatus(section string, value json.RawMessage) { o[section] = value }
 
@@ -119,8 +120,8 @@ func TestNothingGoesBack(t *testing.T) {
 			t.Parallel()
 			o := object{}
 			apply(t, o, tt.first, now)
-			before := string(o[sectionFirmware]) + string(o[sectionBuild])
-			if out := apply(t, o, tt.second, now); out.changed || string(o[sectionFirmware])+string(o[sectionBuild]) != before {
+			before := string(o[sectionFirmware]) + string(o[build.SectionRecord])
+			if out := apply(t, o, tt.second, now); out.changed || string(o[sectionFirmware])+string(o[build.SectionRecord]) != before {
 				t.Errorf("%+v", out)
 			}
 		})
@@ -198,7 +199,7 @@ func FuzzDecide(f *testing.F) {
 			o[sectionFirmware] = section
 		}
 		if json.Valid(rec) {
-			o[sectionBuild] = rec
+			o[build.SectionRecord] = rec
 		}
 		out := apply(t, o, run("1", now, build.Failed, build.ReasonBuildFailed, 20), now)
 		if !out.changed {
