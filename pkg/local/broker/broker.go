@@ -44,6 +44,7 @@ type Broker struct {
 
 	mu      sync.Mutex
 	running context.Context //nolint:containedctx // the life of Run, which deliveries are part of
+	begun   map[uint64]bool // what was begun while Run begins, nil otherwise
 	wg      sync.WaitGroup
 }
 
@@ -100,22 +101,27 @@ func (b *Broker) publish(ctx context.Context, ev cloudevents.Event, hops int) er
 // Run delivers until the context ends, at first what a former process left. It
 // returns when no delivery is under way any more.
 func (b *Broker) Run(ctx context.Context) error {
-	left, err := b.store.list(bucketQueue)
-	if err != nil {
-		return err
-	}
+	// What is published from here on begins by itself, maybe while the list is read.
 	b.mu.Lock()
-	b.running = ctx
+	b.running, b.begun = ctx, map[uint64]bool{}
 	b.mu.Unlock()
+	left, err := b.store.list(bucketQueue)
+	b.mu.Lock()
 	for _, d := range left {
-		b.start(d)
+		if !b.begun[d.id] {
+			b.begin(d)
+		}
 	}
-	<-ctx.Done()
+	b.begun = nil
+	b.mu.Unlock()
+	if err == nil {
+		<-ctx.Done()
+	}
 	b.mu.Lock()
 	b.running = nil
 	b.mu.Unlock()
 	b.wg.Wait()
-	return nil
+	return err
 }
 
 // start begins a delivery, unless the broker does not run: then the delivery is
@@ -126,6 +132,14 @@ func (b *Broker) start(d *delivery) {
 	if b.running == nil || b.running.Err() != nil {
 		return
 	}
+	if b.begun != nil {
+		b.begun[d.id] = true
+	}
+	b.begin(d)
+}
+
+// begin is called with the lock held.
+func (b *Broker) begin(d *delivery) {
 	ctx := b.running
 	b.wg.Go(func() { b.deliver(ctx, d) })
 }
