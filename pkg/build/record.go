@@ -25,6 +25,8 @@ type Record struct {
 	Commit          string    `json:"commit,omitempty"`
 	DescriptionHash string    `json:"descriptionHash,omitempty"`
 	Artifact        *Artifact `json:"artifact,omitempty"`
+	// Unannounced says that the build has ended, and that no event could say so yet.
+	Unannounced bool `json:"unannounced,omitempty"`
 }
 
 // RecordOf reads the record of an object. One that is missing or broken is the zero
@@ -48,7 +50,8 @@ func (r Record) Run() Run {
 // Record returns what is recorded of a build.
 func (r Run) Record() Record {
 	return Record{
-		r.ID, r.Phase, r.Reason, r.Message, r.Progress, r.Trigger, r.Requested.UTC(), utc(r.Started), utc(r.Completed), r.Commit, r.DescriptionHash, r.Artifact,
+		Build: r.ID, Phase: r.Phase, Reason: r.Reason, Message: r.Message, Progress: r.Progress, Trigger: r.Trigger, Requested: r.Requested.UTC(),
+		Started: utc(r.Started), Completed: utc(r.Completed), Commit: r.Commit, DescriptionHash: r.DescriptionHash, Artifact: r.Artifact,
 	}
 }
 

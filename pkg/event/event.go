@@ -47,9 +47,10 @@ func Rejected(source string, r build.Rejection) (cloudevents.Event, error) {
 }
 
 // Finished announces the end of a build. It may be sent more than once, with the
-// same source and id, which is how CloudEvents identifies duplicates.
+// same source and id, which is how CloudEvents identifies duplicates. A build that was
+// given up before it had a run may end once more, in another phase.
 func Finished(source string, r build.Run) (cloudevents.Event, error) {
-	return encode(TypeFinished, source, r.ID+"/finished", r.Target, r.Completed, r)
+	return encode(TypeFinished, source, r.ID+"/"+string(r.Phase), r.Target, r.Completed, r)
 }
 
 func encode(kind, source, id string, target build.Target, at time.Time, data any) (cloudevents.Event, error) {

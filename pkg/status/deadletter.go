@@ -6,6 +6,11 @@ package status
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
@@ -16,15 +21,47 @@ import (
 // DeadLetterPath is where the broker sends what it could not deliver.
 const DeadLetterPath = "/dead-letters"
 
+// giveUpAfter is how old an event is that is not sent once more. It outlasts a service, a
+// registry or an API server that is away for a while; the broker tries for minutes.
+const giveUpAfter = time.Hour
+
 // deadLetter takes an event that the broker gave up. A request that never became
 // a run is told to its object: whoever asked for the build was told that it is
-// accepted. All else is found by looking at the runs.
+// accepted. A rejection is tried here. A change of an object and the wish to end a build
+// are known to nobody else, and so sent once more. What Tekton says is found by looking
+// at the runs.
 func (s *Service) deadLetter(ctx context.Context, ev cloudevents.Event) error {
 	s.Log.ErrorContext(ctx, "event was not delivered", "type", ev.Type(), "id", ev.ID(),
 		"destination", ev.Extensions()["knativeerrordest"], "code", ev.Extensions()["knativeerrorcode"])
-	if ev.Type() != event.TypeRequested {
+	switch ev.Type() {
+	case event.TypeRequested:
+		return s.neverStarted(ctx, ev)
+	case event.TypeRejected:
+		return s.handle(ctx, ev)
+	case event.TypeApplicationChange, event.TypeDeviceChange, event.TypeCancelled:
+		return s.sendAgain(ctx, ev)
+	default:
 		return nil
 	}
+}
+
+// sendAgain gives an event to the broker once more, without what that has put into it. One
+// that was refused as broken stays broken.
+func (s *Service) sendAgain(ctx context.Context, ev cloudevents.Event) error {
+	if s.Clock().Sub(ev.Time()) > giveUpAfter || fmt.Sprint(ev.Extensions()["knativeerrorcode"]) == strconv.Itoa(http.StatusBadRequest) {
+		return nil
+	}
+	again := ev.Clone()
+	for name := range ev.Extensions() {
+		if strings.HasPrefix(name, "knative") {
+			again.SetExtension(name, nil)
+		}
+	}
+	return s.sender.Send(ctx, again)
+}
+
+// neverStarted tells the object of a request what became of it.
+func (s *Service) neverStarted(ctx context.Context, ev cloudevents.Event) error {
 	r, err := event.DecodeRequested(ev)
 	if err != nil {
 		return err

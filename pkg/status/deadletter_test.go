@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -54,17 +55,58 @@ func TestARequestThatWasNeverDeliveredIsToldToItsObject(t *testing.T) {
 	}
 }
 
-// TestOtherDeadLettersAreOnlyLogged: the next look at all runs finds what they said.
-func TestOtherDeadLettersAreOnlyLogged(t *testing.T) {
+// TestWhatOnlyADeadLetterKnowsIsNotLost: no look at the runs finds it.
+func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
-	srv := httptest.NewServer(w.service())
-	defer srv.Close()
-	reply, err := event.Send(t.Context(), srv.Client(), srv.URL+DeadLetterPath, tekton(t, "fw-1", "u"))
+	target := build.Target{Application: "a"}
+	rejected, err := event.Rejected(event.SourceAPI, build.Rejection{ID: id, Target: target, Reason: build.ReasonInvalidBuildSpec, Message: "wrong", Time: now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int{202, 0}, []int{reply.Status, w.writes}); diff != "" {
-		t.Error(diff)
+	cancelled := func(at time.Time) cloudevents.Event {
+		ev, err := event.Cancelled(event.SourceAPI, target, at, build.Cancellation{ID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ev
+	}
+	changed := cloudevents.NewEvent()
+	changed.SetID("7")
+	changed.SetType(event.TypeApplicationChange)
+	changed.SetSource("drogue:/drogue/a")
+	changed.SetTime(time.Now())
+	for name, tt := range map[string]struct {
+		ev     cloudevents.Event
+		code   string
+		sent   []string
+		writes int
+	}{
+		"a rejection is told to its object":            {rejected, "503", []string{event.TypeFinished + " " + id + "/Failed"}, 1},
+		"a change is sent once more":                   {changed, "503", []string{event.TypeApplicationChange + " 7"}, 0},
+		"the end of a build is asked for once more":    {cancelled(time.Now()), "503", []string{event.TypeCancelled + " " + id + "/cancelled"}, 0},
+		"but not for ever":                             {cancelled(time.Now().Add(-2 * time.Hour)), "503", nil, 0},
+		"nor if it is broken":                          {cancelled(time.Now()), "400", nil, 0},
+		"what Tekton says is found by looking at runs": {tekton(t, "fw-1", "u"), "503", nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			srv := httptest.NewServer(w.service())
+			defer srv.Close()
+			tt.ev.SetExtension("knativeerrorcode", tt.code)
+			tt.ev.SetExtension("knativeerrordest", "http://builder.ajour.svc.cluster.local")
+			reply, err := event.Send(t.Context(), srv.Client(), srv.URL+DeadLetterPath, tt.ev)
+			if err != nil || reply.Status != 202 {
+				t.Fatal(reply, err)
+			}
+			if diff := cmp.Diff(tt.sent, w.sent); diff != "" || w.writes != tt.writes {
+				t.Error(w.writes, diff)
+			}
+			for _, ev := range w.events {
+				if len(ev.Extensions()) > 0 && ev.Extensions()["knativeerrordest"] != nil {
+					t.Error(ev)
+				}
+			}
+		})
 	}
 }

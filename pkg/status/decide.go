@@ -15,46 +15,52 @@ import (
 // sectionFirmware is the section of a Drogue object's status that has the conditions.
 const sectionFirmware = "firmware"
 
-// outcome is what a look at a run led to.
-type outcome struct {
-	// changed reports that the object has to be written.
-	changed bool
-	// finished reports that the build was not known to have ended before.
-	finished bool
+// finished reports whether a run has ended that the record does not know to have ended,
+// or to have been announced. Of a build that is older than that of the record nothing is
+// known: its end may be announced once more, under the same id.
+func finished(old build.Record, run build.Run) bool {
+	return run.Phase.Final() && (old.Build != run.ID || !old.Phase.Final() || old.Unannounced)
 }
 
-// decide brings the object's status up to date with a run. It changes nothing
-// when the object knows of a newer build, or already knows that this one ended.
-func decide(o build.Object, run build.Run, now time.Time) (outcome, error) {
+// decide brings the object's status up to date with a run, and reports whether that
+// changed it. It changes nothing when the object knows of a newer build. Of a build that
+// it knows to have ended it only puts back what others have removed: a later look may see
+// less, when pods or TaskRuns are gone.
+func decide(o build.Object, run build.Run, unannounced bool, now time.Time) (changed bool, err error) {
 	old := build.RecordOf(o)
 	same := old.Build == run.ID
 	if old.Build != "" && !same && old.Run().After(run) {
-		// The object speaks of a newer build; the end of this one is announced
-		// all the same, maybe once more, under the same id.
-		return outcome{finished: run.Phase.Final()}, nil
+		return false, nil
 	}
-	if same && old.Phase.Final() && !run.Phase.Final() {
-		return outcome{}, nil
+	// A build that was given up before it had a run may get one after all.
+	if same && old.Phase.Final() && !old.Started.IsZero() {
+		if !run.Phase.Final() {
+			return false, nil
+		}
+		target := run.Target
+		run = old.Run()
+		run.Target = target
 	}
-	if same { // a run that started over does not lose what was reported (A12)
+	if same && !old.Phase.Final() { // a run that started over does not lose what was reported (A12)
 		run.Progress = max(run.Progress, old.Progress)
 	}
-	section, err := json.Marshal(run.Record())
+	record := run.Record()
+	record.Unannounced = unannounced
+	section, err := json.Marshal(record)
 	if err != nil {
-		return outcome{}, fmt.Errorf("write record of build %s: %w", run.ID, err)
+		return false, fmt.Errorf("write record of build %s: %w", run.ID, err)
 	}
 	firmware, err := mergeFirmware(o.Status(sectionFirmware), run, now)
 	if err != nil {
-		return outcome{}, err
+		return false, err
 	}
-	out := outcome{finished: run.Phase.Final() && !(same && old.Phase.Final())}
 	for name, value := range map[string]json.RawMessage{build.SectionRecord: section, sectionFirmware: firmware} {
 		if !equal(o.Status(name), value) {
 			o.SetStatus(name, value)
-			out.changed = true
+			changed = true
 		}
 	}
-	return out, nil
+	return changed, nil
 }
 
 // mergeFirmware puts the conditions into status.firmware and keeps everything

@@ -26,6 +26,9 @@ func run(id string, requested time.Time, phase build.Phase, reason build.Reason,
 	r := build.Run{
 		ID: id, Name: build.RunName(id), UID: "u", Target: build.Target{Application: "a"}, Requested: requested, Phase: phase, Reason: reason, Progress: progress,
 	}
+	if phase != build.Queued {
+		r.Started = requested.Add(time.Second)
+	}
 	if phase.Final() {
 		r.Completed = requested.Add(time.Minute)
 	}
@@ -45,14 +48,18 @@ func firmware(t *testing.T, o object) (section struct {
 	return section
 }
 
+// outcome is what a look at a run leads to.
+type outcome struct{ changed, finished bool }
+
 // apply decides and returns the outcome.
 func apply(t *testing.T, o object, r build.Run, at time.Time) outcome {
 	t.Helper()
-	out, err := decide(o, r, at)
+	ended := finished(build.RecordOf(o), r)
+	changed, err := decide(o, r, false, at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return outcome{changed, ended}
 }
 
 func TestABuildFromItsBeginningToItsEnd(t *testing.T) {
@@ -125,6 +132,39 @@ func TestNothingGoesBack(t *testing.T) {
 				t.Errorf("%+v", out)
 			}
 		})
+	}
+}
+
+// TestAPoorerLookTakesNothingAway: pods, and what they said, may be gone by then.
+func TestAPoorerLookTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	o := object{}
+	rich := run("1", now, build.Failed, build.ReasonBuildFailed, 20)
+	rich.Message, rich.Commit = "The builder exited with code 1: main.c:3:1: error: expected ;", "4f1c2ab"
+	apply(t, o, rich, now)
+	before := string(o[build.SectionRecord])
+	poor := run("1", now, build.Failed, build.ReasonBuildFailed, 5)
+	poor.Message = "The builder exited with code 1"
+	o[sectionFirmware] = json.RawMessage(`{"current":"a"}`) // as the update server leaves it
+	if out := apply(t, o, poor, now); out != (outcome{changed: true}) || string(o[build.SectionRecord]) != before {
+		t.Errorf("%+v: %s", out, o[build.SectionRecord])
+	}
+	if c := firmware(t, o).Conditions; len(c) != 2 || c[0].Message != rich.Message || c[1].Message != "20.0 %" {
+		t.Error(c)
+	}
+}
+
+// TestABuildThatWasGivenUpMayHaveARunAfterAll: who asks for it with the same key, gets one.
+func TestABuildThatWasGivenUpMayHaveARunAfterAll(t *testing.T) {
+	t.Parallel()
+	o := object{}
+	givenUp := run("1", now, build.Failed, build.ReasonInternalError, 0)
+	givenUp.Started = time.Time{}
+	for _, r := range []build.Run{givenUp, run("1", now, build.Running, build.ReasonBuilding, 20), run("1", now, build.Succeeded, build.ReasonSucceeded, 100)} {
+		out := apply(t, o, r, now)
+		if c := firmware(t, o).Conditions; !out.changed || out.finished != r.Phase.Final() || c[0].Reason != string(r.Reason) {
+			t.Errorf("%s: %+v %v", r.Reason, out, c)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ type Service struct {
 	objects Objects
 	sender  Sender
 	locks   locks
+	told    told
 	events  http.Handler
 	dead    http.Handler
 	Options
@@ -113,22 +114,19 @@ func (s *Service) observe(ctx context.Context, name, uid string) error {
 
 // write brings the object up to date. The end of a build is announced before it
 // is recorded: when the process dies in between, it is announced again, with the
-// same id. An object that is gone, or that the registry will never take, is
-// given up.
+// same id. When it cannot be announced, it is recorded as such: a subscriber that is
+// away must not keep users from the state of their builds. An object that is gone, or
+// that the registry will never take, is given up.
 func (s *Service) write(ctx context.Context, run build.Run) error {
-	written := false
-	err := s.objects.Update(ctx, run.Target, func(o build.Object) (bool, error) {
-		out, err := decide(o, run, s.Clock())
-		if err != nil {
-			return false, err
+	written, announced := false, s.told.has(run)
+	var untold error
+	err := s.objects.Update(ctx, run.Target, func(o build.Object) (changed bool, err error) {
+		if finished(build.RecordOf(o), run) && !announced {
+			untold = s.announce(ctx, run)
+			announced = untold == nil
 		}
-		if out.finished {
-			if err := s.announce(ctx, run); err != nil {
-				return false, err
-			}
-		}
-		written = out.changed
-		return out.changed, nil
+		written, err = decide(o, run, untold != nil, s.Clock())
+		return written, err
 	})
 	switch {
 	case errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) || errors.Is(err, build.ErrRejected):
@@ -140,13 +138,25 @@ func (s *Service) write(ctx context.Context, run build.Run) error {
 	if written {
 		s.Log.InfoContext(ctx, "status written", "build", run.ID, "target", run.Target.String(), "phase", run.Phase, "reason", run.Reason)
 	}
+	if announced {
+		s.told.add(run)
+	}
+	if untold != nil {
+		return fmt.Errorf("announce the end of build %s: %w", run.ID, untold)
+	}
 	return nil
 }
+
+// announceWithin bounds the time to announce the end of a build: the broker may wait for
+// all who subscribe to it.
+const announceWithin = 5 * time.Second
 
 func (s *Service) announce(ctx context.Context, run build.Run) error {
 	ev, err := event.Finished(event.SourceStatus, run)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, announceWithin)
+	defer cancel()
 	return s.sender.Send(ctx, ev)
 }

@@ -29,6 +29,7 @@ type world struct {
 	runs    map[string]build.Run
 	objects map[build.Target]object
 	sent    []string
+	events  []cloudevents.Event
 	writes  int
 	fail    map[string]error
 }
@@ -84,7 +85,7 @@ func (w *world) Update(_ context.Context, t build.Target, change func(build.Obje
 }
 
 func (w *world) Send(_ context.Context, ev cloudevents.Event) error {
-	w.sent = append(w.sent, ev.Type()+" "+ev.ID())
+	w.sent, w.events = append(w.sent, ev.Type()+" "+ev.ID()), append(w.events, ev)
 	return w.fail["send"]
 }
 
@@ -120,7 +121,7 @@ func TestEvents(t *testing.T) {
 	t.Parallel()
 	ended := run(id, now, build.Succeeded, build.ReasonSucceeded, 100)
 	running := run(id, now, build.Running, build.ReasonBuilding, 20)
-	finished := event.TypeFinished + " " + id + "/finished"
+	finished := event.TypeFinished + " " + id + "/Succeeded"
 	for _, tt := range []struct {
 		name   string
 		run    build.Run
@@ -138,7 +139,7 @@ func TestEvents(t *testing.T) {
 		{"an object that cannot be written is tried again", running, "u", "update", errors.New("away"), 503, 0, nil},
 		{"an object that the registry never takes is given up", running, "u", "update", build.ErrRejected, 202, 0, nil},
 		{"an object that we may not write is given up", running, "u", "update", build.ErrForbidden, 202, 0, nil},
-		{"an end that cannot be announced is not recorded either", ended, "u", "send", errors.New("away"), 503, 0, []string{finished}},
+		{"an end that cannot be announced is recorded, and tried again", ended, "u", "send", errors.New("away"), 503, 1, []string{finished}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -181,6 +182,70 @@ func TestARepeatedEndIsAnnouncedOnce(t *testing.T) {
 	}
 	if len(w.sent) != 1 || w.writes != 1 {
 		t.Error(w.sent, w.writes)
+	}
+}
+
+// TestAnEndThatWasNotAnnouncedIsAnnouncedLater: whoever subscribes may be away.
+func TestAnEndThatWasNotAnnouncedIsAnnouncedLater(t *testing.T) {
+	t.Parallel()
+	r := run(id, now, build.Succeeded, build.ReasonSucceeded, 100)
+	w := newWorld(r)
+	w.fail["send"] = errors.New("away")
+	w.deliver(t, tekton(t, r.Name, "u"))
+	if got := build.RecordOf(w.objects[r.Target]); !got.Unannounced || got.Phase != build.Succeeded {
+		t.Errorf("%+v", got)
+	}
+	delete(w.fail, "send")
+	for range 2 {
+		if code := w.deliver(t, tekton(t, r.Name, "u")); code != 202 {
+			t.Error(code)
+		}
+	}
+	if got := build.RecordOf(w.objects[r.Target]); got.Unannounced || len(w.sent) != 2 || w.sent[0] != w.sent[1] {
+		t.Errorf("%+v %v", got, w.sent)
+	}
+}
+
+// TestAnOlderBuildIsAnnouncedOnce by one process, though no object knows of it.
+func TestAnOlderBuildIsAnnouncedOnce(t *testing.T) {
+	t.Parallel()
+	r := run(id, now, build.Failed, build.ReasonBuildFailed, 20)
+	w := newWorld(r)
+	s := w.service()
+	if err := s.write(t.Context(), run("0190f2a4-6c3b-7a57-8f0e-000000000002", now.Add(time.Hour), build.Running, build.ReasonBuilding, 20)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := s.observe(t.Context(), r.Name, "u"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.sent) != 1 {
+		t.Error(w.sent)
+	}
+}
+
+// TestARunThatIsDeletedEndsItsBuild: nothing else will ever speak of it.
+func TestARunThatIsDeletedEndsItsBuild(t *testing.T) {
+	t.Parallel()
+	r := run(id, now, build.Running, build.ReasonBuilding, 20)
+	ended := run("0190f2a4-6c3b-7a57-8f0e-000000000002", now, build.Succeeded, build.ReasonSucceeded, 100)
+	ended.Target = build.Target{Application: "b"}
+	w := newWorld(r, ended)
+	w.objects[ended.Target] = object{}
+	s := w.service()
+	active, err := s.repair(t.Context(), nil, true)
+	if err != nil || len(active) != 1 {
+		t.Fatal(active, err)
+	}
+	clear(w.runs)
+	if active, err = s.repair(t.Context(), active, false); err != nil || len(active) != 0 {
+		t.Fatal(active, err)
+	}
+	for target, want := range map[build.Target]string{r.Target: "InternalError", ended.Target: "Succeeded"} {
+		if c := firmware(t, w.objects[target]).Conditions[0]; c.Reason != want {
+			t.Errorf("%s: %+v", target, c)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
@@ -17,6 +19,8 @@ const (
 	// fullEvery is the number of rounds after which all builds are looked at:
 	// conditions of older ones vanish at device reports, too (COND-5).
 	fullEvery = 60
+	// repairers bounds how many objects are looked at at the same time.
+	repairers = 16
 )
 
 // Run looks at all runs from time to time until the context ends, so that a
@@ -24,8 +28,10 @@ const (
 func (s *Service) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.Repair)
 	defer tick.Stop()
+	var active map[string]build.Run
 	for round := 0; ; round++ {
-		if err := s.repair(ctx, round%fullEvery == 0); err != nil && ctx.Err() == nil {
+		var err error
+		if active, err = s.repair(ctx, active, round%fullEvery == 0); err != nil && ctx.Err() == nil {
 			s.Log.WarnContext(ctx, "repair is incomplete", "error", err)
 		}
 		select {
@@ -36,21 +42,57 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 }
 
-// repair brings the objects of the newest builds up to date.
-func (s *Service) repair(ctx context.Context, full bool) error {
+// repair brings the objects of the newest builds up to date, and those of builds that
+// were active the last time and have no run any more. It returns the active ones by the
+// names of their runs.
+func (s *Service) repair(ctx context.Context, before map[string]build.Run, full bool) (active map[string]build.Run, err error) {
 	runs, err := s.runs.List(ctx, build.Target{})
 	if err != nil {
-		return err
+		return before, err
 	}
-	var errs []error
-	for _, run := range newest(runs) {
-		if !full && !run.Active() && s.Clock().Sub(run.Completed) > recent {
-			continue
+	active = map[string]build.Run{}
+	for _, run := range runs {
+		delete(before, run.Name)
+		if run.Active() {
+			active[run.Name] = run
 		}
-		// One object that fails must not keep the others from being repaired.
-		errs = append(errs, s.observe(ctx, run.Name, ""))
 	}
-	return errors.Join(errs...)
+	// One object that fails must not keep the others from being repaired.
+	var each []func() error
+	for _, run := range before {
+		each = append(each, func() error { return s.write(ctx, s.vanished(run)) })
+	}
+	for _, run := range newest(runs) {
+		switch {
+		case !full && !run.Active() && s.Clock().Sub(run.Completed) > recent:
+		case s.told.has(run): // nothing more is to be found out, as from a log
+			each = append(each, func() error { return s.write(ctx, run) })
+		default:
+			each = append(each, func() error { return s.observe(ctx, run.Name, "") })
+		}
+	}
+	return active, errors.Join(inParallel(each)...)
+}
+
+// vanished is a build whose run was deleted before it ended.
+func (s *Service) vanished(run build.Run) build.Run {
+	run.Phase, run.Reason, run.Completed = build.Failed, build.ReasonInternalError, s.Clock()
+	run.Message = "The run of the build was deleted before it ended: ask for it again"
+	return run
+}
+
+func inParallel(each []func() error) []error {
+	errs := make([]error, len(each))
+	var g errgroup.Group
+	g.SetLimit(repairers)
+	for i, f := range each {
+		g.Go(func() error {
+			errs[i] = f()
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are all kept
+	return errs
 }
 
 // newest keeps the newest build of each target.

@@ -75,7 +75,7 @@ type podLogs struct {
 // Log implements Logs.
 func (l *podLogs) Log(ctx context.Context, tr *v1.TaskRun, step string, follow bool) (io.ReadCloser, error) {
 	limit := int64(maxPodLog)
-	for {
+	for wait := shortWait; ; wait = longer(wait) {
 		if tr.Status.PodName != "" {
 			r, err := l.pods.GetLogs(tr.Status.PodName, &corev1.PodLogOptions{Container: "step-" + step, Follow: follow, LimitBytes: &limit}).Stream(ctx)
 			// A container that has not started yet is a bad request.
@@ -86,7 +86,7 @@ func (l *podLogs) Log(ctx context.Context, tr *v1.TaskRun, step string, follow b
 		if !follow || tr.IsDone() {
 			return io.NopCloser(strings.NewReader("")), nil
 		}
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, wait); err != nil {
 			return nil, err
 		}
 		var err error
@@ -94,4 +94,10 @@ func (l *podLogs) Log(ctx context.Context, tr *v1.TaskRun, step string, follow b
 			return nil, fmt.Errorf("get task run: %w", err)
 		}
 	}
+}
+
+// Tail implements Logs.
+func (l *podLogs) Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error) {
+	lines, limit := int64(40), int64(1<<20)
+	return l.pods.GetLogs(tr.Status.PodName, &corev1.PodLogOptions{Container: "step-" + step, TailLines: &lines, LimitBytes: &limit}).Stream(ctx)
 }

@@ -25,6 +25,8 @@ type Logs interface {
 	// Log returns the output of a step. If follow is set, reading waits for
 	// more until the step ends. The output of a step that never ran is empty.
 	Log(ctx context.Context, tr *v1.TaskRun, step string, follow bool) (io.ReadCloser, error)
+	// Tail returns the end of the output of a step, at least the last 40 lines.
+	Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error)
 }
 
 // Log copies the output of all steps of a build, in their order, each under a
@@ -69,7 +71,7 @@ func (c *Client) copyLog(ctx context.Context, w io.Writer, tr *v1.TaskRun, step 
 
 // await returns the TaskRun of a stage, nil if there is none and none will come.
 func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, s stage, follow bool) (*v1.TaskRun, error) {
-	for {
+	for wait := shortWait; ; wait = longer(wait) {
 		now, err := c.runs.Get(ctx, pr.Name, metav1.GetOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("get run %s: %w", pr.Name, err)
@@ -81,7 +83,7 @@ func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, s stage, follow 
 		if tr, _ := tasks[pr.UID].of(s); tr != nil || !follow || now.IsDone() {
 			return tr, nil
 		}
-		if err := pause(ctx); err != nil {
+		if err := pause(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -94,7 +96,7 @@ func (c *Client) excerpt(ctx context.Context, tasks taskRuns) string {
 	if tr == nil || c.logs == nil {
 		return ""
 	}
-	r, err := c.logs.Log(ctx, tr, stageBuild.step, false)
+	r, err := c.logs.Tail(ctx, tr, stageBuild.step)
 	if err != nil {
 		return "" // the log may be gone with its pod; the exit code has to do
 	}

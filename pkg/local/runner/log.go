@@ -58,6 +58,11 @@ func (r *Runner) Log(ctx context.Context, tr *v1.TaskRun, step string, follow bo
 	return &logReader{ctx: ctx, runner: r, path: path, taskRun: tr.Name, follow: follow}, nil
 }
 
+// Tail implements tekton.Logs.
+func (r *Runner) Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error) {
+	return r.Log(ctx, tr, step, false)
+}
+
 type logReader struct {
 	ctx     context.Context //nolint:containedctx // bounds the reading, as with a request's body
 	runner  *Runner
