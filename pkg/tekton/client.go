@@ -102,17 +102,16 @@ func (c *Client) List(ctx context.Context, t build.Target) ([]build.Run, error) 
 	if t != (build.Target{}) {
 		selector += "," + labelTarget + "=" + t.Hash()
 	}
-	list, err := c.runs.List(ctx, metav1.ListOptions{LabelSelector: selector})
+	list, err := c.listRuns(ctx, selector)
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return nil, err
 	}
-	tasks, err := c.tasksOf(ctx, selector)
+	tasks, err := c.tasksOf(ctx, selector) // after the runs: what has ended has all of them
 	if err != nil {
 		return nil, err
 	}
 	var runs []build.Run
-	for i := range list.Items {
-		pr := &list.Items[i]
+	for _, pr := range list {
 		if run, ours := Observe(pr, tasks[pr.UID]); ours {
 			runs = append(runs, run)
 		}
@@ -123,17 +122,16 @@ func (c *Client) List(ctx context.Context, t build.Target) ([]build.Run, error) 
 // tasksOf returns the TaskRuns that a selector finds, by the uid of their
 // PipelineRun and their pipeline task.
 func (c *Client) tasksOf(ctx context.Context, selector string) (map[types.UID]taskRuns, error) {
-	list, err := c.tasks.List(ctx, metav1.ListOptions{LabelSelector: selector})
+	list, err := listTasks(ctx, c.tasks, selector)
 	if err != nil {
-		return nil, fmt.Errorf("list task runs: %w", err)
+		return nil, err
 	}
-	return byRun(list.Items), nil
+	return byRun(list), nil
 }
 
-func byRun(items []v1.TaskRun) map[types.UID]taskRuns {
+func byRun(list []*v1.TaskRun) map[types.UID]taskRuns {
 	byRun := map[types.UID]taskRuns{}
-	for i := range items {
-		tr := &items[i]
+	for _, tr := range list {
 		owner := metav1.GetControllerOf(tr)
 		if owner == nil {
 			continue

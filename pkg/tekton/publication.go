@@ -53,7 +53,11 @@ func publicationOf(pr *v1.PipelineRun) *build.Publication {
 // Keeps reports whether the workspace of a run that has ended, of which these are the
 // TaskRuns, holds a firmware that is nowhere else.
 func Keeps(pr *v1.PipelineRun, tasks []v1.TaskRun) bool {
-	r, ours := Observe(pr, byRun(tasks)[pr.UID])
+	list := make([]*v1.TaskRun, len(tasks))
+	for i := range tasks {
+		list[i] = &tasks[i]
+	}
+	r, ours := Observe(pr, byRun(list)[pr.UID])
 	return ours && r.Kept != nil && (r.Artifact == nil || r.Artifact.Digest == "")
 }
 

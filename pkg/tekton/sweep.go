@@ -79,14 +79,14 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	if len(pods.Items) == 0 {
 		return nil
 	}
-	tasks, err := s.tasks.List(ctx, metav1.ListOptions{LabelSelector: labelManagedBy + "=" + managedBy})
+	tasks, err := listTasks(ctx, s.tasks, labelManagedBy+"="+managedBy)
 	if err != nil {
-		return fmt.Errorf("list task runs: %w", err)
+		return err
 	}
 	ended := map[types.UID]bool{}
-	for _, tr := range tasks.Items {
+	for _, tr := range tasks {
 		// Not each that failed has the time of its completion.
-		c := conditionOf(&tr)
+		c := conditionOf(tr)
 		ended[tr.UID] = tr.IsDone() && s.clock().Sub(c.LastTransitionTime.Inner.Time) > sweepAfter
 	}
 	var errs []error
