@@ -55,18 +55,23 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 // description went on: then another request is on its way, or none is needed.
 func (h *handler) current(ctx context.Context, r build.Request) (bool, error) {
 	o, err := h.objects.Object(ctx, r.Target)
-	if err != nil {
-		if gone(err) {
-			err = nil
-		}
-		return false, err
-	}
-	d, err := build.Parse(o.Firmware())
-	if err != nil || d.Hash() != r.DescriptionHash {
-		h.Log.InfoContext(ctx, "request is out of date", "build", r.ID, "target", r.Target.String())
+	if gone(err) {
 		return false, nil
 	}
-	return true, nil
+	if err != nil {
+		return false, err
+	}
+	current := describes(o, r.DescriptionHash)
+	if !current {
+		h.Log.InfoContext(ctx, "request is out of date", "build", r.ID, "target", r.Target.String())
+	}
+	return current, nil
+}
+
+// describes reports whether the description of an object is the one with the hash.
+func describes(o build.Object, hash string) bool {
+	d, err := build.Parse(o.Firmware())
+	return err == nil && d.Hash() == hash
 }
 
 // gone reports whether an object is not there, or none of ours.

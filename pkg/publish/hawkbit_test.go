@@ -175,8 +175,11 @@ func TestHawkbitsFailuresAreQuoted(t *testing.T) {
 			nil, "Storage quota exceeded, 5 KB left.",
 		},
 		"a page in HTML": {hawkbittest.Options{}, json(400, `<html>no</html>`), nil, "Bad Request"},
-		"a redirect": {hawkbittest.Options{}, faulty(1<<30, method(http.MethodGet), status(http.StatusFound, "Location: https://localhost:1/")), nil,
-			"it redirects to https://localhost:1: that belongs into url of the Secret hawkbit-config"},
+		"a redirect": {
+			hawkbittest.Options{},
+			faulty(1<<30, method(http.MethodGet), status(http.StatusFound, "Location: https://localhost:1/")), nil,
+			"it redirects to https://localhost:1: that belongs into url of the Secret hawkbit-config",
+		},
 		"an installation without hawkBit": {hawkbittest.Options{}, nil, func(t *testing.T, o *publish.HawkbitOptions) {
 			o.Credentials = t.TempDir()
 		}, "this installation has no hawkBit: its address and credentials belong into the Secret hawkbit-config"},
