@@ -27,7 +27,8 @@ type envConfig struct {
 	Hosts          string        `envconfig:"SOURCE_HOSTS" desc:"the only hosts that source may be fetched from, separated by commas, *.NAME for all below one; all if empty"`
 	Addresses      string        `envconfig:"SOURCE_ADDRESSES" default:"public" desc:"ranges of addresses that those hosts may have, separated by commas, such as 10.0.0.0/8; public for those of the public internet, any for all"`
 	Layout         tekton.Layout `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod for each step, and a volume claim that they share, which needs a default StorageClass and takes twice as long. What no registry took can then be published again"`
-	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks. It stays until the PipelineRun of the build is deleted, which this version never does"`
+	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks. It stays until the PipelineRun of the build is deleted, see KEEP_BUILDS"`
+	Keep           int           `envconfig:"KEEP_BUILDS" default:"20" desc:"how many builds of an object stay in the cluster that have ended, with their logs and volume claims; all if 0"`
 	ServiceAccount string        `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
 	Applications   []string      `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
 	IgnoreChanges  bool          `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
@@ -57,6 +58,6 @@ func run(ctx context.Context, c envConfig) error {
 	log := c.Log()
 	registry := drogue.New(c.Registry, client, c.Auth())
 	return server.Service{
-		Handler: builder.New(runs, registry, events, builder.Options{Log: log, Clock: time.Now, Applications: c.Applications, IgnoreChanges: c.IgnoreChanges}), Log: log,
+		Handler: builder.New(runs, registry, events, builder.Options{Log: log, Clock: time.Now, Applications: c.Applications, Keep: c.Keep, IgnoreChanges: c.IgnoreChanges}), Log: log,
 	}.Run(ctx, c.Port, c.MetricsPort)
 }

@@ -88,8 +88,13 @@ func decideChange(o build.Object, t build.Target, runs []build.Run) decision {
 		return decision{}
 	}
 	hash, last := d.Hash(), newest.ID
-	if r := build.RecordOf(o); r.Reason == build.ReasonInvalidBuildSpec && r.DescriptionHash == "" {
-		last = r.Build
+	record := build.RecordOf(o)
+	switch {
+	case record.Reason == build.ReasonInvalidBuildSpec && record.DescriptionHash == "":
+		last = record.Build
+	case newest.ID == "" && !record.Started.IsZero() && record.Trigger != build.TriggerPublish:
+		newest = record.Run() // somebody deleted the run
+		last = newest.ID
 	}
 	if !d.BuildsOnChange() || hash == newest.DescriptionHash && last == newest.ID {
 		return decision{}

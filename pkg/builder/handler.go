@@ -26,6 +26,9 @@ type Runs interface {
 	List(ctx context.Context, t build.Target) ([]build.Run, error)
 	// Cancel ends a build that has not ended.
 	Cancel(ctx context.Context, id string, reason build.Reason, by string) error
+	// Delete removes a build that has ended, with all that it left in the cluster; it is
+	// no error if there is none.
+	Delete(ctx context.Context, id string) error
 }
 
 // Objects reads the registry with the service's own credentials.
@@ -44,6 +47,8 @@ type Options struct {
 	Clock func() time.Time
 	// Applications are the only ones that are built when they change; all if empty (A26).
 	Applications []string
+	// Keep is how many builds of an object stay that have ended; all if 0.
+	Keep int
 	// IgnoreChanges keeps changes of descriptions from starting builds (A23).
 	IgnoreChanges bool
 }
@@ -102,7 +107,7 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 			return err
 		}
 	}
-	if err := h.supersede(ctx, r); err != nil {
+	if _, err := h.supersede(ctx, r); err != nil {
 		return err
 	}
 	switch err := h.runs.Create(ctx, r); {
@@ -118,7 +123,11 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 	h.Log.InfoContext(ctx, "run created", "build", r.ID, "run", build.RunName(r.ID), "target", r.Target.String())
 	// Requests for the same object are handled at the same time. Whichever run
 	// is there last, its handler sees the others now.
-	return h.supersede(ctx, r)
+	runs, err := h.supersede(ctx, r)
+	if err == nil {
+		h.prune(ctx, runs, r)
+	}
+	return err
 }
 
 // resolve finds what a request to publish a build again is about. It reports false for
@@ -137,19 +146,20 @@ func (h *handler) resolve(ctx context.Context, r *build.Request) (goOn bool, err
 	})
 }
 
-// supersede cancels every active build of the target but the newest.
-func (h *handler) supersede(ctx context.Context, r build.Request) error {
+// supersede cancels every active build of the target but the newest. It returns the builds
+// as they were before.
+func (h *handler) supersede(ctx context.Context, r build.Request) ([]build.Run, error) {
 	runs, err := h.runs.List(ctx, r.Target)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, id := range superseded(runs, r) {
 		if err := h.runs.Cancel(ctx, id, build.ReasonSuperseded, ""); err != nil && !errors.Is(err, build.ErrNotFound) {
-			return err
+			return nil, err
 		}
 		h.Log.InfoContext(ctx, "build superseded", "build", id, "target", r.Target.String())
 	}
-	return nil
+	return runs, nil
 }
 
 func (h *handler) cancelled(ctx context.Context, c build.Cancellation) error {

@@ -17,6 +17,7 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/builder"
@@ -76,6 +77,11 @@ func (c *cluster) Cancel(_ context.Context, id string, reason build.Reason, by s
 	return nil
 }
 
+func (c *cluster) Delete(_ context.Context, id string) error {
+	c.done = append(c.done, "delete "+id)
+	return c.fail["delete"]
+}
+
 func (c *cluster) Object(context.Context, build.Target) (build.Object, error) {
 	return object{c.section, c.record}, c.fail["object"]
 }
@@ -100,7 +106,7 @@ func (c *cluster) Send(_ context.Context, ev cloudevents.Event) error {
 // deliver posts an event and returns the status.
 func (c *cluster) deliver(t *testing.T, ev cloudevents.Event) int {
 	t.Helper()
-	srv := httptest.NewServer(builder.New(c, c, c, builder.Options{Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }}))
+	srv := httptest.NewServer(builder.New(c, c, c, builder.Options{Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }, Keep: 2}))
 	defer srv.Close()
 	reply, err := event.Send(t.Context(), srv.Client(), srv.URL, ev)
 	if err != nil || len(reply.Body) > 0 {
@@ -429,6 +435,105 @@ func TestARequestOfAnOlderDescriptionIsDropped(t *testing.T) {
 			c := &cluster{section: tt.section, fail: tt.fail}
 			if code := c.deliver(t, asking.sent[0]); code != tt.code || len(c.done) != tt.done {
 				t.Errorf("%d %v", code, c.done)
+			}
+		})
+	}
+}
+
+// TestBuildsThatEndedLongAgoAreDeleted when another one begins, but for those that somebody
+// still needs.
+func TestBuildsThatEndedLongAgoAreDeleted(t *testing.T) {
+	t.Parallel()
+	ended := func(n int, ago time.Duration, change func(*build.Run)) build.Run {
+		r := build.Run{ID: id(n), Target: target, Requested: now.Add(-ago), Completed: now.Add(-ago), Phase: build.Failed, Trigger: build.TriggerAPI}
+		if change != nil {
+			change(&r)
+		}
+		return r
+	}
+	published := func(r *build.Run) { r.Trigger = build.TriggerPublish }
+	day := 24 * time.Hour
+	for name, tt := range map[string]struct {
+		runs      []build.Run
+		publishes string
+		want      []string
+	}{
+		"as many as are kept":     {[]build.Run{ended(1, 2*day, nil), ended(2, day, nil)}, "", nil},
+		"one more":                {[]build.Run{ended(2, day, nil), ended(1, 3*day, nil), ended(3, 2*day, nil)}, "", []string{"delete " + id(1)}},
+		"one that ended just now": {[]build.Run{ended(2, time.Minute, nil), ended(1, 3*time.Minute, nil), ended(3, 2*time.Minute, nil)}, "", nil},
+		"one that is to be published": {
+			[]build.Run{ended(1, 3*day, func(r *build.Run) { r.Kept = &build.Kept{Build: id(1), Claim: "pvc", Version: "1"} }), ended(2, day, nil), ended(3, 2*day, nil)},
+			id(1), nil,
+		},
+		"one whose workspace was published in vain": {
+			[]build.Run{ended(1, 3*day, nil), ended(2, day, func(r *build.Run) { r.Kept = &build.Kept{Build: id(1), Claim: "pvc", Version: "1"} }), ended(3, 2*day, nil)},
+			"", nil,
+		},
+		"one that runs": {[]build.Run{{ID: id(1), Target: target, Requested: now.Add(-3 * day), Phase: build.Running}, ended(2, day, nil), ended(3, 2*day, nil)}, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := &cluster{runs: tt.runs}
+			ev, err := event.Requested(event.SourceAPI, build.Request{ID: id(9), Target: target, Time: now, DescriptionHash: "h", Publishes: tt.publishes})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if code := c.deliver(t, ev); code != 202 {
+				t.Error(code)
+			}
+			got := slices.DeleteFunc(c.done, func(s string) bool { return !strings.HasPrefix(s, "delete") })
+			if diff := cmp.Diff(tt.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	t.Run("the newest of a description", func(t *testing.T) {
+		t.Parallel()
+		good := fmt.Sprintf(section, "")
+		d, err := build.Parse(json.RawMessage(good))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &cluster{section: good, runs: []build.Run{
+			ended(1, 4*day, func(r *build.Run) { r.DescriptionHash = d.Hash() }), ended(2, 3*day, published), ended(3, 2*day, published), ended(4, day, published),
+		}}
+		ev, err := event.Requested(event.SourceAPI, build.Request{ID: id(9), Target: target, Time: now, Trigger: build.TriggerPublish, Publishes: id(4), DescriptionHash: "h"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.fail = map[string]error{"delete": errors.New("away")} // which is left to the next
+		c.runs[3].Kept = &build.Kept{Build: id(4), Claim: "pvc", Version: "1"}
+		if code := c.deliver(t, ev); code != 202 || !slices.Equal(c.done[1:], []string{"delete " + id(2)}) {
+			t.Error(code, c.done)
+		}
+	})
+}
+
+// TestADescriptionWhoseRunIsGoneIsNotBuiltAgain: somebody else may delete runs, too.
+func TestADescriptionWhoseRunIsGoneIsNotBuiltAgain(t *testing.T) {
+	t.Parallel()
+	good := fmt.Sprintf(section, "")
+	d, err := build.Parse(json.RawMessage(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		record build.Record
+		sent   int
+	}{
+		"built before":          {build.Record{Build: id(1), Phase: build.Succeeded, Started: now, DescriptionHash: d.Hash()}, 0},
+		"another one was built": {build.Record{Build: id(1), Phase: build.Succeeded, Started: now, DescriptionHash: "other"}, 1},
+		"it never began":        {build.Record{Build: id(1), Phase: build.Failed, Reason: build.ReasonInternalError, DescriptionHash: d.Hash()}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			record, err := json.Marshal(tt.record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &cluster{section: good, record: string(record)}
+			if c.deliver(t, changed(".")); len(c.sent) != tt.sent {
+				t.Error(c.sent)
 			}
 		})
 	}

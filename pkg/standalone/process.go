@@ -36,6 +36,8 @@ const (
 	serviceUser = "ajour"
 	// repairEvery is how long a lost event can go unnoticed.
 	repairEvery = 5 * time.Second
+	// keepBuilds is how many builds of an object stay that have ended.
+	keepBuilds = 20
 	// callTimeout bounds calls between the parts.
 	callTimeout = 30 * time.Second
 )
@@ -95,7 +97,7 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 		},
 	})
 	p.api = api.New(p.verifier, registry, runs, events, api.Options{Log: o.Log, Clock: time.Now, NewID: newID})
-	p.builder = builder.New(runs, registry, events, builder.Options{Log: o.Log, Clock: time.Now, IgnoreChanges: o.IgnoreChanges})
+	p.builder = builder.New(runs, registry, events, builder.Options{Log: o.Log, Clock: time.Now, Keep: keepBuilds, IgnoreChanges: o.IgnoreChanges})
 	p.status = status.New(runs, registry, events, status.Options{Log: o.Log, Clock: time.Now, Repair: repairEvery})
 	return p, nil
 }

@@ -23,6 +23,7 @@ type PipelineRuns interface {
 	Get(ctx context.Context, name string, opts metav1.GetOptions) (*v1.PipelineRun, error)
 	List(ctx context.Context, opts metav1.ListOptions) (*v1.PipelineRunList, error)
 	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (*v1.PipelineRun, error)
+	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
 }
 
 // TaskRuns is the part of Tekton's typed client that is used.
@@ -171,6 +172,15 @@ func (c *Client) Cancel(ctx context.Context, id string, reason build.Reason, by 
 	}
 	if _, err := c.runs.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
 		return fmt.Errorf("cancel run %s: %w", name, err)
+	}
+	return nil
+}
+
+// Delete removes the run of a build, with its pods and its volume claim. It is no error if
+// there is none.
+func (c *Client) Delete(ctx context.Context, id string) error {
+	if err := c.runs.Delete(ctx, build.RunName(id), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete run of build %s: %w", id, err)
 	}
 	return nil
 }

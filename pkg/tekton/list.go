@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/tools/pager"
 )
 
-// pageSize is how many objects are read at once. Nobody prunes runs, and all of them at
-// full length would not fit into the memory of a service.
+// pageSize is how many objects are read at once: all of an installation at full length
+// would not fit into the memory of a service.
 const pageSize = 200
 
 // listRuns returns the PipelineRuns that a selector finds, without what is not looked at.

@@ -6,6 +6,7 @@ package runner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,6 +74,23 @@ func (c PipelineRuns) Patch(
 		c.r.cancel(name)
 	}
 	return pr, err
+}
+
+// Delete removes a run that has ended, with all that it left. One that has not is a
+// Conflict: it would have to be cancelled first.
+func (c PipelineRuns) Delete(_ context.Context, name string, _ metav1.DeleteOptions) error {
+	pr, err := get[v1.PipelineRun](c.r.store, bucketPipelineRuns, name)
+	if err != nil {
+		return err
+	}
+	if !pr.IsDone() {
+		return apierrors.NewConflict(resourcePipelineRuns, name, errors.New("it has not ended"))
+	}
+	// The run last: what is left of one that is half removed is removed the next time.
+	if err := errors.Join(removeAll(c.r.runDir(name)), c.r.store.removeTaskRuns(name)); err != nil {
+		return err
+	}
+	return c.r.store.remove(bucketPipelineRuns, name)
 }
 
 func merge(ctx context.Context, pr *v1.PipelineRun, patch []byte) error {

@@ -413,6 +413,35 @@ func TestTheClientAnswersAsTheAPIServerDoes(t *testing.T) {
 	}
 }
 
+func TestDeletingARunLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := start(t, dir)
+	f.create(pipelineRun("ended", "echo text"))
+	f.ended("ended")
+	f.create(pipelineRun("running", "sleep 60"))
+	f.stop() // with all that it does after the end of a run
+	f = start(t, dir)
+	remove := func(name string) error { return f.PipelineRuns().Delete(t.Context(), name, metav1.DeleteOptions{}) }
+	if err := remove("running"); !apierrors.IsConflict(err) {
+		t.Errorf("a run that goes on: %v", err)
+	}
+	if err := remove("ended"); err != nil {
+		t.Fatal(err)
+	}
+	if err := remove("ended"); !apierrors.IsNotFound(err) {
+		t.Errorf("once more: %v", err)
+	}
+	tasks, err := f.TaskRuns().List(t.Context(), metav1.ListOptions{LabelSelector: "tekton.dev/pipelineRun=ended"})
+	if err != nil || len(tasks.Items) != 0 {
+		t.Error(tasks, err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*", "ended*"))
+	if err != nil || len(left) != 0 {
+		t.Error(left, err)
+	}
+}
+
 // TestARunIsTakenUpAgain: what was interrupted starts over with an empty
 // workspace, what had ended is told once more.
 func TestARunIsTakenUpAgain(t *testing.T) {

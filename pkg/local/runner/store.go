@@ -122,7 +122,11 @@ func list[T any, P object[T]](s *store, bucket []byte, selector string) ([]T, er
 	return items, err
 }
 
-// remove deletes the TaskRuns of a PipelineRun.
+func (s *store) remove(bucket []byte, name string) error {
+	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete([]byte(name)) })
+}
+
+// removeTaskRuns deletes the TaskRuns of a PipelineRun.
 func (s *store) removeTaskRuns(pipelineRun string) error {
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucketTaskRuns)
