@@ -136,6 +136,7 @@ func TestFetchExplainsFailures(t *testing.T) {
 	}{
 		{"an unknown branch", repo.url, "nosuch", ".", build.ReasonRevisionNotFound, ""},
 		{"an unknown full commit", repo.url, strings.Repeat("a", 40), ".", build.ReasonRevisionNotFound, ""},
+		{"a long commit of another kind", repo.url, strings.Repeat("a", 64), ".", build.ReasonRevisionNotFound, ""},
 		{"an unknown short commit", repo.url, "abcd123", ".", build.ReasonRevisionNotFound, ""},
 		{"an unknown repository", base + "/nosuch.git", "", ".", build.ReasonSourceNotFound, ""},
 		{"a repository without a commit", base + "/void.git", "", ".", build.ReasonRevisionNotFound, ""},
@@ -209,6 +210,16 @@ func TestRepositoriesOfOtherKinds(t *testing.T) {
 	}
 	padded := run("commit-tree", "-m", "Old", run("hash-object", "-t", "tree", "--literally", "-w", file))
 	run("push", "--quiet", "origin", padded+":refs/heads/padded")
+	// A time zone, and the place of a date, that nobody writes any more.
+	odd := func(author string) string {
+		text := "tree " + run("rev-parse", "HEAD^{tree}") + "\nauthor " + author + "\ncommitter Ajour <ajour@example.org> 1 +0000\n\nOld\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return run("hash-object", "-t", "commit", "--literally", "-w", file)
+	}
+	zone, date := odd("Ajour <ajour@example.org> 1 +051800"), odd("Ajour <ajour@example.org>1 +0000")
+	run("push", "--quiet", "origin", zone+":refs/heads/zone", date+":refs/heads/date")
 	bare, work := filepath.Join(repo.Folder(), "..", "sha256.git"), t.TempDir()
 	run("init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch=main", bare)
 	run("init", "--quiet", "--object-format=sha256", "--initial-branch=main", work)
@@ -216,7 +227,11 @@ func TestRepositoriesOfOtherKinds(t *testing.T) {
 	run("-C", work, "push", "--quiet", bare, "main")
 	long := run("-C", work, "rev-parse", "HEAD")
 	for _, tt := range []struct{ name, path, rev, want string }{
-		{"an old tree", repo.Path(), "padded", padded}, {"SHA-256", "/sha256.git", "main", long}, {"a commit in SHA-256", "/sha256.git", long, long},
+		{"an old tree", repo.Path(), "padded", padded},
+		{"a time zone of six digits", repo.Path(), "zone", zone},
+		{"a date without a blank", repo.Path(), "date", date},
+		{"SHA-256", "/sha256.git", "main", long},
+		{"a commit in SHA-256", "/sha256.git", long, long},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

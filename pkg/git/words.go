@@ -38,6 +38,9 @@ var phrases = []struct {
 	{"does not exist", build.ReasonSourceNotFound},
 	{"does not appear to be a git repository", build.ReasonSourceNotFound},
 	{noRefPhrase, build.ReasonRevisionNotFound},
+	{"unknown revision", build.ReasonRevisionNotFound}, // in what was fetched, as the next ones
+	{"bad object", build.ReasonRevisionNotFound},
+	{"did not match any file", build.ReasonRevisionNotFound},
 	{hiddenPhrases[0], build.ReasonRevisionNotFound},
 	{hiddenPhrases[1], build.ReasonRevisionNotFound},
 	{hiddenPhrases[2], build.ReasonRevisionNotFound},
@@ -87,7 +90,7 @@ func untrusted(stderr string) bool {
 }
 
 // noRoom reports whether git could not write here. What a server says of its own disk
-// is marked as such by git.
+// is marked as such by git, but for what comes by ssh before git answers there.
 func noRoom(stderr string) bool {
 	for line := range strings.Lines(strings.ToLower(stderr)) {
 		if !strings.HasPrefix(line, "remote:") && slices.ContainsFunc(noRoomPhrases, func(p string) bool { return strings.Contains(line, p) }) {
