@@ -229,7 +229,7 @@ func (p *hawkbitPush) assign(ctx context.Context, set int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := p.endOthers(ctx, own); err != nil {
+	if err := p.end(ctx, func(action int64) bool { return action != own }); err != nil {
 		return 0, err
 	}
 	answer, err := p.hawkbit.Assign(ctx, p.Controller, set)
@@ -245,17 +245,18 @@ func (p *hawkbitPush) assign(ctx context.Context, set int64) (int64, error) {
 	} else if action, err = p.activeAction(ctx, set); err != nil { // it was assigned before
 		return 0, err
 	}
-	return action, p.endOthers(ctx, action) // somebody may have assigned another set meanwhile
+	// Somebody may have assigned another set in between. What is newer stays.
+	return action, p.end(ctx, func(other int64) bool { return other < action })
 }
 
-// endOthers ends all actions of the target but one.
-func (p *hawkbitPush) endOthers(ctx context.Context, own int64) error {
+// end ends the active actions of the target that are chosen by their ids.
+func (p *hawkbitPush) end(ctx context.Context, chosen func(int64) bool) error {
 	all, err := p.hawkbit.Actions(ctx, p.Controller, 0)
 	if err != nil {
 		return err
 	}
 	for _, a := range all {
-		if a.IsActive() && a.ID != own {
+		if a.IsActive() && chosen(a.ID) {
 			fmt.Fprintf(p.Log, "ending action %d of %s\n", a.ID, p.Controller)
 			if err := p.hawkbit.Cancel(ctx, p.Controller, a.ID); err != nil {
 				return err

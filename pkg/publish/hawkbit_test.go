@@ -259,51 +259,78 @@ func TestHawkbitTakesABearerToken(t *testing.T) {
 	}
 }
 
-// TestAnAssignmentMeanwhileIsEnded: hawkBit only marks what it replaces as being
+// TestOfTwoAssignmentsTheNewerOneStays alone: hawkBit only marks what it replaces as being
 // cancelled, and then offers the device nothing but that (HB-2).
-func TestAnAssignmentMeanwhileIsEnded(t *testing.T) {
+func TestOfTwoAssignmentsTheNewerOneStays(t *testing.T) {
 	t.Parallel()
 	for _, generation := range []hawkbittest.Generation{hawkbittest.V0, hawkbittest.V1} {
-		s := hawkbittest.New(hawkbittest.Options{Generation: generation})
-		other := serveHawkbit(t, s, nil)
-		other.Version = "aaaaaaa"
-		var once sync.Once
-		o := serveHawkbit(t, s, func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/assignedDS") {
+		for name, tt := range map[string]struct {
+			method string // of the call before or after which another one is assigned
+			after  bool
+		}{
+			"just before": {http.MethodPost, false}, "just after": {http.MethodGet, true},
+		} {
+			t.Run(fmt.Sprintf("%s, generation %v", name, generation), func(t *testing.T) {
+				t.Parallel()
+				s := hawkbittest.New(hawkbittest.Options{Generation: generation})
+				other := serveHawkbit(t, s, nil)
+				other.Version = "aaaaaaa"
+				var once sync.Once
+				var theirs publish.HawkbitResult
+				assign := func() {
 					once.Do(func() {
-						if _, err := publish.Hawkbit(t.Context(), other); err != nil {
+						var err error
+						if theirs, err = publish.Hawkbit(t.Context(), other); err != nil {
 							t.Error(err)
 						}
 					})
 				}
-				next.ServeHTTP(w, r)
+				o := serveHawkbit(t, s, func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						here := r.Method == tt.method && strings.HasSuffix(r.URL.Path, "/assignedDS")
+						if here && !tt.after {
+							assign()
+						}
+						next.ServeHTTP(w, r)
+						if here && tt.after {
+							assign()
+						}
+					})
+				})
+				ours, err := publish.Hawkbit(t.Context(), o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := ours.Action
+				if tt.after {
+					want = theirs.Action
+				}
+				if active := activeActions(t, o); !slices.Equal(active, []int64{want}) {
+					t.Errorf("the active actions are %v, not %d", active, want)
+				}
 			})
-		})
-		r, err := publish.Hawkbit(t.Context(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		base, err := os.ReadFile(filepath.Join(o.Credentials, "url"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c, err := hawkbit.New(hawkbit.Config{URL: strings.TrimSpace(string(base)), User: "admin", Password: "admin"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, err := c.Actions(t.Context(), o.Controller, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var active []int64
-		for _, a := range list {
-			if a.IsActive() {
-				active = append(active, a.ID)
-			}
-		}
-		if !slices.Equal(active, []int64{r.Action}) {
-			t.Errorf("generation %v: the active actions are %v, not %d", generation, active, r.Action)
 		}
 	}
+}
+
+func activeActions(t *testing.T, o publish.HawkbitOptions) (ids []int64) {
+	t.Helper()
+	base, err := os.ReadFile(filepath.Join(o.Credentials, "url"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := hawkbit.New(hawkbit.Config{URL: strings.TrimSpace(string(base)), User: "admin", Password: "admin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := c.Actions(t.Context(), o.Controller, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		if a.IsActive() {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
 }

@@ -6,6 +6,7 @@ package publish
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -41,8 +42,12 @@ func (o OCIOptions) repository() (*remote.Repository, error) {
 	}
 	repo.PlainHTTP, repo.SkipReferrersGC = o.PlainHTTP, true
 	registry := &url.URL{Host: repo.Reference.Host()}
+	known, err := o.knownHosts()
+	if err != nil {
+		return nil, err
+	}
 	repo.Client = &auth.Client{
-		Client: &http.Client{Transport: &retry.Transport{Base: ownSite{transport, registry.Hostname()}, Policy: func() retry.Policy { return repeat }}}, Cache: auth.NewCache(), Credential: credential,
+		Client: &http.Client{Transport: &retry.Transport{Base: ownSite{transport, registry.Hostname(), known}, Policy: func() retry.Policy { return repeat }}}, Cache: auth.NewCache(), Credential: credential,
 		Header: http.Header{"User-Agent": {"ajour"}},
 	}
 	return repo, nil
@@ -75,6 +80,28 @@ func (o OCIOptions) credential(registry string) (auth.CredentialFunc, error) {
 		user = "token" // Basic authentication of an empty name is refused by clients
 	}
 	return auth.StaticCredential(registry, auth.Credential{Username: user, Password: token}), nil
+}
+
+// knownHosts are those that the docker configuration has an entry for.
+func (o OCIOptions) knownHosts() (map[string]bool, error) {
+	if o.Credentials == "" {
+		return map[string]bool{}, nil
+	}
+	text, err := readOptional(filepath.Join(o.Credentials, "config.json"))
+	if err != nil || text == "" {
+		return nil, err
+	}
+	var config struct {
+		Auths map[string]json.RawMessage `json:"auths"`
+	}
+	if err := json.Unmarshal([]byte(text), &config); err != nil {
+		return nil, fmt.Errorf("read registry credentials: %w", err)
+	}
+	hosts := map[string]bool{}
+	for host := range config.Auths {
+		hosts[host] = true
+	}
+	return hosts, nil
 }
 
 // repeat says how requests are repeated that have no body, or a small one: after a
@@ -154,7 +181,7 @@ func refused(err error) bool {
 	if !errors.As(err, &response) {
 		return errors.Is(err, auth.ErrBasicCredentialNotFound)
 	}
-	full := strings.Contains(strings.ToLower(response.Error()), "quota")
+	full := strings.Contains(strings.ToLower(response.Errors.Error()), "quota")
 	return response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden && !full
 }
 

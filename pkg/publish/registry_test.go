@@ -128,6 +128,7 @@ func TestWhatDoesNotPassIsReported(t *testing.T) {
 			t.Parallel()
 			host := serve(t, faulty(1<<30, tt.match, tt.fail))
 			o := options(t, host, "latest", firmware)
+			o.Reference = strings.Replace(o.Reference, "greenhouse", "quota", 1) // which is no word of the registry
 			_, err := publish.OCI(t.Context(), o)
 			if got, words := reason(t, err); got != tt.reason || !strings.Contains(words, tt.words) {
 				t.Errorf("%s: %s", got, words)

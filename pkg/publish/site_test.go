@@ -31,6 +31,8 @@ func TestCredentialsStayAtTheSite(t *testing.T) {
 		"an address":                        {"10.0.2.1", http.MethodGet, "http://10.0.2.1:5000/token", true, true},
 		"another address":                   {"10.0.2.1", http.MethodGet, "http://10.0.2.2/token", true, false},
 		"a name of one's own network":       {"registry", http.MethodGet, "http://tokens/token", true, false},
+		"another namespace of the cluster":  {"registry.a.svc.cluster.local", http.MethodGet, "http://tokens.b.svc.cluster.local/token", true, false},
+		"a host that the installation has":  {"rg.fr-par.scw.cloud", http.MethodGet, "https://api.scaleway.example/token", true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,7 +40,7 @@ func TestCredentialsStayAtTheSite(t *testing.T) {
 			o := ownSite{roundTripper(func(*http.Request) (*http.Response, error) {
 				sent = true
 				return &http.Response{Body: http.NoBody}, nil
-			}), tt.registry}
+			}), tt.registry, map[string]bool{"api.scaleway.example": true}}
 			req, err := http.NewRequestWithContext(t.Context(), tt.method, tt.url, http.NoBody)
 			if err != nil {
 				t.Fatal(err)
