@@ -92,7 +92,7 @@ func decideChange(o build.Object, t build.Target, runs []build.Run) decision {
 	switch {
 	case record.Reason == build.ReasonInvalidBuildSpec && record.DescriptionHash == "":
 		last = record.Build
-	case newest.ID == "" && !record.Started.IsZero() && record.Trigger != build.TriggerPublish:
+	case !record.Started.IsZero() && record.Trigger != build.TriggerPublish && record.Run().After(newest):
 		newest = record.Run() // somebody deleted the run
 		last = newest.ID
 	}

@@ -521,7 +521,7 @@ func TestADescriptionWhoseRunIsGoneIsNotBuiltAgain(t *testing.T) {
 		record build.Record
 		sent   int
 	}{
-		"built before":          {build.Record{Build: id(1), Phase: build.Succeeded, Started: now, DescriptionHash: d.Hash()}, 0},
+		"built before":          {build.Record{Build: id(1), Phase: build.Succeeded, Started: now, Requested: now, DescriptionHash: d.Hash()}, 0},
 		"another one was built": {build.Record{Build: id(1), Phase: build.Succeeded, Started: now, DescriptionHash: "other"}, 1},
 		"it never began":        {build.Record{Build: id(1), Phase: build.Failed, Reason: build.ReasonInternalError, DescriptionHash: d.Hash()}, 1},
 	} {
@@ -531,9 +531,12 @@ func TestADescriptionWhoseRunIsGoneIsNotBuiltAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := &cluster{section: good, record: string(record)}
-			if c.deliver(t, changed(".")); len(c.sent) != tt.sent {
-				t.Error(c.sent)
+			older := build.Run{ID: id(0), Target: target, Requested: now.Add(-time.Hour), Phase: build.Succeeded, DescriptionHash: "older"}
+			for _, runs := range [][]build.Run{nil, {older}} {
+				c := &cluster{section: good, record: string(record), runs: runs}
+				if c.deliver(t, changed(".")); len(c.sent) != tt.sent {
+					t.Error(runs, c.sent)
+				}
 			}
 		})
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -46,9 +45,10 @@ func (s *Service) deadLetter(ctx context.Context, ev cloudevents.Event) error {
 }
 
 // sendAgain gives an event to the broker once more, without what that has put into it. One
-// that was refused as broken stays broken.
+// that was refused for good is refused again.
 func (s *Service) sendAgain(ctx context.Context, ev cloudevents.Event) error {
-	if s.Clock().Sub(ev.Time()) > giveUpAfter || fmt.Sprint(ev.Extensions()["knativeerrorcode"]) == strconv.Itoa(http.StatusBadRequest) {
+	code, _ := strconv.Atoi(fmt.Sprint(ev.Extensions()["knativeerrorcode"])) // none if there was no answer
+	if s.Clock().Sub(ev.Time()) > giveUpAfter || code/100 == 4 && !event.Redelivered(code) {
 		return nil
 	}
 	again := ev.Clone()

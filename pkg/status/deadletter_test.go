@@ -85,6 +85,8 @@ func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 		"a change is sent once more":                   {changed, "503", []string{event.TypeApplicationChange + " 7"}, 0},
 		"the end of a build is asked for once more":    {cancelled(time.Now()), "503", []string{event.TypeCancelled + " " + id + "/cancelled"}, 0},
 		"but not for ever":                             {cancelled(time.Now().Add(-2 * time.Hour)), "503", nil, 0},
+		"nor if it is refused":                         {cancelled(time.Now()), "403", nil, 0},
+		"though there was no answer":                   {cancelled(time.Now()), "-1", []string{event.TypeCancelled + " " + id + "/cancelled"}, 0},
 		"nor if it is broken":                          {cancelled(time.Now()), "400", nil, 0},
 		"what Tekton says is found by looking at runs": {tekton(t, "fw-1", "u"), "503", nil, 0},
 	} {
@@ -103,7 +105,7 @@ func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 				t.Error(w.writes, diff)
 			}
 			for _, ev := range w.events {
-				if len(ev.Extensions()) > 0 && ev.Extensions()["knativeerrordest"] != nil {
+				if e := ev.Extensions(); e["knativeerrordest"] != nil || e["knativeerrorcode"] != nil || ev.Type() == event.TypeCancelled && e["application"] != "a" {
 					t.Error(ev)
 				}
 			}

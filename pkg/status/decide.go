@@ -19,8 +19,13 @@ const sectionFirmware = "firmware"
 // or to have been announced. Of a build that is older than that of the record nothing is
 // known: its end may be announced once more, under the same id.
 func finished(old build.Record, run build.Run) bool {
-	return run.Phase.Final() && (old.Build != run.ID || !old.Phase.Final() || old.Unannounced)
+	return run.Phase.Final() && (old.Build != run.ID || !old.Phase.Final() || old.Unannounced || another(old, run))
 }
+
+// another reports whether a run of the recorded build is a later one than that which the
+// record is of: a build that was given up before it had a run, or whose run was deleted,
+// may get one after all.
+func another(old build.Record, run build.Run) bool { return run.Started.After(old.Started) }
 
 // decide brings the object's status up to date with a run, and reports whether that
 // changed it. It changes nothing when the object knows of a newer build. Of a build that
@@ -32,8 +37,12 @@ func decide(o build.Object, run build.Run, unannounced bool, now time.Time) (cha
 	if old.Build != "" && !same && old.Run().After(run) {
 		return false, nil
 	}
-	// A build that was given up before it had a run may get one after all.
-	if same && old.Phase.Final() && !old.Started.IsZero() {
+	if run.Reason == build.ReasonInvalidBuildSpec && run.DescriptionHash == "" {
+		if _, err := build.Parse(o.Firmware()); err == nil { // it was mended meanwhile
+			return false, nil
+		}
+	}
+	if same && old.Phase.Final() && !old.Started.IsZero() && !another(old, run) {
 		if !run.Phase.Final() {
 			return false, nil
 		}

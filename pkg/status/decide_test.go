@@ -18,7 +18,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // object is a Drogue object's status.
 type object map[string]json.RawMessage
 
-func (o object) Firmware() json.RawMessage                       { return nil }
+func (o object) Firmware() json.RawMessage                       { return o["spec.firmware"] }
 func (o object) Status(section string) json.RawMessage           { return o[section] }
 func (o object) SetStatus(section string, value json.RawMessage) { o[section] = value }
 
@@ -151,6 +151,19 @@ func TestAPoorerLookTakesNothingAway(t *testing.T) {
 	}
 	if c := firmware(t, o).Conditions; len(c) != 2 || c[0].Message != rich.Message || c[1].Message != "20.0 %" {
 		t.Error(c)
+	}
+}
+
+// TestARejectionThatComesLateIsNoneAnyMore: the description is right again.
+func TestARejectionThatComesLateIsNoneAnyMore(t *testing.T) {
+	t.Parallel()
+	const good = `{"container":{"image":"a:1","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},"artifact":{"path":"f"}}}}`
+	for section, want := range map[string]bool{good: false, `{"container":{"image":"a:1","build":{}}}`: true} {
+		o := object{"spec.firmware": json.RawMessage(section)}
+		rejected := run("1", now, build.Failed, build.ReasonInvalidBuildSpec, 0)
+		if out := apply(t, o, rejected, now); out.changed != want {
+			t.Errorf("%s: %+v", section, out)
+		}
 	}
 }
 

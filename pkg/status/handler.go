@@ -121,13 +121,21 @@ func (s *Service) write(ctx context.Context, run build.Run) error {
 	written, announced := false, s.told.has(run)
 	var untold error
 	err := s.objects.Update(ctx, run.Target, func(o build.Object) (changed bool, err error) {
-		if finished(build.RecordOf(o), run) && !announced {
+		untold = nil
+		switch {
+		case !run.Phase.Final() || announced:
+		case finished(build.RecordOf(o), run):
 			untold = s.announce(ctx, run)
 			announced = untold == nil
+		default: // by another replica, or by the one before
+			announced = true
 		}
 		written, err = decide(o, run, untold != nil, s.Clock())
 		return written, err
 	})
+	if announced {
+		s.told.add(run)
+	}
 	switch {
 	case errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) || errors.Is(err, build.ErrRejected):
 		s.Log.WarnContext(ctx, "status cannot be written", "build", run.ID, "target", run.Target.String(), "error", err)
@@ -137,9 +145,6 @@ func (s *Service) write(ctx context.Context, run build.Run) error {
 	}
 	if written {
 		s.Log.InfoContext(ctx, "status written", "build", run.ID, "target", run.Target.String(), "phase", run.Phase, "reason", run.Reason)
-	}
-	if announced {
-		s.told.add(run)
 	}
 	if untold != nil {
 		return fmt.Errorf("announce the end of build %s: %w", run.ID, untold)

@@ -31,6 +31,7 @@ type world struct {
 	sent    []string
 	events  []cloudevents.Event
 	writes  int
+	finds   int
 	fail    map[string]error
 }
 
@@ -45,6 +46,7 @@ func newWorld(runs ...build.Run) *world {
 func (w *world) Find(_ context.Context, name string) (build.Run, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.finds++
 	r, ok := w.runs[name]
 	if !ok {
 		return r, build.ErrNotFound
@@ -239,12 +241,79 @@ func TestARunThatIsDeletedEndsItsBuild(t *testing.T) {
 		t.Fatal(active, err)
 	}
 	clear(w.runs)
+	w.fail["update"] = errors.New("away")
+	if active, err = s.repair(t.Context(), active, false); err == nil || len(active) != 1 {
+		t.Fatal(active, err)
+	}
+	delete(w.fail, "update")
 	if active, err = s.repair(t.Context(), active, false); err != nil || len(active) != 0 {
 		t.Fatal(active, err)
 	}
 	for target, want := range map[build.Target]string{r.Target: "InternalError", ended.Target: "Succeeded"} {
 		if c := firmware(t, w.objects[target]).Conditions[0]; c.Reason != want {
 			t.Errorf("%s: %+v", target, c)
+		}
+	}
+}
+
+// TestAnEndIsAnnouncedOnceThoughItsObjectRefusesIt: nobody mends that by asking again.
+func TestAnEndIsAnnouncedOnceThoughItsObjectRefusesIt(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []error{build.ErrRejected, build.ErrForbidden, errors.New("away")} {
+		r := run(id, now, build.Succeeded, build.ReasonSucceeded, 100)
+		w := newWorld(r)
+		w.fail["update"] = refusal
+		s := w.service()
+		for range 3 {
+			_ = s.observe(t.Context(), r.Name, "u") // what it returns is tested elsewhere
+		}
+		if len(w.sent) != 1 {
+			t.Errorf("%v: %v", refusal, w.sent)
+		}
+	}
+}
+
+// TestWhatAnotherReplicaHasRecordedIsLookedAtOnce: the log of a build is long.
+func TestWhatAnotherReplicaHasRecordedIsLookedAtOnce(t *testing.T) {
+	t.Parallel()
+	r := run(id, time.Now().Add(-time.Minute), build.Failed, build.ReasonBuildFailed, 20)
+	w := newWorld(r)
+	w.deliver(t, tekton(t, r.Name, "u")) // by the other one
+	w.finds = 0
+	s := w.service()
+	for range 5 {
+		if _, err := s.repair(t.Context(), nil, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.finds != 1 || len(w.sent) != 1 {
+		t.Error(w.finds, w.sent)
+	}
+}
+
+// TestABuildThatEndedTwiceIsAnnouncedTwice: it was given up before it had a run, or its run
+// was deleted and made again.
+func TestABuildThatEndedTwiceIsAnnouncedTwice(t *testing.T) {
+	t.Parallel()
+	givenUp := run(id, now, build.Failed, build.ReasonInternalError, 0)
+	givenUp.Started = time.Time{}
+	deleted := run(id, now, build.Failed, build.ReasonInternalError, 20)
+	again := run(id, now, build.Succeeded, build.ReasonSucceeded, 100)
+	again.Started = now.Add(time.Hour)
+	for name, first := range map[string]build.Run{"given up": givenUp, "deleted": deleted} {
+		w := newWorld(again)
+		s := w.service()
+		if err := s.write(t.Context(), first); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := s.observe(t.Context(), again.Name, "u"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := []string{event.TypeFinished + " " + id + "/Failed", event.TypeFinished + " " + id + "/Succeeded"}
+		if diff := cmp.Diff(want, w.sent); diff != "" || build.RecordOf(w.objects[again.Target]).Phase != build.Succeeded {
+			t.Errorf("%s: %s %v", name, diff, build.RecordOf(w.objects[again.Target]))
 		}
 	}
 }

@@ -59,9 +59,6 @@ func (s *Service) repair(ctx context.Context, before map[string]build.Run, full 
 	}
 	// One object that fails must not keep the others from being repaired.
 	var each []func() error
-	for _, run := range before {
-		each = append(each, func() error { return s.write(ctx, s.vanished(run)) })
-	}
 	for _, run := range newest(runs) {
 		switch {
 		case !full && !run.Active() && s.Clock().Sub(run.Completed) > recent:
@@ -71,7 +68,13 @@ func (s *Service) repair(ctx context.Context, before map[string]build.Run, full 
 			each = append(each, func() error { return s.observe(ctx, run.Name, "") })
 		}
 	}
-	return active, errors.Join(inParallel(each)...)
+	errs := inParallel(each)
+	for name, run := range before {
+		if err := s.write(ctx, s.vanished(run)); err != nil {
+			errs, active[name] = append(errs, err), run // the next time
+		}
+	}
+	return active, errors.Join(errs...)
 }
 
 // vanished is a build whose run was deleted before it ended.

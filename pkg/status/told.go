@@ -13,7 +13,7 @@ import (
 // same id.
 const maxTold = 10_000
 
-// told are the builds whose end this process has announced.
+// told are the builds whose end is known to be announced.
 type told struct {
 	mu   sync.Mutex
 	ends map[end]bool

@@ -45,6 +45,7 @@ type Broker struct {
 	mu      sync.Mutex
 	running context.Context //nolint:containedctx // the life of Run, which deliveries are part of
 	begun   map[uint64]bool // what was begun while Run begins, nil otherwise
+	left    uint64          // the last of what Run began itself
 	wg      sync.WaitGroup
 }
 
@@ -111,6 +112,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		if !b.begun[d.id] {
 			b.begin(d)
 		}
+		b.left = max(b.left, d.id)
 	}
 	b.begun = nil
 	b.mu.Unlock()
@@ -129,7 +131,7 @@ func (b *Broker) Run(ctx context.Context) error {
 func (b *Broker) start(d *delivery) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.running == nil || b.running.Err() != nil {
+	if b.running == nil || b.running.Err() != nil || d.id <= b.left {
 		return
 	}
 	if b.begun != nil {
