@@ -52,20 +52,25 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 
 // current reports whether a request that a change led to still is for what the object
 // says. It may have waited, for room in the cluster or for its turn, while the
-// description went on: then another request is on its way, or none is needed.
-func (h *handler) current(ctx context.Context, r build.Request) (bool, error) {
+// description went on: then another request is on its way, or none is needed. One that
+// comes again after its run was made goes on: that run may have to make way for another.
+func (h *handler) current(ctx context.Context, r build.Request) (goOn bool, err error) {
 	o, err := h.objects.Object(ctx, r.Target)
-	if gone(err) {
-		return false, nil
+	if err != nil && !gone(err) {
+		return false, err
 	}
+	if err == nil && describes(o, r.DescriptionHash) {
+		return true, nil
+	}
+	runs, err := h.runs.List(ctx, r.Target)
 	if err != nil {
 		return false, err
 	}
-	current := describes(o, r.DescriptionHash)
-	if !current {
+	made := slices.ContainsFunc(runs, func(run build.Run) bool { return run.ID == r.ID })
+	if !made {
 		h.Log.InfoContext(ctx, "request is out of date", "build", r.ID, "target", r.Target.String())
 	}
-	return current, nil
+	return made, nil
 }
 
 // describes reports whether the description of an object is the one with the hash.

@@ -103,7 +103,7 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 		}
 	}
 	if r.Trigger == build.TriggerChange {
-		if current, err := h.current(ctx, r); !current || err != nil {
+		if goOn, err := h.current(ctx, r); !goOn || err != nil {
 			return err
 		}
 	}

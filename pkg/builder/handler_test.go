@@ -542,6 +542,22 @@ func TestADescriptionWhoseRunIsGoneIsNotBuiltAgain(t *testing.T) {
 	}
 }
 
+// TestARequestThatComesAgainMakesWayThoughItIsOutOfDate: its handler may have died between
+// making the run and looking for newer ones.
+func TestARequestThatComesAgainMakesWayThoughItIsOutOfDate(t *testing.T) {
+	t.Parallel()
+	asking := &cluster{section: fmt.Sprintf(section, "")}
+	asking.deliver(t, changed(".spec.firmware"))
+	older := build.Run{ID: asking.sent[0].ID(), Target: target, Requested: now, Phase: build.Running}
+	newer := build.Run{ID: id(7), Target: target, Requested: now.Add(time.Second), Phase: build.Running}
+	for _, fail := range []map[string]error{nil, {"object": build.ErrNoObject}} {
+		c := &cluster{section: fmt.Sprintf(section, `,"timeout":"2m"`), fail: fail, runs: []build.Run{older, newer}}
+		if code := c.deliver(t, asking.sent[0]); code != 202 || !slices.Contains(c.done, "cancel "+older.ID+" Superseded") || c.runs[1].Phase != build.Running {
+			t.Error(code, c.done)
+		}
+	}
+}
+
 func TestOtherApplicationsAreNotBuiltWhenTheyChange(t *testing.T) {
 	t.Parallel()
 	c := &cluster{section: fmt.Sprintf(section, "")}
