@@ -42,7 +42,7 @@ func withTokens(t testing.TB, dir, registry string, o RegistryOptions) (host, co
 		r.SetXForwarded()
 		r.Out.Host = r.In.Host
 	}}
-	var known sync.Map // of the names of repositories
+	known := &repositories{}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/token" {
 			proxy.ServeHTTP(w, r)
@@ -52,22 +52,9 @@ func withTokens(t testing.TB, dir, registry string, o RegistryOptions) (host, co
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		// Like that of Quay, it lets nobody look into a repository that nobody has pushed to.
-		var access []map[string]any
-		for _, scope := range r.Form["scope"] {
-			kind, rest, _ := strings.Cut(scope, ":")
-			name, actions, _ := strings.Cut(rest, ":")
-			if strings.Contains(actions, "push") {
-				known.Store(name, true)
-			}
-			if _, ok := known.Load(name); !ok {
-				continue
-			}
-			access = append(access, map[string]any{"type": kind, "name": name, "actions": strings.Split(actions, ",")})
-		}
 		now := time.Now()
 		token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-			"iss": issuer, "aud": service, "sub": o.User, "jti": rand.Text(), "access": access,
+			"iss": issuer, "aud": service, "sub": o.User, "jti": rand.Text(), "access": known.access(r.Form["scope"]),
 			"iat": now.Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(time.Minute).Unix(),
 		})
 		token.Header["x5c"] = chain
@@ -87,4 +74,23 @@ func withTokens(t testing.TB, dir, registry string, o RegistryOptions) (host, co
 	t.Cleanup(srv.Close)
 	return srv.Listener.Addr().String(), fmt.Sprintf("auth: {token: {realm: %q, service: %s, issuer: %s, rootcertbundle: %q}}\n",
 		srv.URL+"/token", service, issuer, filepath.Join(dir, "cert.pem"))
+}
+
+// repositories are those that somebody has pushed to.
+type repositories struct{ names sync.Map }
+
+// access is what is granted of the scopes: as with Quay, nobody may look into a repository
+// that nobody has pushed to.
+func (k *repositories) access(scopes []string) (access []map[string]any) {
+	for _, scope := range scopes {
+		kind, rest, _ := strings.Cut(scope, ":")
+		name, actions, _ := strings.Cut(rest, ":")
+		if strings.Contains(actions, "push") {
+			k.names.Store(name, true)
+		}
+		if _, ok := k.names.Load(name); ok {
+			access = append(access, map[string]any{"type": kind, "name": name, "actions": strings.Split(actions, ",")})
+		}
+	}
+	return access
 }
