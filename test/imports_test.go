@@ -18,15 +18,16 @@ const module = "github.com/drogue-iot/ajour/"
 // lower numbers, never a neighbour.
 var layers = map[string]int{
 	"pkg/build":    0,
-	"pkg/internal": 1, "pkg/event": 1, "pkg/auth": 1, "pkg/git": 1, "pkg/publish": 1, "pkg/server": 1,
-	"pkg/api": 2, "pkg/builder": 2, "pkg/status": 2, "pkg/sink": 2, "pkg/tekton": 2, "pkg/drogue": 2, "pkg/step": 2,
-	"pkg/local/broker": 2, "pkg/local/runner": 2, "pkg/local/oci": 2,
+	"pkg/internal": 1, "pkg/event": 1, "pkg/auth": 1, "pkg/git": 1, "pkg/hawkbit": 1, "pkg/server": 1,
+	"pkg/api": 2, "pkg/builder": 2, "pkg/status": 2, "pkg/sink": 2, "pkg/tekton": 2, "pkg/drogue": 2, "pkg/publish": 2,
+	"pkg/local/broker": 2, "pkg/local/runner": 2, "pkg/local/oci": 2, "pkg/local/registry": 2, "pkg/local/issuer": 2,
 	"config": 2, "tekton": 2,
-	"pkg/standalone": 3,
-	"pkg/cli":        4,
-	"cmd/internal":   4,
-	"cmd":            5,
-	"test":           6,
+	"pkg/step":       3,
+	"pkg/standalone": 4,
+	"pkg/cli":        5,
+	"cmd/internal":   5,
+	"cmd":            6,
+	"test":           7,
 }
 
 // only says who alone may import something from outside, by prefix.
@@ -36,18 +37,16 @@ var only = map[string][]string{
 	"github.com/tektoncd/":                    {"pkg/tekton", "pkg/local"},
 	"github.com/spf13/":                       {"pkg/cli"},
 	"oras.land/":                              {"pkg/publish"},
-	"github.com/golang-jwt/":                  {"pkg/auth", "test/servers"},
-	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/drogue/droguetest", "pkg/internal/boltfile"},
+	"github.com/golang-jwt/":                  {"pkg/auth", "pkg/local/issuer", "test/servers"},
+	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/internal/boltfile"},
 	"github.com/kelseyhightower/":             {"cmd", "test/e2e/backend"},
 	"go.opentelemetry.io/":                    {"pkg/server"},
 	"github.com/prometheus/":                  {"pkg/server"},
 	"github.com/google/go-containerregistry/": {"pkg/local/oci", "test"},
-	// The embedded mode has an issuer and a registry, which are those of tests.
-	module + "pkg/auth/authtest":     {"pkg/standalone", "test/e2e/backend"},
-	module + "pkg/drogue/droguetest": {"pkg/standalone", "test/e2e/backend"},
-	module + "pkg/git/gittest":       {"test"},
-
-	module + "pkg/publish/hawkbit/hawkbittest": {"test"},
+	// Packages of test doubles are never linked into a program of the product.
+	module + "pkg/git/gittest":         {"test"},
+	module + "pkg/hawkbit/hawkbittest": {"test"},
+	module + "pkg/publish/publishtest": {},
 }
 
 func TestImportsRunOneWay(t *testing.T) {
@@ -109,6 +108,31 @@ func layer(path string) int {
 
 func sameRoom(a, b string) bool { return room(a) == room(b) && room(a) != "cmd" }
 
+// TestServicesDoNotLinkWhatTheyDoNotNeed checks what the linker sees, not only direct imports.
+func TestServicesDoNotLinkWhatTheyDoNotNeed(t *testing.T) {
+	t.Parallel()
+	for program, banned := range map[string][]string{
+		"cmd/builder": {module + "pkg/git", module + "pkg/publish", "oras.land/"},
+		"cmd/status":  {module + "pkg/git", module + "pkg/publish", "oras.land/"},
+		"cmd/api":     {module + "pkg/git", module + "pkg/publish", "oras.land/", module + "pkg/local"},
+		"cmd/fetch":   {"k8s.io/", "oras.land/", "github.com/tektoncd/"},
+		"cmd/publish": {"k8s.io/", module + "pkg/git", "github.com/tektoncd/"},
+	} {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", module+program).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dep := range strings.Lines(string(out)) {
+			dep = strings.TrimSpace(dep)
+			for _, b := range banned {
+				if dep == b || strings.HasPrefix(dep, strings.TrimSuffix(b, "/")+"/") && dep != module+"pkg/git/egress" {
+					t.Errorf("%s links %s", program, dep)
+				}
+			}
+		}
+	}
+}
+
 func TestTheCheckOfImportsFindsWhatIsForbidden(t *testing.T) {
 	t.Parallel()
 	for _, bad := range [][2]string{
@@ -117,14 +141,14 @@ func TestTheCheckOfImportsFindsWhatIsForbidden(t *testing.T) {
 		{"pkg/build", module + "pkg/event"},
 		{"pkg/api", module + "pkg/drogue"},
 		{"pkg/new", module + "pkg/build"},
-		{"pkg/api", module + "pkg/drogue/droguetest"},
+		{"pkg/api", module + "pkg/local/registry"},
 	} {
 		if check(bad[0], bad[1]) == nil {
 			t.Errorf("%s may import %s", bad[0], bad[1])
 		}
 	}
 	for _, good := range [][2]string{
-		{"pkg/builder", module + "pkg/build"}, {"pkg/auth/authtest", module + "pkg/auth"}, {"pkg/tekton", "k8s.io/api/core/v1"}, {"pkg/build", "fmt"},
+		{"pkg/builder", module + "pkg/build"}, {"pkg/local/issuer", module + "pkg/auth"}, {"pkg/tekton", "k8s.io/api/core/v1"}, {"pkg/build", "fmt"},
 	} {
 		if err := check(good[0], good[1]); err != nil {
 			t.Error(err)

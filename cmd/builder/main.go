@@ -13,8 +13,8 @@ import (
 	"github.com/drogue-iot/ajour/cmd/internal/service"
 	"github.com/drogue-iot/ajour/pkg/builder"
 	"github.com/drogue-iot/ajour/pkg/drogue"
+	"github.com/drogue-iot/ajour/pkg/git/egress"
 	"github.com/drogue-iot/ajour/pkg/server"
-	"github.com/drogue-iot/ajour/pkg/step/fetch"
 	"github.com/drogue-iot/ajour/pkg/tekton"
 )
 
@@ -41,7 +41,7 @@ func main() {
 
 func run(ctx context.Context, c envConfig) error {
 	sources := tekton.Sources{Schemes: c.Schemes, Hosts: c.Hosts, Addresses: c.Addresses}
-	if err := fetch.ValidateSources(sources.Schemes, sources.Hosts, sources.Addresses); err != nil {
+	if _, err := egress.Parse(sources.Schemes, sources.Hosts, sources.Addresses); err != nil {
 		return err
 	}
 	client := service.Client()

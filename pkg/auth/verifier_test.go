@@ -22,12 +22,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/drogue-iot/ajour/pkg/auth"
-	"github.com/drogue-iot/ajour/pkg/auth/authtest"
+	"github.com/drogue-iot/ajour/pkg/local/issuer"
 )
 
 // world is an issuer that is served, and a ready verifier of its tokens.
 type world struct {
-	issuer   *authtest.Issuer
+	issuer   *issuer.Issuer
 	verifier *auth.Verifier
 	fetches  atomic.Int64
 }
@@ -43,10 +43,10 @@ func newWorld(t *testing.T) *world {
 	}))
 	t.Cleanup(srv.Close)
 	var err error
-	if w.issuer, err = authtest.New(srv.URL + "/realms/drogue"); err != nil {
+	if w.issuer, err = issuer.New(srv.URL + "/realms/drogue"); err != nil {
 		t.Fatal(err)
 	}
-	w.verifier = auth.New(auth.Options{Issuer: w.issuer.URL(), Audience: authtest.Client})
+	w.verifier = auth.New(auth.Options{Issuer: w.issuer.URL(), Audience: issuer.Client})
 	run(t, w.verifier)
 	waitReady(t, w.verifier)
 	return w
@@ -242,22 +242,22 @@ func TestAnIssuerThatIsDownLeavesKnownKeysWorking(t *testing.T) {
 
 func TestAColdStartWithoutItsIssuerIsUnreadyUntilItAnswers(t *testing.T) {
 	t.Parallel()
-	var issuer *authtest.Issuer
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { issuer.ServeHTTP(w, r) }))
+	var iss *issuer.Issuer
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { iss.ServeHTTP(w, r) }))
 	t.Cleanup(srv.Close)
-	issuer, err := authtest.New(srv.URL)
+	iss, err := issuer.New(srv.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	issuer.SetDown(true)
-	v := auth.New(auth.Options{Issuer: issuer.URL(), Audience: authtest.Client})
+	iss.SetDown(true)
+	v := auth.New(auth.Options{Issuer: iss.URL(), Audience: issuer.Client})
 	run(t, v)
-	if _, err := v.Verify(t.Context(), issuer.Token("alice")); !errors.Is(err, auth.ErrNotReady) {
+	if _, err := v.Verify(t.Context(), iss.Token("alice")); !errors.Is(err, auth.ErrNotReady) {
 		t.Errorf("got %v", err)
 	}
-	issuer.SetDown(false)
+	iss.SetDown(false)
 	waitReady(t, v)
-	if _, err := v.Verify(t.Context(), issuer.Token("alice")); err != nil {
+	if _, err := v.Verify(t.Context(), iss.Token("alice")); err != nil {
 		t.Error(err)
 	}
 }
@@ -304,25 +304,25 @@ func TestMiddleware(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	issuer, err := authtest.New("http://127.0.0.1")
+	iss, err := issuer.New("http://127.0.0.1")
 	if err != nil {
 		f.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(issuer)
+	srv := httptest.NewUnstartedServer(iss)
 	f.Cleanup(srv.Close)
 	srv.Start()
-	if issuer, err = authtest.New(srv.URL); err != nil {
+	if iss, err = issuer.New(srv.URL); err != nil {
 		f.Fatal(err)
 	}
-	srv.Config.Handler = issuer
-	v := auth.New(auth.Options{Issuer: issuer.URL(), Audience: authtest.Client})
+	srv.Config.Handler = iss
+	v := auth.New(auth.Options{Issuer: iss.URL(), Audience: issuer.Client})
 	ctx, cancel := context.WithCancel(context.Background())
 	f.Cleanup(cancel)
 	go func() { _ = v.Run(ctx) }()
 	f.Add("a.b.c")
-	f.Add(issuer.Token("alice"))
-	f.Add(issuer.Token("alice") + "x")
-	valid, err := authtest.New("http://elsewhere")
+	f.Add(iss.Token("alice"))
+	f.Add(iss.Token("alice") + "x")
+	valid, err := issuer.New("http://elsewhere")
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -21,23 +21,23 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/drogue"
-	"github.com/drogue-iot/ajour/pkg/drogue/droguetest"
+	"github.com/drogue-iot/ajour/pkg/local/registry"
 )
 
 // users accepts "NAME" as the token of the user NAME.
-var users = droguetest.Credentials{
-	Bearer: func(_ *http.Request, token string) (droguetest.User, bool) {
-		return droguetest.User{ID: "id-" + token, Name: token}, !strings.HasPrefix(token, "bad")
+var users = registry.Credentials{
+	Bearer: func(_ *http.Request, token string) (registry.User, bool) {
+		return registry.User{ID: "id-" + token, Name: token}, !strings.HasPrefix(token, "bad")
 	},
-	Basic: func(user, token string) (droguetest.User, bool) {
-		return droguetest.User{ID: "id-" + user, Name: user}, token == "pat"
+	Basic: func(user, token string) (registry.User, bool) {
+		return registry.User{ID: "id-" + user, Name: user}, token == "pat"
 	},
 	UserID: func(name string) (string, bool) { return "id-" + name, true },
 }
 
 func serve(t *testing.T, wrap func(http.Handler) http.Handler) string {
 	t.Helper()
-	reg, err := droguetest.Open(filepath.Join(t.TempDir(), "registry"), droguetest.Options{Credentials: users})
+	reg, err := registry.Open(filepath.Join(t.TempDir(), "registry"), registry.Options{Credentials: users})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,11 +68,11 @@ const (
 
 // setUp writes what git is told by files: the proxy, the credentials and the CA in
 // its configuration.
-func (f *fetcher) setUp(gateURL string) (err error) {
+func (f *fetcher) setUp(proxyURL string) (err error) {
 	if f.ssh, err = setUpSSH(f.Credentials, f.home, f.Policy); err != nil {
 		return err
 	}
-	config := "[http]\n\tproxy = " + quoteConfig(gateURL) + "\n\tproxyAuthMethod = basic\n[credential]\n\thelper =\n"
+	config := "[http]\n\tproxy = " + quoteConfig(proxyURL) + "\n\tproxyAuthMethod = basic\n[credential]\n\thelper =\n"
 	if file := filepath.Join(f.Credentials, fileCredentials); f.Credentials != "" && exists(file) {
 		// A copy, since git removes credentials from it that were refused.
 		if file, err = copyPrivate(file, filepath.Join(f.home, "credentials"), false); err != nil {
@@ -181,7 +181,7 @@ func (f *fetcher) retry(ctx context.Context, args ...string) (string, error) {
 	return backoff.Retry(ctx, func() (string, error) {
 		out, err := f.git(ctx, append([]string{"-C", f.Dir}, args...)...)
 		var failure *commandError
-		if err != nil && (!errors.As(err, &failure) || f.gate.refusal() != nil || !passing(failure.stderr)) {
+		if err != nil && (!errors.As(err, &failure) || f.proxy.Denied() != nil || !temporary(failure.stderr)) {
 			err = backoff.Permanent(err)
 		}
 		return out, err

@@ -10,16 +10,35 @@ import (
 	"strings"
 
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/git/egress"
 )
 
+// source is what messages name: the repository and the revision as the description has
+// them.
+type source struct{ uri, revision string }
+
+// connections reports what became of the connections of a fetch; [*egress.Proxy] does.
+type connections interface {
+	// Denied returns the first connection that the policy did not allow, nil for none.
+	Denied() error
+	// Failed returns why the last connection failed, nil if it did not.
+	Failed() error
+}
+
+// noConnections stands for a fetch that has not begun.
+type noConnections struct{}
+
+func (noConnections) Denied() error { return nil }
+func (noConnections) Failed() error { return nil }
+
 // explain turns a failure of git into one that a person can act on.
-func (f *fetcher) explain(err error) error {
+func explain(s source, c connections, err error) error {
 	var step *build.StepError
 	if errors.As(err, &step) {
 		return err
 	}
-	if refused := f.refusal(err); refused != "" {
-		return f.fail(build.ReasonInvalidBuildSpec, err, "Source %s cannot be used: %s", f.URI, refused)
+	if message := denied(c, err); message != "" {
+		return s.fail(build.ReasonInvalidBuildSpec, err, "Source %s cannot be used: %s", s.uri, message)
 	}
 	var failure *commandError
 	if !errors.As(err, &failure) {
@@ -30,80 +49,84 @@ func (f *fetcher) explain(err error) error {
 		return fmt.Errorf("run git, is it installed? %w", err)
 	}
 	switch reason := classify(failure.stderr); {
-	case noRoom(failure.stderr):
-		return f.noRoom(err, failure)
+	case diskFull(failure.stderr):
+		return s.diskFull(err, failure)
 	case strings.Contains(failure.stderr, hostKeyPhrase):
-		return f.fail(reason, err, "The host of %s is not known: add its key to known_hosts of the installation's git credentials", f.URI)
+		return s.fail(reason, err, "The host of %s is not known: add its key to known_hosts of the installation's git credentials", s.uri)
 	case reason == build.ReasonSourceAuthFailed:
-		return f.fail(reason, err, "Access to %s was refused: check that the repository is public, or that the installation has credentials for its host", f.URI)
+		return s.fail(reason, err, "Access to %s was denied: check that the repository is public, or that the installation has credentials for its host", s.uri)
 	case reason == build.ReasonSourceNotFound:
-		return f.fail(reason, err, "Repository %s was not found: check its address, and that the installation may read it", f.URI)
-	case reason == build.ReasonRevisionNotFound && f.Revision == "":
-		return f.fail(reason, err, "Repository %s has no default branch: push a commit, or name a revision", f.URI)
+		return s.fail(reason, err, "Repository %s was not found: check its address, and that the installation may read it", s.uri)
+	case reason == build.ReasonRevisionNotFound && s.revision == "":
+		return s.fail(reason, err, "Repository %s has no default branch: push a commit, or name a revision", s.uri)
 	case reason == build.ReasonRevisionNotFound:
-		return f.noRevision(err)
+		return s.noRevision(err)
 	case untrusted(failure.stderr):
-		return f.fail(reason, err, "Repository %s could not be reached: %s: the CA of its host belongs into the ConfigMap trusted-ca of the installation",
-			f.URI, telling(failure.stderr))
+		return s.fail(reason, err, "Repository %s could not be reached: %s: add the CA of its host to the ConfigMap trusted-ca of the installation",
+			s.uri, mainLine(failure.stderr))
 	case strings.Contains(failure.stderr, damagedPhrase):
-		return f.fail(reason, err, "Repository %s is damaged, or made to do harm: %s", f.URI, telling(failure.stderr))
+		return s.fail(reason, err, "Repository %s is damaged or malicious: %s", s.uri, mainLine(failure.stderr))
 	default:
-		return f.fail(reason, err, "Repository %s could not be reached: %s", f.URI, f.cause(failure))
+		return s.fail(reason, err, "Repository %s could not be reached: %s", s.uri, cause(c, failure))
 	}
 }
 
-func (f *fetcher) noRoom(err error, failure *commandError) error {
-	return f.fail(build.ReasonInternalError, err, "The source of %s cannot be written, the disk of the build may be full: %s", f.URI, telling(failure.stderr))
-}
-
-// part explains a failure to get what belongs to a revision that is there: files that
-// are in LFS, or submodules. The servers of those may be other ones.
-func (f *fetcher) part(what string, err error) error {
+// explainPart explains a failure to fetch what belongs to a revision that was found: files
+// in LFS, or submodules. Those may come from other servers than the repository.
+func explainPart(s source, c connections, what string, err error) error {
 	var failure *commandError
-	if err == nil || f.refusal(err) != "" || !errors.As(err, &failure) {
+	if err == nil || denied(c, err) != "" || !errors.As(err, &failure) {
 		return err
 	}
-	if noRoom(failure.stderr) {
-		return f.noRoom(err, failure)
+	if diskFull(failure.stderr) {
+		return s.diskFull(err, failure)
 	}
 	reason := classify(failure.stderr)
 	if reason == build.ReasonRevisionNotFound {
 		reason = build.ReasonSourceNotFound
 	}
-	return f.fail(reason, err, "The %s of %s cannot be fetched: %s", what, f.URI, f.cause(failure))
+	return s.fail(reason, err, "The %s of %s cannot be fetched: %s", what, s.uri, cause(c, failure))
 }
 
-// cause says why something could not be had: the gate knows better than git, which only
-// tells that the gate did not connect.
-func (f *fetcher) cause(failure *commandError) string {
-	if err := f.gate.broken(); err != nil {
+// cause says why a connection failed. The proxy knows it better than git, which only sees
+// that the proxy did not connect.
+func cause(c connections, failure *commandError) string {
+	if err := c.Failed(); err != nil {
 		return err.Error()
 	}
-	return telling(failure.stderr)
+	return mainLine(failure.stderr)
 }
 
-func (f *fetcher) fail(reason build.Reason, err error, format string, args ...any) error {
-	return &build.StepError{Reason: reason, Message: build.Clean(fmt.Sprintf(format, args...)), Err: err}
-}
-
-func (f *fetcher) noRevision(err error) error {
-	return f.fail(build.ReasonRevisionNotFound, err, "Revision %q is no branch, tag or commit of %s", f.Revision, f.URI)
-}
-
-// refusal returns why the policy did not allow a connection, "" if it did.
-func (f *fetcher) refusal(err error) string {
-	if r := (*refusal)(nil); errors.As(err, &r) {
-		return r.message
+// denied returns why the policy did not allow a connection, "" if it did.
+func denied(c connections, err error) string {
+	if e := (*egress.DeniedError)(nil); errors.As(err, &e) {
+		return e.Message
 	}
 	var failure *commandError
 	if errors.As(err, &failure) {
-		if _, words, ok := strings.Cut(failure.stderr, refusedPrefix); ok {
+		if _, words, ok := strings.Cut(failure.stderr, deniedPrefix); ok {
 			words, _, _ = strings.Cut(words, "\n")
 			return words
 		}
 	}
-	if f.gate != nil && f.gate.refusal() != nil {
-		return f.gate.refusal().Error()
+	if err := c.Denied(); err != nil {
+		return err.Error()
 	}
 	return ""
+}
+
+func (s source) fail(reason build.Reason, err error, format string, args ...any) error {
+	return &build.StepError{Reason: reason, Message: build.Clean(fmt.Sprintf(format, args...)), Err: err}
+}
+
+func (s source) diskFull(err error, failure *commandError) error {
+	return s.fail(build.ReasonInternalError, err, "The source of %s cannot be written, the disk of the build may be full: %s", s.uri, mainLine(failure.stderr))
+}
+
+func (s source) noRevision(err error) error {
+	return s.fail(build.ReasonRevisionNotFound, err, "Revision %q is not a branch, tag or commit of %s", s.revision, s.uri)
+}
+
+func (s source) noFolder(err error, path string) error {
+	return s.fail(build.ReasonSourceNotFound, err, "Revision %q of %s has no folder %q", s.revision, s.uri, path)
 }

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/git/egress"
 )
 
 // Options say what to fetch, and where to.
@@ -30,7 +30,7 @@ type Options struct {
 	// Dir is the folder to check out into. What is in it is removed.
 	Dir string
 	// Policy says where source may come from.
-	Policy Policy
+	Policy egress.Policy
 	// Credentials is a folder with any of the files ".git-credentials" (a URL with user
 	// and password a line, as git-credential-store(1) has it), "ssh-privatekey.HOST" (the
 	// key for a host), "ssh-privatekey" (that for all others), and "known_hosts" (the
@@ -72,8 +72,8 @@ func Fetch(ctx context.Context, o Options) (r Result, err error) {
 	if err := o.Policy.Validate(); err != nil {
 		return r, fmt.Errorf("policy of sources: %w", err)
 	}
-	if err := o.Policy.checkURI(o.URI); err != nil {
-		return r, f.explain(err)
+	if err := o.Policy.CheckURI(o.URI); err != nil {
+		return r, explain(f.source(), noConnections{}, err)
 	}
 	if f.home, err = os.MkdirTemp("", "ajour-git-"); err != nil {
 		return r, fmt.Errorf("make folder for git: %w", err)
@@ -82,15 +82,15 @@ func Fetch(ctx context.Context, o Options) (r Result, err error) {
 	if err := empty(o.Dir, filepath.ToSlash(filepath.Clean(o.Path))); err != nil {
 		return r, err
 	}
-	if f.gate, err = openGate(ctx, o.Policy); err != nil {
+	if f.proxy, err = egress.Open(ctx, o.Policy); err != nil {
 		return r, err
 	}
-	defer f.gate.close()
-	if err := f.setUp(f.gate.url()); err != nil {
+	defer f.proxy.Close()
+	if err := f.setUp(f.proxy.URL()); err != nil {
 		return r, fmt.Errorf("set git up: %w", err)
 	}
 	if r, err = f.fetch(ctx); err != nil {
-		return Result{}, f.explain(err)
+		return Result{}, explain(f.source(), f.proxy, err)
 	}
 	if err := f.checkFolder(); err != nil {
 		return Result{}, err
@@ -126,10 +126,12 @@ func empty(dir, path string) error {
 
 type fetcher struct {
 	Options
-	home string
-	gate *gate
-	ssh  string // the setup of SSH
+	home  string
+	proxy *egress.Proxy
+	ssh   string // the setup of SSH
 }
+
+func (f *fetcher) source() source { return source{f.URI, f.Revision} }
 
 // fetch finds the revision, preferably without more than that one commit, and
 // checks it out.
@@ -141,7 +143,7 @@ func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
 	commit, err := f.find(ctx, format)
 	switch {
 	case says(err, formatPhrase) && format == sha256: // it cannot be a commit there
-		return r, f.noRevision(err)
+		return r, f.source().noRevision(err)
 	case says(err, formatPhrase):
 		commit, err = f.find(ctx, sha256)
 	}
@@ -158,17 +160,17 @@ func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
 	_, failed := f.retry(ctx, "checkout", "--quiet", "--force", "--detach", commit)
 	err = g.Wait()
 	if says(err, "") {
-		return r, f.noRevision(err)
+		return r, f.source().noRevision(err)
 	}
 	if err := errors.Join(err, failed); err != nil {
-		return r, f.part("files", err)
+		return r, explainPart(f.source(), f.proxy, "files", err)
 	}
 	var seconds int64
 	if _, err := fmt.Sscan(stamp, &r.Commit, &seconds); err != nil {
 		return r, fmt.Errorf("read commit %q: %w", stamp, err)
 	}
 	r.Version, r.Time = r.Commit[:shortCommit], time.Unix(seconds, 0).UTC()
-	return r, f.part("submodules", f.submodules(ctx))
+	return r, explainPart(f.source(), f.proxy, "submodules", f.submodules(ctx))
 }
 
 // submodules checks out the submodules at the commits that the repository names,
@@ -211,7 +213,7 @@ func (f *fetcher) checkFolder() error {
 		path = filepath.Join(path, part)
 		info, err := root.Lstat(path)
 		if err != nil || !info.IsDir() {
-			return f.noFolder(err)
+			return f.source().noFolder(err, f.Path)
 		}
 		if err := root.Chmod(path, 0o777); err != nil {
 			return fmt.Errorf("open source folder to builder: %w", err)
@@ -221,11 +223,7 @@ func (f *fetcher) checkFolder() error {
 		return nil
 	}
 	if entries, err := fs.ReadDir(root.FS(), filepath.ToSlash(path)); err != nil || len(entries) == 0 {
-		return f.noFolder(err)
+		return f.source().noFolder(err, f.Path)
 	}
 	return nil
-}
-
-func (f *fetcher) noFolder(err error) error {
-	return f.fail(build.ReasonSourceNotFound, err, "Revision %q of %s has no folder %q", f.Revision, f.URI, f.Path)
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/git"
+	"github.com/drogue-iot/ajour/pkg/git/egress"
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
 )
 
@@ -68,7 +69,7 @@ func serve(t *testing.T, wrap func(http.Handler) http.Handler) repository {
 }
 
 // anywhere allows all of what tests use.
-var anywhere = git.Policy{Schemes: []string{"http", "https"}, Addresses: []string{"any"}}
+var anywhere = egress.Policy{Schemes: []string{"http", "https"}, Addresses: []string{"any"}}
 
 func fetch(t *testing.T, uri, rev, path string) (git.Result, string, error) {
 	t.Helper()

@@ -26,6 +26,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/git"
+	"github.com/drogue-iot/ajour/pkg/git/egress"
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
 )
 
@@ -147,7 +148,7 @@ func serveLFS(t *testing.T, change func(*lfs)) (uri, folder string) {
 // TestFilesInLFSComeThroughTheGate too, with the same credentials, CA and policy.
 func TestFilesInLFSComeThroughTheGate(t *testing.T) {
 	t.Parallel()
-	policy := git.Policy{Schemes: []string{"https"}, Hosts: []string{forgeHost}, Addresses: []string{"127.0.0.0/8"}}
+	policy := egress.Policy{Schemes: []string{"https"}, Hosts: []string{forgeHost}, Addresses: []string{"127.0.0.0/8"}}
 	for name, tt := range map[string]struct {
 		href   string
 		reason build.Reason
@@ -183,7 +184,7 @@ func TestFilesInLFSComeThroughTheGate(t *testing.T) {
 
 func TestAnObjectThatIsNotGivenIsExplained(t *testing.T) {
 	t.Parallel()
-	policy := git.Policy{Schemes: []string{"https"}, Addresses: []string{"127.0.0.0/8"}}
+	policy := egress.Policy{Schemes: []string{"https"}, Addresses: []string{"127.0.0.0/8"}}
 	for status, want := range map[int]struct {
 		reason build.Reason
 		says   string

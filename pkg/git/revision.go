@@ -38,7 +38,7 @@ func (f *fetcher) find(ctx context.Context, format objectFormat) (string, error)
 	case isPart(f.Revision):
 		return f.Revision, f.fetchHistory(ctx)
 	default:
-		return "", f.noRevision(nil)
+		return "", f.source().noRevision(nil)
 	}
 }
 

@@ -16,20 +16,22 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/drogue-iot/ajour/pkg/git/egress"
 )
 
 // sshSetup is what [SSH] needs to know. It lies in a file of the fetch's own
 // folder, whose path is all that git passes on.
 type sshSetup struct {
-	Policy Policy `json:"policy"`
+	Policy egress.Policy `json:"policy"`
 	// KnownHosts is a file in the format of sshd(8), SSH_KNOWN_HOSTS.
 	KnownHosts string `json:"knownHosts"`
 	// Keys are the files of private keys by host, "" for that of all others.
 	Keys map[string]string `json:"keys"`
 }
 
-// refusedPrefix marks a connection that the policy does not allow in the output.
-const refusedPrefix = "ajour: not allowed: "
+// deniedPrefix marks a connection that the policy does not allow in the output.
+const deniedPrefix = "ajour: not allowed: "
 
 // sshCommand is what git runs in place of ssh: a shell reads it, so the words of
 // our own are quoted. What comes from a repository is added by git as arguments.
@@ -55,8 +57,8 @@ func SSH(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	cmd, err := sshClient(ctx, args)
 	if err != nil {
 		prefix := "ssh: "
-		if r := (*refusal)(nil); errors.As(err, &r) {
-			prefix = refusedPrefix
+		if denied := (*egress.DeniedError)(nil); errors.As(err, &denied) {
+			prefix = deniedPrefix
 		}
 		fmt.Fprintln(stderr, prefix+err.Error())
 		return exitNoConnection
@@ -103,16 +105,16 @@ func sshClient(ctx context.Context, args []string) (*exec.Cmd, error) {
 	}
 	m := sshHost().FindStringSubmatch(args[0])
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil || m == nil {
-		return nil, &refusal{"the address of a repository is no valid one for ssh"}
+		return nil, &egress.DeniedError{Message: "the address of a repository is no valid one for ssh"}
 	}
 	user, host := m[1], strings.Trim(m[2], "[]")
 	if user == "" {
 		user = "git"
 	}
-	if err := setup.Policy.checkScheme("ssh"); err != nil { // that of a submodule need not be that of the repository
+	if err := setup.Policy.CheckScheme("ssh"); err != nil { // that of a submodule need not be that of the repository
 		return nil, err
 	}
-	address, err := setup.Policy.reachable(ctx, host, port)
+	address, err := setup.Policy.Reachable(ctx, host, port)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +161,7 @@ const (
 
 // setUpSSH copies keys to where ssh accepts them, for its own user alone, and
 // returns the path of the setup.
-func setUpSSH(credentials, home string, p Policy) (string, error) {
+func setUpSSH(credentials, home string, p egress.Policy) (string, error) {
 	setup := sshSetup{Policy: p, KnownHosts: os.DevNull, Keys: map[string]string{}}
 	if credentials != "" {
 		if hosts := filepath.Join(credentials, fileKnownHosts); exists(hosts) {

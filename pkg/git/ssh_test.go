@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/drogue-iot/ajour/pkg/git/egress"
 )
 
 // TestSSHUnderstandsThePaths asks ssh what it makes of the options.
@@ -41,7 +43,7 @@ func FuzzSSH(f *testing.F) {
 		f.Add(args)
 	}
 	setup := filepath.Join(f.TempDir(), "ssh.json")
-	data, err := json.Marshal(sshSetup{Policy: Policy{Schemes: []string{"ssh"}, Hosts: []string{"127.0.0.1"}, Addresses: []string{"127.0.0.0/8"}}, KnownHosts: "/known"})
+	data, err := json.Marshal(sshSetup{Policy: egress.Policy{Schemes: []string{"ssh"}, Hosts: []string{"127.0.0.1"}, Addresses: []string{"127.0.0.0/8"}}, KnownHosts: "/known"})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -71,9 +71,9 @@ func classify(stderr string) build.Reason {
 	return build.ReasonSourceUnavailable
 }
 
-// passing reports whether a failure may be gone the next time.
-func passing(stderr string) bool {
-	return classify(stderr) == build.ReasonSourceUnavailable && !untrusted(stderr) && !noRoom(stderr) &&
+// temporary reports whether the same command may succeed later.
+func temporary(stderr string) bool {
+	return classify(stderr) == build.ReasonSourceUnavailable && !untrusted(stderr) && !diskFull(stderr) &&
 		!strings.Contains(stderr, damagedPhrase) && !strings.Contains(stderr, formatPhrase)
 }
 
@@ -89,25 +89,25 @@ func untrusted(stderr string) bool {
 	return strings.Contains(stderr, "certificate verification failed") || strings.Contains(stderr, "SSL certificate problem") || strings.Contains(stderr, "x509: ")
 }
 
-// noRoom reports whether git could not write here. What a server says of its own disk
+// diskFull reports whether git could not write here. What a server says of its own disk
 // is marked as such by git, but for what comes by ssh before git answers there.
-func noRoom(stderr string) bool {
+func diskFull(stderr string) bool {
 	for line := range strings.Lines(strings.ToLower(stderr)) {
-		if !strings.HasPrefix(line, "remote:") && slices.ContainsFunc(noRoomPhrases, func(p string) bool { return strings.Contains(line, p) }) {
+		if !strings.HasPrefix(line, "remote:") && slices.ContainsFunc(diskFullPhrases, func(p string) bool { return strings.Contains(line, p) }) {
 			return true
 		}
 	}
 	return false
 }
 
-var noRoomPhrases = []string{"no space left on device", "out of diskspace", "disk quota exceeded", "unable to write file"}
+var diskFullPhrases = []string{"no space left on device", "out of diskspace", "disk quota exceeded", "unable to write file"}
 
 // idlePhrases are in lines that tell nothing of a failure.
 var idlePhrases = []string{"Could not read from remote repository", "Downloading ", "askpass"}
 
-// telling returns the line of git's output that says most: the first that is about a
-// failure, and says more than that the connection ended.
-func telling(stderr string) string {
+// mainLine returns the line of git's output that explains the failure best: the first that
+// says more than that the connection ended.
+func mainLine(stderr string) string {
 	for line := range strings.Lines(stderr) {
 		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "fatal:"), "error:"))
 		if line == "" || slices.ContainsFunc(idlePhrases, func(p string) bool { return strings.Contains(line, p) }) {

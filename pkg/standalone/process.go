@@ -17,12 +17,12 @@ import (
 	"github.com/drogue-iot/ajour/config"
 	"github.com/drogue-iot/ajour/pkg/api"
 	"github.com/drogue-iot/ajour/pkg/auth"
-	"github.com/drogue-iot/ajour/pkg/auth/authtest"
 	"github.com/drogue-iot/ajour/pkg/builder"
 	"github.com/drogue-iot/ajour/pkg/drogue"
-	"github.com/drogue-iot/ajour/pkg/drogue/droguetest"
 	"github.com/drogue-iot/ajour/pkg/local/broker"
+	"github.com/drogue-iot/ajour/pkg/local/issuer"
 	"github.com/drogue-iot/ajour/pkg/local/oci"
+	"github.com/drogue-iot/ajour/pkg/local/registry"
 	"github.com/drogue-iot/ajour/pkg/local/runner"
 	"github.com/drogue-iot/ajour/pkg/sink"
 	"github.com/drogue-iot/ajour/pkg/status"
@@ -45,9 +45,9 @@ const (
 // process is everything that runs, joined but not started.
 type process struct {
 	url, prefix string
-	issuer      *authtest.Issuer
+	issuer      *issuer.Issuer
 	verifier    *auth.Verifier
-	drogue      *droguetest.Server
+	drogue      *registry.Server
 	oci         *oci.Registry
 	broker      *broker.Broker
 	runner      *runner.Runner
@@ -70,15 +70,15 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 		}
 	}()
 	client := &http.Client{Timeout: callTimeout}
-	if p.issuer, err = authtest.New(p.url + "/realms/drogue"); err != nil {
+	if p.issuer, err = issuer.New(p.url + "/realms/drogue"); err != nil {
 		return p, err
 	}
-	p.verifier = auth.New(auth.Options{Issuer: p.issuer.URL(), Audience: authtest.Client})
+	p.verifier = auth.New(auth.Options{Issuer: p.issuer.URL(), Audience: issuer.Client})
 	if p.broker, err = openBroker(o, internal, client); err != nil {
 		return p, err
 	}
 	secret := rand.Text()
-	if p.drogue, err = droguetest.Open(filepath.Join(o.Dir, "registry.db"), droguetest.Options{
+	if p.drogue, err = registry.Open(filepath.Join(o.Dir, "registry.db"), registry.Options{
 		Credentials: p.credentials(secret), Publish: p.broker.Publish, Log: o.Log,
 	}); err != nil {
 		return p, err
@@ -90,15 +90,15 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 	if p.runner, err = openRunner(o, events); err != nil {
 		return p, err
 	}
-	registry := drogue.New(p.url, client, drogue.Basic(serviceUser, secret))
+	devices := drogue.New(p.url, client, drogue.Basic(serviceUser, secret))
 	runs := tekton.NewClient(p.runner.PipelineRuns(), p.runner.TaskRuns(), p.runner, tekton.Config{
 		Namespace: namespace, RegistryPrefix: p.prefix, PlainHTTP: plainHTTP, Sources: tekton.Sources{
 			Schemes: "https,ssh,http", Addresses: "any", // a developer's own machine reaches what that developer does
 		},
 	})
-	p.api = api.New(p.verifier, registry, runs, events, api.Options{Log: o.Log, Clock: time.Now, NewID: newID})
-	p.builder = builder.New(runs, registry, events, builder.Options{Log: o.Log, Clock: time.Now, Keep: keepBuilds, IgnoreChanges: o.IgnoreChanges})
-	p.status = status.New(runs, registry, events, status.Options{Log: o.Log, Clock: time.Now, Repair: repairEvery})
+	p.api = api.New(p.verifier, devices, runs, events, api.Options{Log: o.Log, Clock: time.Now, NewID: newID})
+	p.builder = builder.New(runs, devices, events, builder.Options{Log: o.Log, Clock: time.Now, Keep: keepBuilds, IgnoreChanges: o.IgnoreChanges})
+	p.status = status.New(runs, devices, events, status.Options{Log: o.Log, Clock: time.Now, Repair: repairEvery})
 	return p, nil
 }
 
@@ -134,17 +134,17 @@ func openRunner(o Options, events *sink.Sink) (*runner.Runner, error) {
 
 // credentials lets in the bearers of the issuer's tokens, and the services with
 // a secret that no one else knows, as an administrator.
-func (p *process) credentials(secret string) droguetest.Credentials {
-	return droguetest.Credentials{
-		Bearer: func(r *http.Request, token string) (droguetest.User, bool) {
+func (p *process) credentials(secret string) registry.Credentials {
+	return registry.Credentials{
+		Bearer: func(r *http.Request, token string) (registry.User, bool) {
 			who, err := p.verifier.Verify(r.Context(), token)
-			return droguetest.User{ID: who.Subject, Name: who.Name}, err == nil
+			return registry.User{ID: who.Subject, Name: who.Name}, err == nil
 		},
-		Basic: func(user, token string) (droguetest.User, bool) {
-			u := droguetest.User{ID: authtest.Subject(user), Name: user, Roles: []string{droguetest.AdminRole}}
+		Basic: func(user, token string) (registry.User, bool) {
+			u := registry.User{ID: issuer.Subject(user), Name: user, Roles: []string{registry.AdminRole}}
 			return u, user == serviceUser && equalSecret(token, secret)
 		},
-		UserID: func(name string) (string, bool) { return authtest.Subject(name), name != "" },
+		UserID: func(name string) (string, bool) { return issuer.Subject(name), name != "" },
 	}
 }
 

@@ -76,7 +76,7 @@ func TestFetch(t *testing.T) {
 	url := srv.URL + repo.Path()
 	for revision, want := range map[string]map[string]string{
 		"main": {"commit": commit, "version": commit[:7], "commit-time": at, "CHAINS-GIT_URL": url, "CHAINS-GIT_COMMIT": commit},
-		"none": {"reason": "RevisionNotFound", "message": `Revision "none" is no branch, tag or commit of ` + url},
+		"none": {"reason": "RevisionNotFound", "message": `Revision "none" is not a branch, tag or commit of ` + url},
 	} {
 		dir, source := t.TempDir(), filepath.Join(t.TempDir(), "source")
 		var stderr bytes.Buffer

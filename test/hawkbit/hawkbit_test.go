@@ -23,8 +23,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/drogue-iot/ajour/pkg/publish"
-	"github.com/drogue-iot/ajour/pkg/publish/hawkbit/hawkbittest"
+	"github.com/drogue-iot/ajour/pkg/hawkbit/hawkbittest"
+	"github.com/drogue-iot/ajour/pkg/publish/artifact"
+	"github.com/drogue-iot/ajour/pkg/publish/hawkbit"
 	"github.com/drogue-iot/ajour/test/devtest"
 )
 
@@ -83,7 +84,7 @@ func (d device) install(at string) {
 // publisher publishes firmware for one controller.
 type publisher struct {
 	t       *testing.T
-	options publish.HawkbitOptions
+	options hawkbit.Options
 }
 
 func newPublisher(t *testing.T, s devtest.Hawkbit) publisher {
@@ -95,8 +96,8 @@ func newPublisher(t *testing.T, s devtest.Hawkbit) publisher {
 		}
 	}
 	name := "ajour-test-" + strings.ToLower(rand.Text()[:12])
-	return publisher{t, publish.HawkbitOptions{
-		Firmware: publish.Firmware{Root: t.TempDir(), Artifact: "fw.bin"}, Name: name, Controller: name, Credentials: credentials, Log: t.Output(),
+	return publisher{t, hawkbit.Options{
+		Firmware: artifact.Firmware{Root: t.TempDir(), Artifact: "fw.bin"}, Name: name, Controller: name, Credentials: credentials, Log: t.Output(),
 	}}
 }
 
@@ -104,16 +105,16 @@ func (p publisher) device(s devtest.Hawkbit) device {
 	return device{p.t, devtest.Device{Hawkbit: s.URL, Controller: p.options.Controller}}
 }
 
-func (p publisher) publish(ctx context.Context, version, content string) (publish.HawkbitResult, error) {
+func (p publisher) publish(ctx context.Context, version, content string) (hawkbit.Result, error) {
 	o := p.options
 	o.Version = version
 	if err := os.WriteFile(filepath.Join(o.Root, o.Artifact), []byte(content), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	return publish.Hawkbit(ctx, o)
+	return hawkbit.Publish(ctx, o)
 }
 
-func (p publisher) mustPublish(version, content string) publish.HawkbitResult {
+func (p publisher) mustPublish(version, content string) hawkbit.Result {
 	p.t.Helper()
 	r, err := p.publish(p.t.Context(), version, content)
 	if err != nil {

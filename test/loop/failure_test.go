@@ -42,7 +42,7 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 		reason  string
 		message string // a pattern
 	}{
-		"branch":   {shell(url, makeFirmware, source("rev", "nosuch")), "RevisionNotFound", `^Revision "nosuch" is no branch, tag or commit of http://.*$`},
+		"branch":   {shell(url, makeFirmware, source("rev", "nosuch")), "RevisionNotFound", `^Revision "nosuch" is not a branch, tag or commit of http://.*$`},
 		"missing":  {shell(url+"x", makeFirmware), "SourceNotFound", `^Repository .* was not found: check its address`},
 		"away":     {shell(closed.URL+"/fw.git", makeFirmware), "SourceUnavailable", `^Repository .* could not be reached: `},
 		"folder":   {shell(url, makeFirmware, source("project", "none")), "SourceNotFound", `has no folder "none"$`},

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
-	"github.com/drogue-iot/ajour/pkg/publish/hawkbit/hawkbittest"
+	"github.com/drogue-iot/ajour/pkg/hawkbit/hawkbittest"
 	"github.com/drogue-iot/ajour/test/devtest"
 	"github.com/drogue-iot/ajour/test/servers"
 )

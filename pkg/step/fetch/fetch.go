@@ -7,12 +7,13 @@ package fetch
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/drogue-iot/ajour/pkg/git"
+	"github.com/drogue-iot/ajour/pkg/git/egress"
 	"github.com/drogue-iot/ajour/pkg/step"
 )
 
@@ -26,47 +27,28 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 		return git.SSH(ctx, args[1:], os.Stdin, os.Stdout, stderr)
 	}
 	o := git.Options{Log: stderr, SSH: append(append([]string{}, self...), sshMode)}
+	var schemes, hosts, addresses string
 	res, ok := step.Parse("fetch", args, stderr, func(flags *flag.FlagSet) {
 		flags.StringVar(&o.URI, "uri", "", "`URI` of the repository")
 		flags.StringVar(&o.Revision, "revision", "", "branch, tag or commit; the default branch if empty")
 		flags.StringVar(&o.Path, "path", ".", "`folder` that the build starts in")
 		flags.StringVar(&o.Dir, "output", "", "`folder` to check out into")
-		flags.Var((*list)(&o.Policy.Schemes), "schemes", "`schemes` that may be fetched by, separated by commas")
-		flags.Var((*list)(&o.Policy.Hosts), "hosts", "`hosts` that may be fetched from, separated by commas; any if empty")
-		flags.Var((*list)(&o.Policy.Addresses), "addresses", "`ranges` of addresses that they may have, or public, or any")
+		flags.StringVar(&schemes, "schemes", "", "`schemes` that may be fetched by, separated by commas")
+		flags.StringVar(&hosts, "hosts", "", "`hosts` that may be fetched from, separated by commas; any if empty")
+		flags.StringVar(&addresses, "addresses", "", "`ranges` of addresses that they may have, or public, or any")
 		flags.StringVar(&o.Credentials, "credentials", "", "`folder` with .git-credentials, ssh-privatekey and known_hosts")
 		flags.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
 	})
 	if !ok {
 		return step.ExitUsage
 	}
+	policy, err := egress.Parse(schemes, hosts, addresses)
+	if err != nil {
+		return res.Finish(stderr, nil, fmt.Errorf("read policy of sources: %w", err))
+	}
+	o.Policy = policy
 	r, err := git.Fetch(ctx, o)
 	return res.Finish(stderr, map[string]string{
 		"commit": r.Commit, "version": r.Version, "commit-time": r.Time.Format(time.RFC3339), "CHAINS-GIT_URL": o.URI, "CHAINS-GIT_COMMIT": r.Commit,
 	}, err)
-}
-
-// ValidateSources reports what the fetch step would refuse of its flags --schemes,
-// --hosts and --addresses.
-func ValidateSources(schemes, hosts, addresses string) error {
-	var s, h, a list
-	for l, text := range map[*list]string{&s: schemes, &h: hosts, &a: addresses} {
-		_ = l.Set(text) // takes anything
-	}
-	return git.Policy{Schemes: s, Hosts: h, Addresses: a}.Validate()
-}
-
-// list is a flag of words that are separated by commas.
-type list []string
-
-func (l *list) String() string { return strings.Join(*l, ",") }
-
-func (l *list) Set(s string) error {
-	*l = nil
-	for word := range strings.SplitSeq(s, ",") {
-		if word = strings.TrimSpace(word); word != "" {
-			*l = append(*l, word)
-		}
-	}
-	return nil
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Drogue IoT Ajour authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package publish is the program of the step image publish: pkg/publish behind flags.
+// Package publish is the program of the step image publish: the packages below pkg/publish behind flags.
 package publish
 
 import (
@@ -11,7 +11,9 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/drogue-iot/ajour/pkg/publish"
+	"github.com/drogue-iot/ajour/pkg/publish/artifact"
+	"github.com/drogue-iot/ajour/pkg/publish/hawkbit"
+	"github.com/drogue-iot/ajour/pkg/publish/oci"
 	"github.com/drogue-iot/ajour/pkg/step"
 )
 
@@ -27,7 +29,7 @@ func Main(ctx context.Context, args []string, stderr io.Writer) int {
 }
 
 func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
-	o := publish.OCIOptions{Log: stderr}
+	o := oci.Options{Log: stderr}
 	var flags *flag.FlagSet
 	res, ok := step.Parse("publish oci", args, stderr, func(f *flag.FlagSet) {
 		flags = f
@@ -38,7 +40,7 @@ func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 		return step.ExitUsage
 	}
 	o.Attachments = flags.Args()
-	r, err := publish.OCI(ctx, o)
+	r, err := oci.Push(ctx, o)
 	return res.Finish(stderr, map[string]string{
 		"image-url": r.Reference, "image-digest": r.Digest, "IMAGE_URL": r.Reference, "IMAGE_DIGEST": r.Digest,
 		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
@@ -46,7 +48,7 @@ func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 }
 
 func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
-	o := publish.HawkbitOptions{Log: stderr}
+	o := hawkbit.Options{Log: stderr}
 	res, ok := step.Parse("publish hawkbit", args, stderr, func(f *flag.FlagSet) {
 		firmwareFlags(f, &o.Firmware)
 		f.StringVar(&o.Name, "name", "", "`name` of the software module and the distribution set")
@@ -57,7 +59,7 @@ func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
 	if !ok {
 		return step.ExitUsage
 	}
-	r, err := publish.Hawkbit(ctx, o)
+	r, err := hawkbit.Publish(ctx, o)
 	return res.Finish(stderr, map[string]string{
 		"distribution-set": strconv.FormatInt(r.Set, 10), "action": strconv.FormatInt(r.Action, 10),
 		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
@@ -65,7 +67,7 @@ func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
 }
 
 func pullOCI(ctx context.Context, args []string, stderr io.Writer) int {
-	o := publish.PullOptions{Registry: publish.OCIOptions{Log: stderr}}
+	o := oci.PullOptions{Registry: oci.Options{Log: stderr}}
 	res, ok := step.Parse("publish pull", args, stderr, func(f *flag.FlagSet) {
 		registryFlags(f, &o.Registry)
 		f.StringVar(&o.Output, "output", "", "`file` to write the firmware to")
@@ -73,17 +75,17 @@ func pullOCI(ctx context.Context, args []string, stderr io.Writer) int {
 	if !ok {
 		return step.ExitUsage
 	}
-	return res.Finish(stderr, nil, publish.Pull(ctx, o))
+	return res.Finish(stderr, nil, oci.Pull(ctx, o))
 }
 
-func registryFlags(f *flag.FlagSet, o *publish.OCIOptions) {
+func registryFlags(f *flag.FlagSet, o *oci.Options) {
 	f.StringVar(&o.Reference, "image", "", "full `reference`, with a tag to publish as or a digest to pull")
 	f.BoolVar(&o.PlainHTTP, "plain-http", false, "speak HTTP to the registry")
 	f.StringVar(&o.Credentials, "credentials", "", "`folder` with config.json of docker, or user and token")
 	f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
 }
 
-func firmwareFlags(f *flag.FlagSet, fw *publish.Firmware) {
+func firmwareFlags(f *flag.FlagSet, fw *artifact.Firmware) {
 	f.StringVar(&fw.Root, "root", "", "`folder` of the workspace")
 	f.StringVar(&fw.Folder, "folder", ".", "`folder` that the build started in, below that")
 	f.StringVar(&fw.Artifact, "artifact", "", "`path` of the firmware below that folder")

@@ -35,11 +35,11 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 
 	"github.com/drogue-iot/ajour/pkg/auth"
-	"github.com/drogue-iot/ajour/pkg/auth/authtest"
-	"github.com/drogue-iot/ajour/pkg/drogue/droguetest"
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
+	"github.com/drogue-iot/ajour/pkg/hawkbit/hawkbittest"
+	"github.com/drogue-iot/ajour/pkg/local/issuer"
 	"github.com/drogue-iot/ajour/pkg/local/oci"
-	"github.com/drogue-iot/ajour/pkg/publish/hawkbit/hawkbittest"
+	"github.com/drogue-iot/ajour/pkg/local/registry"
 	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/sink"
 )
@@ -72,19 +72,19 @@ func main() {
 
 func run(ctx context.Context, c envConfig) error {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-	issuer, err := authtest.New(c.URL + "/realms/drogue")
+	tokens, err := issuer.New(c.URL + "/realms/drogue")
 	if err != nil {
 		return err
 	}
-	verifier := auth.New(auth.Options{Issuer: issuer.URL(), Audience: authtest.Client})
-	registry, err := droguetest.Open(filepath.Join(c.Dir, "registry.db"), droguetest.Options{
-		Credentials: droguetest.Credentials{
-			Bearer: func(r *http.Request, token string) (droguetest.User, bool) {
+	verifier := auth.New(auth.Options{Issuer: tokens.URL(), Audience: issuer.Client})
+	devices, err := registry.Open(filepath.Join(c.Dir, "registry.db"), registry.Options{
+		Credentials: registry.Credentials{
+			Bearer: func(r *http.Request, token string) (registry.User, bool) {
 				who, err := verifier.Verify(r.Context(), token)
-				return droguetest.User{ID: who.Subject, Name: who.Name}, err == nil
+				return registry.User{ID: who.Subject, Name: who.Name}, err == nil
 			},
-			Basic: func(user, token string) (droguetest.User, bool) {
-				return droguetest.User{ID: user, Name: user, Roles: []string{droguetest.AdminRole}}, user == c.User && token == c.Token
+			Basic: func(user, token string) (registry.User, bool) {
+				return registry.User{ID: user, Name: user, Roles: []string{registry.AdminRole}}, user == c.User && token == c.Token
 			},
 		},
 		Publish: sink.New(c.Sink, &http.Client{Timeout: 10 * time.Second}).Send, Log: log,
@@ -92,7 +92,7 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	defer registry.Close()
+	defer devices.Close()
 	repos, err := newRepositories(ctx, filepath.Join(c.Dir, "git"), c.GitPassword)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	hawkbit := hawkbittest.New(hawkbittest.Options{User: "admin", Password: c.HawkbitPassword})
 	routes := map[string]http.Handler{
-		"/realms/": issuer, "/api/registry/": registry, "/git/": http.StripPrefix("/git", repos), "/rest/v1/": hawkbit, "/DEFAULT/": hawkbit,
+		"/realms/": tokens, "/api/registry/": devices, "/git/": http.StripPrefix("/git", repos), "/rest/v1/": hawkbit, "/DEFAULT/": hawkbit,
 		"/v2/": login("ci", c.RegistryPassword, artifacts),
 		// What makes the certificate of the second port trusted.
 		"/ca.crt": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(ca) }),
@@ -121,7 +121,7 @@ func run(ctx context.Context, c envConfig) error {
 		g.Go(func() error { return server.Run(ctx, ln, byPrefix(routes), log) })
 	}
 	g.Go(func() error { return verifier.Run(ctx) })
-	g.Go(func() error { return registry.Run(ctx) })
+	g.Go(func() error { return devices.Run(ctx) })
 	return g.Wait()
 }
 
