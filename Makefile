@@ -12,7 +12,7 @@ CLUSTER_ENV := eval "$$(bin/cluster env)"
 CLUSTER := cluster
 endif
 
-.PHONY: help build demo test unit e2e cluster deploy cluster-down kubeconfig lint fmt fuzz bench clean
+.PHONY: help build demo test e2e cluster deploy cluster-down kubeconfig lint fmt fuzz bench bench-cluster clean
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -24,13 +24,11 @@ build: ## build bin/ajour
 demo: build ## build a firmware on this machine and show it; ONCE=1 ends after that
 	@$(GO) run -trimpath ./test/demo $(if $(ONCE),-once)
 
-test: unit e2e ## run all tests, after installing the Debian packages that they need
-
-unit: build ## run the tests that need no cluster
+test: build ## run all tests that need no cluster; installs Debian packages if run as root
 	@test/packages
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v '/test/e2e$$')
 
-e2e: deploy ## run the tests of an installation on a cluster
+e2e: deploy ## run the tests of an installation on a cluster; starts one if KUBECONFIG is unset, as root
 	$(CLUSTER_ENV) && $(GO) test -timeout 30m -count=1 ./test/e2e
 
 cluster: ## start a real cluster on this machine, as root
@@ -64,6 +62,9 @@ fuzz: ## run each fuzz test for FUZZTIME, 10 s if unset
 bench: ## measure fetch and publish beside git, oras and crane; takes some minutes
 	@test/packages
 	@$(GO) run ./test/bench
+
+bench-cluster: deploy ## measure triggers, conditions and services on the cluster
+	@$(CLUSTER_ENV) && $(GO) run ./test/bench/cluster
 
 clean: ## remove what was built
 	rm -rf bin

@@ -32,9 +32,10 @@ var layers = map[string]int{
 
 // only says who alone may import something from outside, by prefix.
 var only = map[string][]string{
+	"k8s.io/client-go/util/workqueue":         {"pkg/status"},
 	"k8s.io/":                                 {"pkg/tekton", "pkg/local", "test"},
 	"knative.dev/":                            {"pkg/tekton", "pkg/local"},
-	"github.com/tektoncd/":                    {"pkg/tekton", "pkg/local"},
+	"github.com/tektoncd/":                    {"pkg/tekton", "pkg/local", "test/bench"},
 	"github.com/spf13/":                       {"pkg/cli"},
 	"oras.land/":                              {"pkg/publish"},
 	"github.com/golang-jwt/":                  {"pkg/auth", "pkg/local/issuer", "test/servers"},
@@ -51,7 +52,9 @@ var only = map[string][]string{
 
 func TestImportsRunOneWay(t *testing.T) {
 	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...").Output()
+	out, err := exec.CommandContext(
+		t.Context(), "go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", module+"...",
+	).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +70,14 @@ func TestImportsRunOneWay(t *testing.T) {
 }
 
 func check(from, to string) error {
-	for prefix, allowed := range only {
-		if strings.HasPrefix(to, prefix) && !slices.ContainsFunc(allowed, func(a string) bool { return within(from, a) }) {
+	longest := ""
+	for prefix := range only {
+		if strings.HasPrefix(to, prefix) && len(prefix) > len(longest) {
+			longest = prefix
+		}
+	}
+	if allowed, ok := only[longest]; ok {
+		if !slices.ContainsFunc(allowed, func(a string) bool { return within(from, a) }) {
 			return fmt.Errorf("%s imports %s, which only %v may", from, to, allowed)
 		}
 	}
@@ -148,7 +157,10 @@ func TestTheCheckOfImportsFindsWhatIsForbidden(t *testing.T) {
 		}
 	}
 	for _, good := range [][2]string{
-		{"pkg/builder", module + "pkg/build"}, {"pkg/local/issuer", module + "pkg/auth"}, {"pkg/tekton", "k8s.io/api/core/v1"}, {"pkg/build", "fmt"},
+		{"pkg/builder", module + "pkg/build"}, {
+			"pkg/local/issuer",
+			module + "pkg/auth",
+		}, {"pkg/tekton", "k8s.io/api/core/v1"}, {"pkg/build", "fmt"},
 	} {
 		if err := check(good[0], good[1]); err != nil {
 			t.Error(err)

@@ -76,38 +76,46 @@ func TestEveryKoImageIsAProgramOfOurs(t *testing.T) {
 func TestARenderedRunFitsItsPipeline(t *testing.T) {
 	t.Parallel()
 	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
-		for _, places := range [][2]string{{"a:1", ""}, {"", "sensor-7"}, {"a:1", "sensor-7"}} {
-			t.Run(string(layout)+strings.Join(places[:], " "), func(t *testing.T) {
+		for _, destinations := range [][2]string{{"a:1", ""}, {"", "sensor-7"}, {"a:1", "sensor-7"}} {
+			t.Run(string(layout)+strings.Join(destinations[:], " "), func(t *testing.T) {
 				t.Parallel()
-				d := build.Description{Registry: build.OCI, Image: places[0], Controller: places[1]}
+				d := build.Description{Registry: build.OCI, Image: destinations[0], Controller: destinations[1]}
 				fits(t, layout, d, nil)
 				fits(t, layout, d, &build.Publication{Claim: "pvc-1", Artifact: build.Artifact{Version: "4f1c2ab"}})
 			})
 		}
 		t.Run(string(layout)+" again", func(t *testing.T) {
 			t.Parallel()
-			fits(t, layout, build.Description{Registry: build.OCI, Image: "a:1", Controller: "sensor-7"}, &build.Publication{Artifact: build.Artifact{Reference: "h/a:1", Digest: "sha256:0"}})
+			fits(
+				t, layout, build.Description{Registry: build.OCI, Image: "a:1", Controller: "sensor-7"},
+				&build.Publication{Artifact: build.Artifact{Reference: "h/a:1", Digest: "sha256:0"}},
+			)
 		})
 	}
 }
 
-func fits(t *testing.T, layout tekton.Layout, d build.Description, again *build.Publication) {
+func fits(t *testing.T, layout tekton.Layout, d build.Description, publication *build.Publication) {
 	t.Helper()
 	d.Env, d.Timeout = []build.EnvVar{{Name: "A", Value: "b"}}, build.Duration(time.Hour)
-	pr, err := tekton.Render(build.Request{
-		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120002", Target: build.Target{Application: "a"}, Time: time.Now(),
-		Description: d, Publication: again,
+	pr, err := tekton.Render(build.Spec{
+		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120002", Object: build.ObjectRef{Application: "a"}, Requested: time.Now(),
+		Description: d, Publication: publication,
 	}, tekton.Config{Namespace: "builds", Layout: layout})
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := catalog.Files.ReadFile("pipelines/" + pr.Spec.PipelineRef.Name + ".yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var p v1.Pipeline
-	if err := yaml.UnmarshalStrict(data, &p); err != nil {
-		t.Fatal(err)
+	if pr.Spec.PipelineSpec != nil {
+		p.Spec = *pr.Spec.PipelineSpec
+		checkSteps(t, pr.Name, &p.Spec.Tasks[0].TaskSpec.TaskSpec)
+	} else {
+		data, err := catalog.Files.ReadFile("pipelines/" + pr.Spec.PipelineRef.Name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.UnmarshalStrict(data, &p); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var want, got []string
 	for _, param := range p.Spec.Params {
@@ -156,10 +164,10 @@ func actions(t *testing.T) map[string]v1beta1.StepAction {
 	return found
 }
 
-// TestStepsAreKeptApart: user strings reach steps as arguments and environment
+// TestStepsAreIsolated: user strings reach steps as arguments and environment
 // only, each kind of credentials reaches the one step that needs it, and the
 // environment of a pod cannot change how our programs start.
-func TestStepsAreKeptApart(t *testing.T) {
+func TestStepsAreIsolated(t *testing.T) {
 	t.Parallel()
 	for name, a := range actions(t) {
 		if a.Spec.Script != "" || len(a.Spec.Command) > 0 {
@@ -169,10 +177,14 @@ func TestStepsAreKeptApart(t *testing.T) {
 		if mounts := len(a.Spec.VolumeMounts) > 0; mounts != ours {
 			t.Errorf("%s mounts volumes: %t", name, mounts)
 		}
-		if fixed := slices.ContainsFunc(a.Spec.Env, func(e corev1.EnvVar) bool { return e.Name == "GODEBUG" && e.Value == "" }); ours != fixed {
+		if fixed := slices.ContainsFunc(
+			a.Spec.Env,
+			func(e corev1.EnvVar) bool { return e.Name == "GODEBUG" && e.Value == "" },
+		); ours != fixed {
 			t.Errorf("%s fixes GODEBUG: %t", name, fixed)
 		}
-		if a.Spec.SecurityContext == nil || *a.Spec.SecurityContext.AllowPrivilegeEscalation || !*a.Spec.SecurityContext.RunAsNonRoot {
+		if a.Spec.SecurityContext == nil || *a.Spec.SecurityContext.AllowPrivilegeEscalation ||
+			!*a.Spec.SecurityContext.RunAsNonRoot {
 			t.Errorf("%s may have privileges", name)
 		}
 	}
@@ -185,7 +197,6 @@ func TestTasksAreMadeOfStepActions(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	known := actions(t)
 	for _, f := range files {
 		data, err := catalog.Files.ReadFile(f)
 		if err != nil {
@@ -195,15 +206,38 @@ func TestTasksAreMadeOfStepActions(t *testing.T) {
 		if err := yaml.UnmarshalStrict(data, &task); err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range task.Spec.Steps {
-			if s.Ref != nil {
-				checkCredentials(t, f, task.Spec.Volumes, s)
+		checkSteps(t, f, &task.Spec)
+	}
+}
+
+// checkSteps makes sure that the steps of a task are StepActions, each with the parameters
+// that its action has and with credentials of its own kind.
+func checkSteps(t *testing.T, file string, task *v1.TaskSpec) {
+	t.Helper()
+	known := actions(t)
+	for _, s := range task.Steps {
+		if s.Ref == nil {
+			t.Errorf("%s: step %s is not a StepAction", file, s.Name)
+			continue
+		}
+		a, ok := known[s.Ref.Name]
+		if !ok {
+			t.Errorf("%s: step %s refers to %s, which does not exist", file, s.Name, s.Ref.Name)
+			continue
+		}
+		checkCredentials(t, file, task.Volumes, s)
+		given := map[string]bool{}
+		for _, p := range s.Params {
+			given[p.Name] = true
+		}
+		for _, p := range a.Spec.Params {
+			if !given[p.Name] && p.Default == nil {
+				t.Errorf("%s: step %s lacks %s", file, s.Name, p.Name)
 			}
-			if s.Ref == nil {
-				t.Errorf("%s: step %s is none", f, s.Name)
-			} else if _, ok := known[s.Ref.Name]; !ok {
-				t.Errorf("%s: step %s refers to %s, which is not there", f, s.Name, s.Ref.Name)
-			}
+			delete(given, p.Name)
+		}
+		for name := range given {
+			t.Errorf("%s: step %s has no parameter %s", file, s.Name, name)
 		}
 	}
 }
@@ -211,7 +245,12 @@ func TestTasksAreMadeOfStepActions(t *testing.T) {
 // checkCredentials makes sure that a step gets the credentials of its own kind.
 func checkCredentials(t *testing.T, file string, volumes []corev1.Volume, s v1.Step) {
 	t.Helper()
-	want := map[string]string{"fetch-source": "git-credentials", "publish-oci": "container-registry", "pull-artifact": "container-registry", "publish-hawkbit": "hawkbit-config"}[s.Ref.Name]
+	want := map[string]string{
+		"fetch-source":    "git-credentials",
+		"publish-oci":     "container-registry",
+		"pull-artifact":   "container-registry",
+		"publish-hawkbit": "hawkbit-config",
+	}[s.Ref.Name]
 	got := ""
 	for _, p := range s.Params {
 		for _, v := range volumes {

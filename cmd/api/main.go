@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -34,24 +35,36 @@ func main() {
 }
 
 func run(ctx context.Context, c envConfig) error {
-	client := service.Client()
-	events, err := c.Events(client)
+	s, err := c.Setup()
 	if err != nil {
 		return err
 	}
-	runs, err := tekton.Connect(tekton.Config{Namespace: c.Namespace})
+	cluster, err := tekton.Connect(c.Namespace, s.Log)
 	if err != nil {
 		return err
 	}
-	log := c.Log()
-	verifier := auth.New(auth.Options{Issuer: c.Issuer, Audience: c.ClientID, Clients: c.Clients})
+	runs, err := cluster.Client(tekton.Config{})
+	if err != nil {
+		return err
+	}
+	state := tekton.NewStore()
+	verifier := auth.New(auth.Options{Issuer: c.Issuer, Audience: c.ClientID, Clients: c.Clients, Log: s.Log})
 	// Calls to the registry are made on behalf of the caller, never as ourselves.
-	registry := drogue.New(c.Registry, client, drogue.Bearer(""))
+	devices := drogue.New(c.Registry, s.HTTP, drogue.Bearer(""))
 	return server.Service{
-		Handler: api.New(verifier, registry, runs, events, api.Options{
-			Log: log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
-			Applications: c.Applications, Origins: c.Origins,
-		}),
-		Ready: verifier.Ready, Loops: []func(context.Context) error{verifier.Run}, Log: log,
+		Handler: api.New(
+			api.Deps{Verifier: verifier, Registry: devices, State: state, Runs: runs, Sender: s.Sender},
+			api.Options{
+				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
+				Applications: c.Applications, Origins: c.Origins,
+			},
+		),
+		Ready: func() error { return errors.Join(verifier.Ready(), state.Ready()) },
+		Loops: []func(context.Context) error{
+			verifier.Run,
+			cluster.Reflector(state, s.Log).Run,
+		},
+		Metrics: s.Metrics,
+		Log:     s.Log,
 	}.Run(ctx, c.Port, c.MetricsPort)
 }

@@ -20,18 +20,21 @@ import (
 
 type envConfig struct {
 	service.Config
+	service.Replica
 	service.Credentials
-	Prefix         string        `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
-	PlainHTTP      bool          `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
-	Schemes        string        `envconfig:"SOURCE_SCHEMES" default:"https,ssh" desc:"schemes that source may be fetched by, separated by commas: https, ssh, http"`
-	Hosts          string        `envconfig:"SOURCE_HOSTS" desc:"the only hosts that source may be fetched from, separated by commas, *.NAME for all below one; all if empty"`
-	Addresses      string        `envconfig:"SOURCE_ADDRESSES" default:"public" desc:"ranges of addresses that those hosts may have, separated by commas, such as 10.0.0.0/8; public for those of the public internet, any for all"`
-	Layout         tekton.Layout `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod for each step, and a volume claim that they share, which needs a default StorageClass and takes twice as long. What no registry took can then be published again"`
-	Storage        string        `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks. It stays until the PipelineRun of the build is deleted, see KEEP_BUILDS"`
-	Keep           int           `envconfig:"KEEP_BUILDS" default:"20" desc:"how many builds of an object stay in the cluster that have ended, with their logs and volume claims; all if 0"`
-	ServiceAccount string        `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
-	Applications   []string      `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
-	IgnoreChanges  bool          `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
+	Prefix         string            `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
+	PlainHTTP      bool              `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
+	Schemes        string            `envconfig:"SOURCE_SCHEMES" default:"https,ssh" desc:"schemes that source may be fetched by, separated by commas: https, ssh, http"`
+	Hosts          string            `envconfig:"SOURCE_HOSTS" desc:"the only hosts that source may be fetched from, separated by commas, *.NAME for all below one; all if empty"`
+	Addresses      string            `envconfig:"SOURCE_ADDRESSES" default:"public" desc:"ranges of addresses that those hosts may have, separated by commas, such as 10.0.0.0/8; public for those of the public internet, any for all"`
+	Layout         tekton.Layout     `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod for each step, and a volume claim that they share, which needs a default StorageClass and takes twice as long. What no registry took can then be published again"`
+	Storage        string            `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks. It stays until the PipelineRun of the build is deleted, see KEEP_BUILDS"`
+	Requests       map[string]string `envconfig:"BUILD_REQUESTS" desc:"what the container of a builder reserves with BUILD_LAYOUT=pod, as in cpu:2,memory:1Gi; 500m, 512Mi and ephemeral-storage 256Mi of what is not named"`
+	Limits         map[string]string `envconfig:"BUILD_LIMITS" desc:"what it may use, as in memory:8Gi,ephemeral-storage:20Gi; 4Gi and 8Gi of what is not named"`
+	Keep           int               `envconfig:"KEEP_BUILDS" default:"20" desc:"how many builds of an object stay in the cluster that have ended, with their logs and volume claims; all if 0"`
+	ServiceAccount string            `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
+	Applications   []string          `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
+	IgnoreChanges  bool              `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
 }
 
 func main() {
@@ -44,20 +47,42 @@ func run(ctx context.Context, c envConfig) error {
 	if _, err := egress.Parse(sources.Schemes, sources.Hosts, sources.Addresses); err != nil {
 		return err
 	}
-	client := service.Client()
-	events, err := c.Events(client)
+	s, err := c.Setup()
 	if err != nil {
 		return err
 	}
-	runs, err := tekton.Connect(tekton.Config{
-		Namespace: c.Namespace, Sources: sources, RegistryPrefix: c.Prefix, PlainHTTP: c.PlainHTTP, ServiceAccount: c.ServiceAccount, Layout: c.Layout, Storage: c.Storage,
+	cluster, err := tekton.Connect(c.Namespace, s.Log)
+	if err != nil {
+		return err
+	}
+	runs, err := cluster.Client(tekton.Config{
+		Sources:        sources,
+		RegistryPrefix: c.Prefix,
+		PlainHTTP:      c.PlainHTTP,
+		ServiceAccount: c.ServiceAccount,
+		Layout:         c.Layout,
+		Storage:        c.Storage,
+		Requests:       c.Requests,
+		Limits:         c.Limits,
 	})
 	if err != nil {
 		return err
 	}
-	log := c.Log()
-	registry := drogue.New(c.Registry, client, c.Auth())
+	state := tekton.NewStore()
+	handler := builder.New(builder.Deps{
+		State: state, Runs: runs, Canceller: runs, Objects: drogue.New(c.Registry, s.HTTP, c.Auth()), Sender: s.Sender,
+	}, builder.Options{
+		Log: s.Log, Clock: time.Now, Events: s.Incoming, Applications: c.Applications, IgnoreChanges: c.IgnoreChanges,
+	})
+	leader := builder.NewLeader(state, runs, builder.Limits{Keep: c.Keep}, time.Now, s.Log)
+	lead := func(ctx context.Context) error {
+		return state.WhenSynced(ctx, leader.Run)
+	}
+	lease := tekton.Lease{Namespace: c.PodNamespace, Name: "ajour-builder", Identity: c.Pod}
 	return server.Service{
-		Handler: builder.New(runs, registry, events, builder.Options{Log: log, Clock: time.Now, Applications: c.Applications, Keep: c.Keep, IgnoreChanges: c.IgnoreChanges}), Log: log,
+		Handler: handler, Ready: state.Ready, Metrics: s.Metrics, Log: s.Log,
+		Loops: []func(context.Context) error{
+			cluster.Reflector(state, s.Log).Run, func(ctx context.Context) error { return cluster.Lead(ctx, lease, lead) },
+		},
 	}.Run(ctx, c.Port, c.MetricsPort)
 }

@@ -18,7 +18,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills at once
 	step.DropEnvironment(os.Environ())
-	syscall.Umask(0) // the builder may be another user: it shares a group with us, or nothing
+	syscall.Umask(0) // the builder may run as a different user: it shares a group with us, or nothing
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]

@@ -21,10 +21,9 @@ import (
 
 type envConfig struct {
 	service.Config
+	service.Replica
 	service.Credentials
-	Repair    time.Duration `envconfig:"REPAIR_INTERVAL" default:"3s" desc:"how often all runs are looked at, so how long a lost event goes unnoticed"`
-	Pod       string        `envconfig:"POD_NAME" required:"true" desc:"name of the pod, by which replicas elect the one that repairs"`
-	Namespace string        `envconfig:"POD_NAMESPACE" required:"true" desc:"namespace of the service, which holds its Lease"`
+	Resync time.Duration `envconfig:"RESYNC_INTERVAL" default:"30s" desc:"how often the objects of recent builds are read again, so how long a condition that vanished is missing"`
 }
 
 func main() {
@@ -33,30 +32,34 @@ func main() {
 }
 
 func run(ctx context.Context, c envConfig) error {
-	client := service.Client()
-	events, err := c.Events(client)
+	common, err := c.Setup()
 	if err != nil {
 		return err
 	}
-	runs, err := tekton.Connect(tekton.Config{Namespace: c.Config.Namespace})
+	cluster, err := tekton.Connect(c.Namespace, common.Log)
 	if err != nil {
 		return err
 	}
-	log := c.Log()
-	s := status.New(runs, drogue.New(c.Registry, client, c.Auth()), events, status.Options{Log: log, Clock: time.Now, Repair: c.Repair})
-	sweeper, err := tekton.ConnectSweeper(c.Config.Namespace, log)
+	runs, err := cluster.Client(tekton.Config{})
 	if err != nil {
 		return err
 	}
+	state := tekton.NewStore()
+	reflector := cluster.Reflector(state, common.Log)
+	s := status.New(status.Deps{
+		State: state, Runs: runs, Objects: drogue.New(c.Registry, common.HTTP, c.Auth()), Sender: common.Sender,
+	}, status.Options{Log: common.Log, Clock: time.Now, Events: common.Incoming, Resync: c.Resync})
 	lead := func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return s.Run(ctx) })
-		g.Go(func() error { return sweeper.Run(ctx) })
+		g.Go(func() error { return state.WhenSynced(ctx, s.Lead) })
+		g.Go(func() error { return cluster.Reaper(reflector, common.Log).Run(ctx) })
 		return g.Wait()
 	}
-	lease := tekton.Lease{Namespace: c.Namespace, Name: "ajour-status", Identity: c.Pod}
+	lease := tekton.Lease{Namespace: c.PodNamespace, Name: "ajour-status", Identity: c.Pod}
 	return server.Service{
-		Handler: s, Log: log,
-		Loops: []func(context.Context) error{func(ctx context.Context) error { return tekton.Lead(ctx, lease, lead) }},
+		Handler: s, Ready: state.Ready, Metrics: common.Metrics, Log: common.Log,
+		Loops: []func(context.Context) error{
+			reflector.Run, s.Run, func(ctx context.Context) error { return cluster.Lead(ctx, lease, lead) },
+		},
 	}.Run(ctx, c.Port, c.MetricsPort)
 }

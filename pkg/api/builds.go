@@ -5,11 +5,9 @@ package api
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
@@ -18,58 +16,32 @@ import (
 // defaultLimit bounds a list of builds unless the caller asks for more.
 const defaultLimit = 100
 
-// Build is a build as the API shows it. Its first five members are those of
-// existing clients (contract 5.4, AJ-1).
-type Build struct {
-	Application string    `json:"app"`
-	Device      string    `json:"device,omitempty"`
-	Started     time.Time `json:"started,omitzero"`
-	Completed   time.Time `json:"completed,omitzero"`
-	// Status is the phase: Queued, Running, Succeeded, Failed or Cancelled.
-	Status    string          `json:"status"`
-	ID        string          `json:"id"`
-	Reason    build.Reason    `json:"reason"`
-	Message   string          `json:"message,omitempty"`
-	Progress  float64         `json:"progress"`
-	Requested time.Time       `json:"requested"`
-	Requester string          `json:"requester,omitempty"`
-	Trigger   build.Trigger   `json:"trigger"`
-	Commit    string          `json:"commit,omitempty"`
-	Artifact  *build.Artifact `json:"artifact,omitempty"`
-}
-
-func show(r build.Run) Build {
-	return Build{
-		Application: r.Target.Application, Device: r.Target.Device, Started: r.Started, Completed: r.Completed,
-		Status: string(r.Phase), ID: r.ID, Reason: r.Reason, Message: r.Message, Progress: r.Progress, Requested: r.Requested,
-		Requester: r.Requester, Trigger: r.Trigger, Commit: r.Commit, Artifact: r.Artifact,
-	}
-}
-
 // listNewest shows the newest build of each object, as existing clients expect.
 func (h *handler) listNewest(w http.ResponseWriter, c *call) error {
-	runs, err := h.readable(c, build.Target{})
+	runs, err := h.readable(c, build.ObjectRef{})
 	if err != nil {
 		return err
 	}
-	seen := map[build.Target]bool{}
-	list := []Build{}
+	newest := map[build.ObjectRef]build.Run{}
 	for _, r := range runs {
-		if !seen[r.Target] {
-			seen[r.Target] = true
-			list = append(list, show(r))
+		if old, ok := newest[r.Object]; !ok || r.Compare(old) > 0 {
+			newest[r.Object] = r
 		}
 	}
-	return reply(w, http.StatusOK, list)
+	runs = runs[:0]
+	for _, r := range newest {
+		runs = append(runs, r)
+	}
+	return reply(w, http.StatusOK, show(newestFirst(runs)))
 }
 
 // listBuilds shows builds, the newest first, of one object if application and
 // device are given in the query.
 func (h *handler) listBuilds(w http.ResponseWriter, c *call) error {
 	query := c.URL.Query()
-	target := build.Target{Application: query.Get("application"), Device: query.Get("device")}
-	if target != (build.Target{}) {
-		if err := target.Validate(); err != nil {
+	object := build.ObjectRef{Application: query.Get("application"), Device: query.Get("device")}
+	if object != (build.ObjectRef{}) {
+		if err := object.Validate(); err != nil {
 			return err
 		}
 	}
@@ -77,40 +49,39 @@ func (h *handler) listBuilds(w http.ResponseWriter, c *call) error {
 	if s := query.Get("limit"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 {
-			return problem(http.StatusBadRequest, "InvalidRequest", "The parameter limit is no number: use 0 or more")
+			return problem(http.StatusBadRequest, "InvalidRequest", "The parameter limit is not a number: use 0 or more")
 		}
 		limit = n
 	}
-	runs, err := h.readable(c, target)
+	runs, err := h.readable(c, object)
 	if err != nil {
 		return err
 	}
-	list := []Build{}
-	for _, r := range runs[:min(limit, len(runs))] {
-		list = append(list, show(r))
-	}
-	return reply(w, http.StatusOK, list)
+	runs = newestFirst(runs)
+	return reply(w, http.StatusOK, show(runs[:min(limit, len(runs))]))
 }
 
-// readable returns the builds of the applications that the caller may read, the
-// newest first.
-func (h *handler) readable(c *call, t build.Target) ([]build.Run, error) {
+// readable returns the builds of the applications that the caller may read, of one object
+// unless that is the zero one.
+func (h *handler) readable(c *call, o build.ObjectRef) (runs []build.Run, err error) {
 	names, err := h.registry.ApplicationsAs(c.Context(), c.principal.Token)
 	if err != nil {
 		return nil, err
 	}
-	runs, err := h.runs.List(c.Context(), t)
-	if err != nil {
-		return nil, err
-	}
-	runs = slices.DeleteFunc(runs, func(r build.Run) bool { return !slices.Contains(names, r.Target.Application) })
-	slices.SortFunc(runs, func(a, b build.Run) int {
-		if a.After(b) {
-			return -1
+	for _, name := range names {
+		switch {
+		case o == (build.ObjectRef{}):
+			runs = append(runs, h.state.List(build.Query{Application: name})...)
+		case o.Application == name:
+			return h.state.List(build.Query{Object: o}), nil
 		}
-		return 1
-	})
+	}
 	return runs, nil
+}
+
+func newestFirst(runs []build.Run) []build.Run {
+	slices.SortFunc(runs, func(a, b build.Run) int { return b.Compare(a) })
+	return runs
 }
 
 // find returns the build of the path, if the caller may read its application.
@@ -118,12 +89,13 @@ func (h *handler) find(c *call) (build.Run, error) {
 	if !build.ValidID(c.id) {
 		return build.Run{}, build.ErrNotFound
 	}
-	run, err := h.runs.Get(c.Context(), c.id)
+	run, err := h.state.Find(build.RunName(c.id))
 	if err != nil {
 		return run, err
 	}
-	_, err = h.registry.FirmwareAs(c.Context(), c.principal.Token, build.Target{Application: run.Target.Application})
-	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) || errors.Is(err, build.ErrUnauthenticated) {
+	_, err = h.registry.FirmwareAs(c.Context(), c.principal.Token, build.ObjectRef{Application: run.Object.Application})
+	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) ||
+		errors.Is(err, build.ErrUnauthenticated) {
 		return build.Run{}, build.ErrNotFound // as if there were none
 	}
 	return run, err
@@ -134,45 +106,16 @@ func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, show(run))
-}
-
-// getLog sends what the steps of a build printed, as plain text, and goes on
-// until the end of the build if the query has follow=true.
-func (h *handler) getLog(w http.ResponseWriter, c *call) error {
-	if _, err := h.find(c); err != nil {
-		return err
+	if run.Reason == build.ReasonBuildFailed { // whose message quotes the log
+		if run, err = h.runs.Get(c.Context(), c.id); err != nil {
+			return err
+		}
 	}
-	follow, err := strconv.ParseBool(c.URL.Query().Get("follow"))
-	if err != nil && c.URL.Query().Has("follow") {
-		return problem(http.StatusBadRequest, "InvalidRequest", "The parameter follow is neither true nor false")
-	}
-	// The log outlives the ordinary limits of an answer.
-	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Time{})
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusOK)
-	if err := h.runs.Log(c.Context(), c.id, flushing{w, control}, follow); err != nil && c.Context().Err() == nil {
-		h.Log.WarnContext(c.Context(), "log is incomplete", "build", c.id, "error", err)
-		panic(http.ErrAbortHandler) // so that the client sees that it is
-	}
-	return nil
+	return reply(w, http.StatusOK, show([]build.Run{run})[0])
 }
 
-// flushing sends each piece at once.
-type flushing struct {
-	io.Writer
-	control *http.ResponseController
-}
-
-func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.Writer.Write(p)
-	return n, errors.Join(err, f.control.Flush())
-}
-
-// publishAgain asks for what a build has made to be published without compiling it again.
-func (h *handler) publishAgain(w http.ResponseWriter, c *call) error {
+// republish asks for what a build has compiled to be published without a second compilation.
+func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	if err := h.mayTrigger(c); err != nil {
 		return err
 	}
@@ -180,20 +123,28 @@ func (h *handler) publishAgain(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := h.enabled(run.Target); err != nil {
+	if err := h.enabled(run.Object); err != nil {
 		return err
 	}
-	c.target = run.Target
+	c.object = run.Object
 	id, err := h.newID(c)
 	if err != nil {
+		return err
+	}
+	if run, err = h.runs.Get(c.Context(), c.id); err != nil {
 		return err
 	}
 	if _, err := build.PublicationOf(run); err != nil {
 		return problem(http.StatusConflict, "Conflict", "Nothing can be published: "+err.Error())
 	}
-	return h.request(w, c, build.Request{
-		ID: id, Target: run.Target, Description: run.Description, DescriptionHash: run.DescriptionHash, Trigger: build.TriggerPublish, Publishes: run.ID,
-	})
+	ev, err := event.Republish(
+		event.SourceAPI,
+		build.Republish{ID: id, Object: run.Object, Of: run.ID, Requester: c.principal.Name, Time: c.at},
+	)
+	if err != nil {
+		return err
+	}
+	return h.request(w, c, id, ev)
 }
 
 // cancelBuild asks for the end of a build.
@@ -208,7 +159,10 @@ func (h *handler) cancelBuild(w http.ResponseWriter, c *call) error {
 	if !run.Active() {
 		return problem(http.StatusConflict, "Conflict", "The build has ended already")
 	}
-	ev, err := event.Cancelled(event.SourceAPI, run.Target, h.Clock(), build.Cancellation{ID: run.ID, Requester: c.principal.Name})
+	ev, err := event.Cancelled(
+		event.SourceAPI,
+		build.Cancellation{ID: run.ID, Object: run.Object, Requester: c.principal.Name, Time: c.at},
+	)
 	if err != nil {
 		return err
 	}
@@ -216,5 +170,5 @@ func (h *handler) cancelBuild(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	h.Log.InfoContext(c.Context(), "cancellation requested", "build", run.ID, "requester", c.principal.Subject)
-	return accepted(w, c, run.ID, run.Target)
+	return accepted(w, c, run.ID, run.Object)
 }

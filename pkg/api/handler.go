@@ -14,10 +14,9 @@ import (
 	"strings"
 	"time"
 
-	cloudevents "github.com/cloudevents/sdk-go/v2"
-
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/event"
 )
 
 // Prefixes are the paths that the API is served at.
@@ -31,23 +30,25 @@ type Verifier interface {
 // Registry reads the Drogue registry on behalf of a caller.
 type Registry interface {
 	// FirmwareAs reads the section spec.firmware, nil if there is none.
-	FirmwareAs(ctx context.Context, token string, t build.Target) (json.RawMessage, error)
+	FirmwareAs(ctx context.Context, token string, o build.ObjectRef) (json.RawMessage, error)
 	// ApplicationsAs returns the names of the applications that may be read.
 	ApplicationsAs(ctx context.Context, token string) ([]string, error)
 }
 
-// Runs reads builds.
-type Runs interface {
-	Get(ctx context.Context, id string) (build.Run, error)
-	// List returns the builds of a target, or of all for the zero target.
-	List(ctx context.Context, t build.Target) ([]build.Run, error)
-	// Log copies the output of a build's steps, until its end if follow is set.
-	Log(ctx context.Context, id string, w io.Writer, follow bool) error
+// State is the present state of builds.
+type State interface {
+	// Find returns the build of a run by its name, or [build.ErrNotFound].
+	Find(name string) (build.Run, error)
+	// List returns the builds that a query selects, in no particular order.
+	List(q build.Query) []build.Run
 }
 
-// Sender publishes events.
-type Sender interface {
-	Send(ctx context.Context, ev cloudevents.Event) error
+// Runs reads single builds.
+type Runs interface {
+	// Get reads a build in full, or returns [build.ErrNotFound].
+	Get(ctx context.Context, id string) (build.Run, error)
+	// Log copies the output of a build's steps, until its end if follow is set.
+	Log(ctx context.Context, id string, w io.Writer, follow bool) error
 }
 
 // Options configure a handler.
@@ -62,17 +63,28 @@ type Options struct {
 	Origins []string
 }
 
+// Deps are what a handler works with.
+type Deps struct {
+	Verifier Verifier
+	Registry Registry
+	State    State
+	Runs     Runs
+	Sender   event.Sender
+}
+
 type handler struct {
 	registry Registry
+	state    State
 	runs     Runs
-	sender   Sender
+	sender   event.Sender
+	followed counter
 	Options
 }
 
 // New returns the handler of all paths below [Prefixes].
-func New(v Verifier, registry Registry, runs Runs, sender Sender, o Options) http.Handler {
-	h := &handler{registry, runs, sender, o}
-	calls := v.Middleware(http.HandlerFunc(h.route), refuse)
+func New(d Deps, o Options) http.Handler {
+	h := &handler{registry: d.Registry, state: d.State, runs: d.Runs, sender: d.Sender, Options: o}
+	calls := d.Verifier.Middleware(http.HandlerFunc(h.route), refuse)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.crossOrigin(w, r) {
 			calls.ServeHTTP(w, r)
@@ -121,13 +133,13 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	case n == 3 && s[0] == "builds" && s[2] == "log":
 		h.only(w, c.withID(s[1]), h.getLog, http.MethodGet)
 	case n == 3 && s[0] == "builds" && s[2] == "publish":
-		h.only(w, c.withID(s[1]), h.publishAgain, http.MethodPost)
+		h.only(w, c.withID(s[1]), h.republish, http.MethodPost)
 	case n == 3 && s[0] == "apps" && s[2] == "trigger":
-		c.target = build.Target{Application: unescape(s[1])}
+		c.object = build.ObjectRef{Application: unescape(s[1])}
 		h.only(w, c, h.trigger, http.MethodPost)
 	case n >= 5 && s[0] == "apps" && s[2] == "devices" && s[n-1] == "trigger":
-		c.target = build.Target{Application: unescape(s[1]), Device: unescape(strings.Join(s[3:n-1], "/"))}
-		if c.target.Device == "" { // it would be the application
+		c.object = build.ObjectRef{Application: unescape(s[1]), Device: unescape(strings.Join(s[3:n-1], "/"))}
+		if c.object.Device == "" { // it would be the application
 			h.fail(w, c, problem(http.StatusBadRequest, "InvalidRequest", "The name of the device is empty"))
 			return
 		}
@@ -160,7 +172,7 @@ type call struct {
 	at        time.Time
 	principal auth.Principal
 	prefix    string
-	target    build.Target
+	object    build.ObjectRef
 	id        string
 }
 
@@ -170,10 +182,15 @@ func (c *call) withID(id string) *call {
 }
 
 // only calls handle if the method is one of those that are allowed.
-func (h *handler) only(w http.ResponseWriter, c *call, handle func(http.ResponseWriter, *call) error, methods ...string) {
+func (h *handler) only(
+	w http.ResponseWriter, c *call, handle func(http.ResponseWriter, *call) error, methods ...string,
+) {
 	if !slices.Contains(methods, c.Method) {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
-		h.fail(w, c, problem(http.StatusMethodNotAllowed, "MethodNotAllowed", "Use "+strings.Join(methods, " or ")+" on this path"))
+		h.fail(
+			w, c,
+			problem(http.StatusMethodNotAllowed, "MethodNotAllowed", "Use "+strings.Join(methods, " or ")+" on this path"),
+		)
 		return
 	}
 	if err := handle(w, c); err != nil {

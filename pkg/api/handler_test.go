@@ -38,6 +38,7 @@ type world struct {
 	runs    []build.Run
 	sent    []cloudevents.Event
 	fail    map[string]error
+	log     func() // is called before a log is written
 }
 
 // Middleware takes "trigger" and "read" for tokens.
@@ -48,11 +49,19 @@ func (w *world) Middleware(next http.Handler, refuse func(http.ResponseWriter, *
 			refuse(rw, r, auth.ErrInvalidToken)
 			return
 		}
-		next.ServeHTTP(rw, r.WithContext(auth.NewContext(r.Context(), auth.Principal{Subject: "s", Name: "alice", Token: token, MayTrigger: token == "trigger"})))
+		next.ServeHTTP(
+			rw,
+			r.WithContext(
+				auth.NewContext(
+					r.Context(),
+					auth.Principal{Subject: "s", Name: "alice", Token: token, MayTrigger: token == "trigger"},
+				),
+			),
+		)
 	})
 }
 
-func (w *world) FirmwareAs(_ context.Context, _ string, t build.Target) (json.RawMessage, error) {
+func (w *world) FirmwareAs(_ context.Context, _ string, t build.ObjectRef) (json.RawMessage, error) {
 	section, ok := w.objects[t.String()]
 	if !ok {
 		return nil, build.ErrNoObject
@@ -76,16 +85,28 @@ func (w *world) Get(_ context.Context, id string) (build.Run, error) {
 	return build.Run{}, build.ErrNotFound
 }
 
-func (w *world) List(_ context.Context, t build.Target) (list []build.Run, err error) {
+func (w *world) Find(name string) (build.Run, error) {
 	for _, r := range w.runs {
-		if t == (build.Target{}) || t == r.Target {
+		if build.RunName(r.ID) == name {
+			return r, nil
+		}
+	}
+	return build.Run{}, build.ErrNotFound
+}
+
+func (w *world) List(q build.Query) (list []build.Run) {
+	for _, r := range w.runs {
+		if q.Application == r.Object.Application || q.Object == r.Object {
 			list = append(list, r)
 		}
 	}
-	return list, w.fail["runs"]
+	return list
 }
 
 func (w *world) Log(_ context.Context, _ string, out io.Writer, follow bool) error {
+	if w.log != nil {
+		w.log()
+	}
 	fmt.Fprintf(out, "follow=%t", follow)
 	return nil
 }
@@ -98,19 +119,34 @@ func (w *world) Send(_ context.Context, ev cloudevents.Event) error {
 func newWorld() *world {
 	return &world{
 		objects: map[string]string{
-			"app": good, "app/d": good, "app/a b/c": good, "plain": "", "delivery": `{"container":{"image":"a:1"}}`,
-			"wrong": `{"container":{"image":"a","build":{}}}`, "foreign": "foreign", "hawkbit": strings.Replace(good, `"container":{"image":"a:1"`, `"hawkbit":{"controller":"c"`, 1),
+			"app":       good,
+			"app/d":     good,
+			"app/a b/c": good,
+			"plain":     "",
+			"delivery":  `{"container":{"image":"a:1"}}`,
+			"wrong":     `{"container":{"image":"a","build":{}}}`,
+			"foreign":   "foreign",
+			"hawkbit":   strings.Replace(good, `"container":{"image":"a:1"`, `"hawkbit":{"controller":"c"`, 1),
 		},
 		fail: map[string]error{},
 	}
 }
 
+func (w *world) handler() http.Handler {
+	return api.New(api.Deps{Verifier: w, Registry: w, State: w, Runs: w, Sender: w}, api.Options{
+		Log: slog.New(
+			slog.DiscardHandler,
+		),
+		Clock:   func() time.Time { return now },
+		NewID:   func() string { return id },
+		Origins: []string{"https://console"},
+	})
+}
+
 // call sends a request and returns its status, headers and body.
 func (w *world) call(t *testing.T, token, method, path string, headers ...string) *http.Response {
 	t.Helper()
-	srv := httptest.NewServer(api.New(w, w, w, w, api.Options{
-		Log: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now }, NewID: func() string { return id }, Origins: []string{"https://console"},
-	}))
+	srv := httptest.NewServer(w.handler())
 	t.Cleanup(srv.Close)
 	req, err := http.NewRequestWithContext(t.Context(), method, srv.URL+path, nil)
 	if err != nil {
@@ -142,7 +178,7 @@ func body(t *testing.T, res *http.Response) string {
 func TestATriggerIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, prefix := range api.Prefixes {
-		for path, target := range map[string]build.Target{
+		for path, target := range map[string]build.ObjectRef{
 			"/apps/app/trigger":                   {Application: "app"},
 			"/apps/app/devices/d/trigger":         {Application: "app", Device: "d"},
 			"/apps/app/devices/a%20b%2Fc/trigger": {Application: "app", Device: "a b/c"},
@@ -164,7 +200,14 @@ func TestATriggerIsAccepted(t *testing.T) {
 			}
 			r, err := event.DecodeRequested(w.sent[0])
 			d, _ := build.Parse(json.RawMessage(good))
-			wantRequest := build.Request{ID: id, Target: target, Description: d, DescriptionHash: d.Hash(), Requester: "alice", Trigger: build.TriggerAPI, Time: now}
+			wantRequest := build.Request{
+				ID:              id,
+				Object:          target,
+				DescriptionHash: d.Hash(),
+				Requester:       "alice",
+				Cause:           build.CauseAPI,
+				Time:            now,
+			}
 			if diff := cmp.Diff(wantRequest, r); diff != "" || err != nil {
 				t.Error(err, diff)
 			}
@@ -172,12 +215,19 @@ func TestATriggerIsAccepted(t *testing.T) {
 	}
 }
 
-func TestABuildIsPublishedAgain(t *testing.T) {
+func TestABuildIsRepublished(t *testing.T) {
 	t.Parallel()
-	artifact := &build.Artifact{Reference: "quay.io/acme/a:1", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"}
+	artifact := &build.Artifact{
+		Reference: "quay.io/acme/a:1",
+		Digest:    "sha256:1",
+		Version:   "4f1c2ab",
+		Size:      20,
+		SHA256:    "abc",
+	}
 	old := build.Run{
-		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120099", Target: build.Target{Application: "app"}, Phase: build.Failed, Commit: "4f1c2abx", DescriptionHash: "hash",
-		Description: build.Description{Registry: build.OCI, Image: "a:1", Controller: "sensor-7"}, Artifact: artifact,
+		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120099", Object: build.ObjectRef{Application: "app"},
+		Description: build.Description{Registry: build.OCI, Image: "a:1", Controller: "sensor-7"},
+		Status:      build.Status{Phase: build.Failed, Commit: "4f1c2abx", DescriptionHash: "hash", Artifact: artifact},
 	}
 	path := api.Prefixes[0] + "/builds/" + old.ID + "/publish"
 	w := newWorld()
@@ -186,14 +236,11 @@ func TestABuildIsPublishedAgain(t *testing.T) {
 	if text := body(t, res); res.StatusCode != http.StatusAccepted || !strings.Contains(text, id) {
 		t.Fatal(res.Status, text)
 	}
-	got, err := event.DecodeRequested(w.sent[0])
+	got, err := event.DecodeRepublish(w.sent[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := build.Request{
-		ID: id, Target: old.Target, Description: old.Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerPublish, Time: now,
-		Publishes: old.ID,
-	}
+	want := build.Republish{ID: id, Object: old.Object, Of: old.ID, Requester: "alice", Time: now}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -202,11 +249,19 @@ func TestABuildIsPublishedAgain(t *testing.T) {
 		change func(*build.Run)
 		want   int
 	}{
-		"without the right":          {"read", func(*build.Run) {}, http.StatusForbidden},
-		"of a foreign application":   {"trigger", func(r *build.Run) { r.Target.Application = "foreign" }, http.StatusNotFound},
-		"while it runs":              {"trigger", func(r *build.Run) { r.Phase = build.Running }, http.StatusConflict},
-		"without an artifact":        {"trigger", func(r *build.Run) { r.Artifact = nil }, http.StatusConflict},
-		"in hawkBit alone":           {"trigger", func(r *build.Run) { r.Artifact = &build.Artifact{Version: "x"} }, http.StatusConflict},
+		"without the right": {"read", func(*build.Run) {}, http.StatusForbidden},
+		"of a foreign application": {
+			"trigger",
+			func(r *build.Run) { r.Object.Application = "foreign" },
+			http.StatusNotFound,
+		},
+		"while it runs":       {"trigger", func(r *build.Run) { r.Phase = build.Running }, http.StatusConflict},
+		"without an artifact": {"trigger", func(r *build.Run) { r.Artifact = nil }, http.StatusConflict},
+		"in hawkBit alone": {
+			"trigger",
+			func(r *build.Run) { r.Artifact = &build.Artifact{Version: "x"} },
+			http.StatusConflict,
+		},
 		"with nowhere else to go to": {"trigger", func(r *build.Run) { r.Description.Controller = "" }, http.StatusConflict},
 	} {
 		w := newWorld()
@@ -235,7 +290,16 @@ func TestTriggersThatAreRefused(t *testing.T) {
 		{"a device without a description", "trigger", "POST", "/apps/app/devices/none/trigger", "", 404, "NotFound", ""},
 		{"an application without a section", "trigger", "POST", "/apps/plain/trigger", "", 404, "NoBuild", ""},
 		{"an application that only delivers", "trigger", "POST", "/apps/delivery/trigger", "", 404, "NoBuild", ""},
-		{"a wrong description is reported on the object, too", "trigger", "POST", "/apps/wrong/trigger", "", 422, "InvalidBuildSpec", event.TypeRejected},
+		{
+			"a wrong description is reported on the object, too",
+			"trigger",
+			"POST",
+			"/apps/wrong/trigger",
+			"",
+			422,
+			"InvalidBuildSpec",
+			event.TypeRejected,
+		},
 		{"an injection", "trigger", "POST", "/apps/a,device=b/trigger", "", 400, "InvalidRequest", ""},
 		{"a path out of the tree", "trigger", "POST", "/apps/..%2fx/trigger", "", 400, "InvalidRequest", ""},
 		{"a registry that is away", "trigger", "POST", "/apps/app/trigger", "registry", 503, "Unavailable", ""},
@@ -255,7 +319,9 @@ func TestTriggersThatAreRefused(t *testing.T) {
 			if err := json.Unmarshal([]byte(text), &p); err != nil {
 				t.Fatal(err, text)
 			}
-			if res.StatusCode != tt.status || p.Status != tt.status || p.Code != tt.code || p.Detail == "" || p.Message != p.Detail || res.Header.Get("Content-Type") != "application/problem+json" {
+			if res.StatusCode != tt.status || p.Status != tt.status || p.Code != tt.code || p.Detail == "" ||
+				p.Message != p.Detail ||
+				res.Header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%s %s", res.Status, text)
 			}
 			if strings.Contains(text, "inner") {
@@ -279,14 +345,19 @@ func TestAnIdempotencyKeyAsksForTheSameBuild(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	for _, call := range [][2]string{{"/apps/app/trigger", "k"}, {"/apps/app/trigger", "k"}, {"/apps/app/trigger", "other"}, {"/apps/app/devices/d/trigger", "k"}} {
-		if res := w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+call[0], "Idempotency-Key", call[1]); res.StatusCode != 202 {
+		if res := w.call(
+			t, "trigger", http.MethodPost, api.Prefixes[0]+call[0], "Idempotency-Key", call[1],
+		); res.StatusCode != 202 {
 			t.Fatal(res.Status)
 		}
 	}
 	if w.sent[0].ID() != w.sent[1].ID() || w.sent[0].ID() == w.sent[2].ID() || w.sent[0].ID() == w.sent[3].ID() {
 		t.Error(w.sent)
 	}
-	if res := w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+"/apps/app/trigger", "Idempotency-Key", strings.Repeat("x", 256)); res.StatusCode != 400 {
+	if res := w.call(
+		t, "trigger", http.MethodPost, api.Prefixes[0]+"/apps/app/trigger", "Idempotency-Key",
+		strings.Repeat("x", 256),
+	); res.StatusCode != 400 {
 		t.Error(res.Status)
 	}
 }
@@ -294,12 +365,21 @@ func TestAnIdempotencyKeyAsksForTheSameBuild(t *testing.T) {
 func runs() []build.Run {
 	run := func(n int, app, device string, phase build.Phase) build.Run {
 		return build.Run{
-			ID: fmt.Sprintf("0190f2a4-6c3b-7a57-8f0e-%012d", n), Target: build.Target{Application: app, Device: device}, Phase: phase,
-			Reason: build.Reason(phase), Requested: now.Add(time.Duration(n) * time.Minute), Trigger: build.TriggerAPI,
+			ID:     fmt.Sprintf("0190f2a4-6c3b-7a57-8f0e-%012d", n),
+			Object: build.ObjectRef{Application: app, Device: device},
+			Status: build.Status{
+				Phase:     phase,
+				Reason:    build.Reason(phase),
+				Requested: now.Add(time.Duration(n) * time.Minute),
+				Cause:     build.CauseAPI,
+			},
 		}
 	}
 	return []build.Run{
-		run(1, "app", "", build.Succeeded), run(3, "app", "", build.Running), run(2, "app", "d", build.Failed), run(4, "foreign", "", build.Running),
+		run(1, "app", "", build.Succeeded),
+		run(3, "app", "", build.Running),
+		run(2, "app", "d", build.Failed),
+		run(4, "foreign", "", build.Running),
 	}
 }
 
@@ -324,7 +404,10 @@ func TestLists(t *testing.T) {
 		}
 		got := []string{}
 		for _, b := range list {
-			got = append(got, b.ID[len(b.ID)-1:]+" "+build.Target{Application: b.Application, Device: b.Device}.String()+" "+b.Status)
+			got = append(
+				got,
+				b.ID[len(b.ID)-1:]+" "+build.ObjectRef{Application: b.Application, Device: b.Device}.String()+" "+b.Phase,
+			)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(path, diff)
@@ -345,7 +428,14 @@ func TestOneBuild(t *testing.T) {
 		want                      int
 		body                      string
 	}{
-		{"is shown", "read", "GET", "/builds/" + mine, 200, `{"app":"app","status":"Running","id":"` + mine + `","reason":"Running","progress":0,"requested":"2026-01-02T03:07:05Z","trigger":"api"}`},
+		{
+			"is shown",
+			"read",
+			"GET",
+			"/builds/" + mine,
+			200,
+			`{"app":"app","status":"Running","id":"` + mine + `","phase":"Running","reason":"Running","progress":0,"cause":"api","requested":"2026-01-02T03:07:05Z"}`,
+		},
 		{"of a foreign application looks missing", "read", "GET", "/builds/" + foreign, 404, ""},
 		{"that is unknown is missing", "read", "GET", "/builds/" + id, 404, ""},
 		{"of no valid id is missing", "read", "GET", "/builds/x", 404, ""},
@@ -374,11 +464,64 @@ func TestOneBuild(t *testing.T) {
 	}
 }
 
+// TestACallerFollowsABoundedNumberOfLogs: each holds a connection to the cluster.
+func TestACallerFollowsABoundedNumberOfLogs(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.runs = runs()
+	begun, end := make(chan struct{}), make(chan struct{})
+	w.log = func() { begun <- struct{}{}; <-end }
+	srv := httptest.NewServer(w.handler())
+	defer srv.Close()
+	follow := func() int {
+		req, err := http.NewRequestWithContext(
+			t.Context(), http.MethodGet,
+			srv.URL+api.Prefixes[0]+"/builds/0190f2a4-6c3b-7a57-8f0e-000000000003/log?follow=true", nil,
+		)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		req.Header.Set("Authorization", "Bearer read")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		defer res.Body.Close()
+		_, _ = io.Copy(io.Discard, res.Body) // until its end
+		return res.StatusCode
+	}
+	codes := make(chan int, 16)
+	for range 16 {
+		go func() { codes <- follow() }()
+		<-begun
+	}
+	if code := follow(); code != http.StatusTooManyRequests {
+		t.Error(code)
+	}
+	close(end)
+	for range 16 {
+		if code := <-codes; code != http.StatusOK {
+			t.Error(code)
+		}
+	}
+	go func() { <-begun }()
+	if code := follow(); code != http.StatusOK {
+		t.Errorf("after the others have ended: %d", code)
+	}
+}
+
 func TestBrowsersFromConfiguredOriginsOnly(t *testing.T) {
 	t.Parallel()
 	for origin, want := range map[string]string{"https://console": "https://console", "https://evil": "", "null": ""} {
-		res := newWorld().call(t, "", http.MethodOptions, api.Prefixes[0], "Origin", origin, "Access-Control-Request-Method", "POST")
-		if got := res.Header.Get("Access-Control-Allow-Origin"); got != want || res.StatusCode != 204 || res.Header.Get("Access-Control-Allow-Credentials") != "" {
+		res := newWorld().call(
+			t, "", http.MethodOptions, api.Prefixes[0], "Origin", origin, "Access-Control-Request-Method", "POST",
+		)
+		if got := res.Header.Get(
+			"Access-Control-Allow-Origin",
+		); got != want || res.StatusCode != 204 ||
+			res.Header.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: %s %q", origin, res.Status, got)
 		}
 	}

@@ -34,37 +34,59 @@ type Problem struct {
 func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %s", p.Status, p.Code, p.Detail) }
 
 func problem(status int, code, detail string) *Problem {
-	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code, Message: detail}
+	return &Problem{
+		Type:    "about:blank",
+		Title:   http.StatusText(status),
+		Status:  status,
+		Detail:  detail,
+		Code:    code,
+		Message: detail,
+	}
 }
 
 // asProblem maps kinds of errors to answers. What the registry hides from its
-// caller is hidden here (A6), and nothing of the inside is told.
+// caller is hidden here (A6), and nothing of the inside is asked.
 func asProblem(err error) *Problem {
 	var p *Problem
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, auth.ErrNotReady):
-		return problem(http.StatusServiceUnavailable, "Unavailable", "Tokens cannot be checked yet, because the OIDC issuer did not answer: try again")
+		return problem(
+			http.StatusServiceUnavailable, "Unavailable",
+			"Tokens cannot be checked yet, because the OIDC issuer did not answer: try again",
+		)
 	case errors.Is(err, auth.ErrInvalidToken):
-		return problem(http.StatusUnauthorized, "Unauthorized", "This call needs a valid access token, as in Authorization: Bearer TOKEN")
-	case errors.Is(err, build.ErrInvalidTarget):
+		return problem(
+			http.StatusUnauthorized, "Unauthorized",
+			"This call needs a valid access token, as in Authorization: Bearer TOKEN",
+		)
+	case errors.Is(err, build.ErrInvalidObjectRef):
 		return problem(http.StatusBadRequest, "InvalidRequest", err.Error())
 	case errors.Is(err, build.ErrNoObject), errors.Is(err, build.ErrForbidden), errors.Is(err, build.ErrUnauthenticated):
 		return problem(http.StatusNotFound, "NotFound", "The application or device does not exist, or you may not read it")
 	case errors.Is(err, build.ErrNotFound):
 		return problem(http.StatusNotFound, "NotFound", "There is no such build, or you may not read its application")
 	case errors.Is(err, build.ErrNoBuild):
-		return problem(http.StatusNotFound, "NoBuild", "The object has no build description of its own: add one below spec.firmware.container.build")
+		return problem(
+			http.StatusNotFound, "NoBuild",
+			"The object has no build description of its own: add one below spec.firmware.container.build",
+		)
 	default:
-		return problem(http.StatusServiceUnavailable, "Unavailable", "A service behind this one did not answer as it should: try again")
+		return problem(
+			http.StatusServiceUnavailable, "Unavailable",
+			"A service behind this one did not answer as it should: try again",
+		)
 	}
 }
 
 func (h *handler) fail(w http.ResponseWriter, c *call, err error) {
 	p := asProblem(err)
 	if p.Status >= http.StatusInternalServerError {
-		h.Log.ErrorContext(c.Context(), "call failed", "method", c.Method, "target", c.target.String(), "build", c.id, "error", err)
+		h.Log.ErrorContext(
+			c.Context(), "call failed", "method", c.Method, "object", c.object.String(), "build", c.id, "error",
+			err,
+		)
 	}
 	p.write(w)
 }
@@ -73,7 +95,7 @@ func (h *handler) fail(w http.ResponseWriter, c *call, err error) {
 func refuse(w http.ResponseWriter, _ *http.Request, err error) { asProblem(err).write(w) }
 
 func (p *Problem) write(w http.ResponseWriter) {
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "5")
 	}
 	w.Header().Set("Content-Type", "application/problem+json")

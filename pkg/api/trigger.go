@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 )
@@ -32,17 +34,17 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err := h.mayTrigger(c); err != nil {
 		return err
 	}
-	if err := c.target.Validate(); err != nil {
+	if err := c.object.Validate(); err != nil {
 		return err
 	}
-	if err := h.enabled(c.target); err != nil {
+	if err := h.enabled(c.object); err != nil {
 		return err
 	}
 	id, err := h.newID(c)
 	if err != nil {
 		return err
 	}
-	section, err := h.registry.FirmwareAs(c.Context(), c.principal.Token, c.target)
+	section, err := h.registry.FirmwareAs(c.Context(), c.principal.Token, c.object)
 	if err != nil {
 		return err
 	}
@@ -53,28 +55,30 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return h.request(w, c, build.Request{
-		ID: id, Target: c.target, Description: d, DescriptionHash: d.Hash(), Trigger: build.TriggerAPI,
+	ev, err := event.Requested(event.SourceAPI, build.Request{
+		ID: id, Object: c.object, DescriptionHash: d.Hash(), Cause: build.CauseAPI, Requester: c.principal.Name, Time: c.at,
 	})
-}
-
-// request sends a request in the name of the caller, and answers that it is accepted.
-func (h *handler) request(w http.ResponseWriter, c *call, r build.Request) error {
-	r.Requester, r.Time = c.principal.Name, c.at
-	ev, err := event.Requested(event.SourceAPI, r)
 	if err != nil {
 		return err
 	}
+	return h.request(w, c, id, ev)
+}
+
+// request sends an event that asks for a build, and answers that it is accepted.
+func (h *handler) request(w http.ResponseWriter, c *call, id string, ev cloudevents.Event) error {
 	if err := h.sender.Send(c.Context(), ev); err != nil {
 		return err
 	}
-	h.Log.InfoContext(c.Context(), "build requested", "build", r.ID, "target", r.Target.String(), "trigger", r.Trigger, "requester", c.principal.Subject)
-	return accepted(w, c, r.ID, r.Target)
+	h.Log.InfoContext(
+		c.Context(), "build requested", "build", id, "object", c.object.String(), "type", ev.Type(), "requester",
+		c.principal.Subject,
+	)
+	return accepted(w, c, id, c.object)
 }
 
 // enabled refuses an application that the installation does not build (A26).
-func (h *handler) enabled(t build.Target) error {
-	if len(h.Applications) > 0 && !slices.Contains(h.Applications, t.Application) {
+func (h *handler) enabled(o build.ObjectRef) error {
+	if len(h.Applications) > 0 && !slices.Contains(h.Applications, o.Application) {
 		return problem(http.StatusForbidden, "Forbidden", "Builds of this application are not enabled on this installation")
 	}
 	return nil
@@ -100,7 +104,7 @@ func (h *handler) reject(c *call, id string, p *Problem) error {
 	// corrected; a rejection is not that build.
 	id = build.DerivedID("rejected", id)
 	ev, err := event.Rejected(event.SourceAPI, build.Rejection{
-		ID: id, Target: c.target, Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(p.Detail), Time: c.at,
+		ID: id, Object: c.object, Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(p.Detail), Time: c.at,
 	})
 	if err != nil {
 		return err
@@ -114,7 +118,10 @@ func (h *handler) reject(c *call, id string, p *Problem) error {
 
 func (h *handler) mayTrigger(c *call) error {
 	if !c.principal.MayTrigger {
-		return problem(http.StatusForbidden, "Forbidden", "Your token lacks the right trigger-build: ask for the role of that name")
+		return problem(
+			http.StatusForbidden, "Forbidden",
+			"Your token lacks the right trigger-build: ask for the role of that name",
+		)
 	}
 	return nil
 }
@@ -127,19 +134,24 @@ func (h *handler) newID(c *call) (string, error) {
 	case key == "":
 		return h.NewID(), nil
 	case len(key) > maxKey:
-		return "", problem(http.StatusBadRequest, "InvalidRequest", "The header Idempotency-Key is too long: use at most 255 characters")
+		return "", problem(
+			http.StatusBadRequest, "InvalidRequest",
+			"The header Idempotency-Key is too long: use at most 255 characters",
+		)
 	default:
-		parts := []string{"key", c.principal.Subject, c.target.Hash(), key}
-		if c.id != "" { // of the build that is published again
+		parts := []string{"key", c.principal.Subject, c.object.Hash(), key}
+		if c.id != "" { // of the build that is republished
 			parts = append(parts, c.id)
 		}
 		return build.DerivedID(parts...), nil
 	}
 }
 
-func accepted(w http.ResponseWriter, c *call, id string, t build.Target) error {
+func accepted(w http.ResponseWriter, c *call, id string, o build.ObjectRef) error {
 	location := c.prefix + "/builds/" + id
 	w.Header().Set("Location", location)
 	w.Header().Set("Retry-After", "1")
-	return reply(w, http.StatusAccepted, Accepted{ID: id, Application: t.Application, Device: t.Device, Location: location})
+	return reply(
+		w, http.StatusAccepted, Accepted{ID: id, Application: o.Application, Device: o.Device, Location: location},
+	)
 }

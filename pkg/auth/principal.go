@@ -38,7 +38,7 @@ func FromContext(ctx context.Context) (Principal, bool) {
 	return p, ok
 }
 
-// mayTrigger looks for the right in the places where Keycloak puts a role: the
+// mayTrigger looks for the right where Keycloak puts a role: the
 // realm's roles, and those of the configured client. A claim of the name itself
 // counts if it is the boolean true; the text "true" does not (case 19).
 func (c *claims) mayTrigger(client string) bool {

@@ -4,10 +4,13 @@
 package auth
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,7 +19,9 @@ import (
 
 	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
+	"github.com/cenkalti/backoff/v5"
 	"github.com/golang-jwt/jwt/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 )
 
@@ -30,7 +35,7 @@ const (
 	keyRefresh = 30 * time.Second
 	// keyWait bounds how long one call may wait for that.
 	keyWait = time.Second
-	// keyPeriod is how often keys are read again anyway, so that retired ones go.
+	// keyPeriod is how often keys are read a second time anyway, so that retired ones go.
 	keyPeriod = 10 * time.Minute
 )
 
@@ -56,6 +61,8 @@ type Options struct {
 	HTTP *http.Client
 	// Clock tells the time; time.Now if nil.
 	Clock func() time.Time
+	// Log reports an issuer that does not answer as it should; nothing is logged if nil.
+	Log *slog.Logger
 }
 
 // Verifier checks access tokens of one issuer. It is safe for concurrent use.
@@ -63,8 +70,20 @@ type Verifier struct {
 	options Options
 	parser  *jwt.Parser
 
-	mu   sync.Mutex
-	keys keyfunc.Keyfunc
+	verified *lru.Cache[[sha256.Size]byte, verified]
+
+	mu      sync.Mutex
+	keys    keyfunc.Keyfunc
+	failure error // of the last discovery
+}
+
+// maxVerified is how many tokens are remembered as valid.
+const maxVerified = 10_000
+
+// verified is a token that was found valid, until it expires.
+type verified struct {
+	principal Principal
+	expires   time.Time
 }
 
 // New returns a verifier. It does not contact the issuer: call [Verifier.Run].
@@ -81,29 +100,37 @@ func New(o Options) *Verifier {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	return &Verifier{options: o, parser: jwt.NewParser(
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	cache, err := lru.New[[sha256.Size]byte, verified](maxVerified)
+	if err != nil { // of a size that is not positive
+		panic(err)
+	}
+	return &Verifier{options: o, verified: cache, parser: jwt.NewParser(
 		jwt.WithValidMethods(o.Algorithms), jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(o.Clock),
 	)}
 }
 
-// Run discovers the issuer, trying again until it answers, then keeps its keys
+// Run discovers the issuer, retrying until it answers, then keeps its keys
 // fresh until the context ends.
 func (v *Verifier) Run(ctx context.Context) error {
-	wait := 100 * time.Millisecond
-	for {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.Multiplier, wait.MaxInterval = 100*time.Millisecond, 2, 10*time.Second
+	_, _ = backoff.Retry(ctx, func() (struct{}, error) { // ends with the context only
 		err := v.discover(ctx)
-		if err == nil {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
-			wait = min(2*wait, 10*time.Second)
-		}
-	}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.failure = err
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, d time.Duration) {
+		v.options.Log.WarnContext(
+			ctx, "keys of the issuer cannot be read", "issuer", v.options.Issuer, "error", err, "retryAfter",
+			d.Round(time.Millisecond).String(),
+		)
+	}))
 	<-ctx.Done()
 	return nil
 }
@@ -123,8 +150,11 @@ func (v *Verifier) discover(ctx context.Context) error {
 		Issuer string `json:"issuer"`
 		Keys   string `json:"jwks_uri"`
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(nil, res.Body, 1<<20)).Decode(&doc); err != nil || res.StatusCode != http.StatusOK {
-		return fmt.Errorf("discover issuer: status %d: %w", res.StatusCode, err)
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("discover issuer: %s answered %s", req.URL.Redacted(), res.Status)
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(nil, res.Body, 1<<20)).Decode(&doc); err != nil {
+		return fmt.Errorf("discover issuer: read %s: %w", req.URL.Redacted(), err)
 	}
 	if doc.Issuer != v.options.Issuer {
 		return fmt.Errorf("discover issuer: it calls itself %q, not %q", doc.Issuer, v.options.Issuer)
@@ -133,8 +163,12 @@ func (v *Verifier) discover(ctx context.Context) error {
 	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{doc.Keys}, keyfunc.Override{
 		Client: v.options.HTTP, HTTPTimeout: 10 * time.Second, NoErrorReturnFirstHTTPReq: &strict,
 		RefreshInterval: keyPeriod, RateLimitWaitMax: keyWait,
-		RefreshUnknownKID:       rate.NewLimiter(rate.Every(keyRefresh), 1),
-		RefreshErrorHandlerFunc: func(string) func(context.Context, error) { return func(context.Context, error) {} },
+		RefreshUnknownKID: rate.NewLimiter(rate.Every(keyRefresh), 1),
+		RefreshErrorHandlerFunc: func(url string) func(context.Context, error) {
+			return func(ctx context.Context, err error) {
+				v.options.Log.WarnContext(ctx, "keys of the issuer cannot be refreshed", "url", url, "error", err)
+			}
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("read keys of issuer: %w", err)
@@ -150,14 +184,19 @@ func (v *Verifier) discover(ctx context.Context) error {
 	return nil
 }
 
-// Ready returns ErrNotReady until the issuer's keys have been read once.
+// Ready returns an error that wraps ErrNotReady, and says why, until the issuer's keys have
+// been read once.
 func (v *Verifier) Ready() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.keys == nil {
+	switch {
+	case v.keys != nil:
+		return nil
+	case v.failure != nil:
+		return fmt.Errorf("%w: %w", ErrNotReady, v.failure)
+	default:
 		return ErrNotReady
 	}
-	return nil
 }
 
 type claims struct {
@@ -192,6 +231,9 @@ func (c *claims) UnmarshalJSON(data []byte) error {
 
 // Verify checks an access token. Its errors wrap ErrInvalidToken or ErrNotReady
 // and are fit for a log; they never repeat the token.
+//
+// A token that was found valid is not verified a second time until it expires, which is how tokens
+// are revoked. It is remembered by its hash.
 func (v *Verifier) Verify(ctx context.Context, raw string) (Principal, error) {
 	if err := v.Ready(); err != nil {
 		return Principal{}, err
@@ -199,6 +241,11 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Principal, error) {
 	// jwt splits a token before it looks at it; three parts are all it can have.
 	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
 		return Principal{}, fmt.Errorf("%w: not a compact JWT of at most %d bytes", ErrInvalidToken, maxToken)
+	}
+	hash := sha256.Sum256([]byte(raw))
+	if known, ok := v.verified.Get(hash); ok && v.options.Clock().Before(known.expires) {
+		known.principal.Token = raw
+		return known.principal, nil
 	}
 	var c claims
 	token, err := v.parser.ParseWithClaims(raw, &c, func(t *jwt.Token) (any, error) { return v.key(ctx, t) })
@@ -208,10 +255,9 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Principal, error) {
 	if err := v.checkKind(token, &c); err != nil {
 		return Principal{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
 	}
-	p := Principal{Subject: c.Subject, Name: c.Username, MayTrigger: c.mayTrigger(v.options.Audience), Token: raw}
-	if p.Name == "" {
-		p.Name = p.Subject
-	}
+	p := Principal{Subject: c.Subject, Name: cmp.Or(c.Username, c.Subject), MayTrigger: c.mayTrigger(v.options.Audience)}
+	v.verified.Add(hash, verified{p, c.ExpiresAt.Add(leeway)})
+	p.Token = raw
 	return p, nil
 }
 

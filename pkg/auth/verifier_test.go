@@ -99,7 +99,11 @@ func TestTheRightToTrigger(t *testing.T) {
 		want   bool
 	}{
 		{"is absent by default", func(jwt.MapClaims) {}, false},
-		{"is a realm role", func(c jwt.MapClaims) { c["realm_access"] = map[string]any{"roles": []string{"trigger-build"}} }, true},
+		{
+			"is a realm role",
+			func(c jwt.MapClaims) { c["realm_access"] = map[string]any{"roles": []string{"trigger-build"}} },
+			true,
+		},
 		{"is a role of our client", func(c jwt.MapClaims) {
 			c["resource_access"] = map[string]any{"drogue": map[string]any{"roles": []string{"trigger-build"}}}
 		}, true},
@@ -195,6 +199,33 @@ func TestTokensThatAreRefused(t *testing.T) {
 				t.Error("the error repeats the token")
 			}
 		})
+	}
+}
+
+// TestATokenIsVerifiedOnceWhileItIsValid: its key may be gone by then, and it still expires.
+func TestATokenIsVerifiedOnceWhileItIsValid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	now := time.Now()
+	v := auth.New(auth.Options{Issuer: w.issuer.URL(), Audience: issuer.Client, Clock: func() time.Time { return now }})
+	run(t, v)
+	waitReady(t, v)
+	token := w.issuer.Token("alice", auth.TriggerRole)
+	first, err := v.Verify(t.Context(), token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if got, err := v.Verify(t.Context(), token); err != nil || got != first || got.Token != token {
+			t.Error(got, err)
+		}
+	}
+	if _, err := v.Verify(t.Context(), token+"x"); !errors.Is(err, auth.ErrInvalidToken) {
+		t.Error(err)
+	}
+	now = now.Add(2 * time.Hour)
+	if _, err := v.Verify(t.Context(), token); !errors.Is(err, auth.ErrInvalidToken) {
+		t.Errorf("after it expired: %v", err)
 	}
 }
 

@@ -26,20 +26,20 @@ type Condition struct {
 	LastTransitionTime time.Time `json:"lastTransitionTime"`
 }
 
-// Conditions returns the two conditions that report the run, without times
+// Conditions returns the two conditions that report the state, without times
 // (A11, A12): BuildStatus is True after success, False after a failure and
 // Unknown before; BuildProgress says how far it came.
-func (r Run) Conditions() [2]Condition {
-	status := Condition{Type: ConditionStatus, Status: "Unknown", Reason: string(r.Reason), Message: r.Message}
-	progress := Condition{Type: ConditionProgress, Status: "Unknown", Message: fmt.Sprintf("%.1f %%", r.Progress)}
-	switch r.Phase {
+func (s Status) Conditions() [2]Condition {
+	state := Condition{Type: ConditionStatus, Status: "Unknown", Reason: string(s.Reason), Message: s.Message}
+	progress := Condition{Type: ConditionProgress, Status: "Unknown", Message: fmt.Sprintf("%.1f %%", s.Progress)}
+	switch s.Phase {
 	case Succeeded:
-		status.Status, progress.Status = "True", "True"
+		state.Status, progress.Status = "True", "True"
 	case Failed, Cancelled:
-		status.Status, progress.Status = "False", "False"
+		state.Status, progress.Status = "False", "False"
 	case Queued, Running:
 	}
-	return [2]Condition{status, progress}
+	return [2]Condition{state, progress}
 }
 
 // maxMessage bounds a message in bytes. It has to fit into an object that the

@@ -31,7 +31,7 @@ const DefaultTimeout = time.Hour
 // defaults filled in. Its JSON form travels in events and is what is hashed.
 type Description struct {
 	// Registry is where the update server delivers from. The artifact goes to all
-	// places that have a value below.
+	// destinations that have a value below.
 	Registry Registry `json:"registry"`
 	// Image is the reference to publish to, relative to the configured prefix,
 	// always with a tag and never with a digest (A21); empty for none.

@@ -13,10 +13,12 @@ var (
 	// ErrNoBuild says that an object has no firmware section, or one that only
 	// describes delivery: there is nothing to build (contract A7).
 	ErrNoBuild = errors.New("no build description")
-	// ErrInvalidTarget says that a name cannot be that of a Drogue object.
-	ErrInvalidTarget = errors.New("invalid target")
+	// ErrInvalidObjectRef says that a name cannot be that of a Drogue object.
+	ErrInvalidObjectRef = errors.New("invalid object reference")
 	// ErrNotFound says that a build is not known (any more).
 	ErrNotFound = errors.New("build not found")
+	// ErrChanged says that a run is no longer as a change of it presumes.
+	ErrChanged = errors.New("run changed")
 	// ErrRefused says that the cluster will never take a build's run.
 	ErrRefused = errors.New("run refused")
 
@@ -26,7 +28,7 @@ var (
 	// ErrForbidden says that the registry does not allow a call to its caller.
 	ErrForbidden = errors.New("refused by the registry")
 	// ErrUnauthenticated says that the registry does not accept the credentials of a
-	// call: another token may help, and what the call was about is not known.
+	// call: a different token may help, and what the call was about is not known.
 	ErrUnauthenticated = errors.New("credentials refused by the registry")
 	// ErrRejected says that the registry will never take a request.
 	ErrRejected = errors.New("rejected by the registry")

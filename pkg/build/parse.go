@@ -120,7 +120,10 @@ func (r *reader) build(d *Description, b map[string]any, at string) {
 	}
 	r.publish(d, b, at+".publish")
 	if d.Registry == Hawkbit && len(d.Attachments) > 0 && d.Image == "" {
-		r.fail(at+".artifact.attachments", "cannot be published to hawkBit: remove them, or publish to a container image, too")
+		r.fail(
+			at+".artifact.attachments",
+			"cannot be published to hawkBit: remove them, or publish to a container image, too",
+		)
 	}
 	d.Timeout = r.timeout(r.text(b, "timeout", at, false), at+".timeout")
 	d.Triggers = r.triggers(b["triggers"], at+".triggers")
@@ -217,7 +220,10 @@ func (r *reader) triggers(v any, at string) (triggers []string) {
 	}
 	for i, item := range list {
 		if item != ManualTrigger {
-			r.fail(fmt.Sprintf("%s[%d]", at, i), "is not a trigger: write %q, or remove the list to build on every change", ManualTrigger)
+			r.fail(
+				fmt.Sprintf("%s[%d]", at, i),
+				"is not a trigger: write %q, or remove the list to build on every change", ManualTrigger,
+			)
 			continue
 		}
 		if !slices.Contains(triggers, ManualTrigger) {

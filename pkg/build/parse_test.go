@@ -47,7 +47,10 @@ func TestParse(t *testing.T) {
 	budget := bare
 	budget.MaxSize, budget.Attachments = 256<<10, []string{"out/fw.elf", "fw.map"}
 	minimal := func(kind, source, more string) string {
-		return fmt.Sprintf(`{%q:{"image":"a:1","controller":"sensor-7","build":{"image":"b","source":%s,"artifact":{"path":"f"}%s}}}`, kind, source, more)
+		return fmt.Sprintf(
+			`{%q:{"image":"a:1","controller":"sensor-7","build":{"image":"b","source":%s,"artifact":{"path":"f"}%s}}}`,
+			kind, source, more,
+		)
 	}
 	git := `{"git":{"uri":"ssh://git@h/r"}}`
 	tests := []struct {
@@ -57,13 +60,39 @@ func TestParse(t *testing.T) {
 		{"the existing spelling with everything set", full, want},
 		{"the seed's key oci means container", strings.Replace(full, "container", "oci", 1), want},
 		{"defaults are an hour, the root folder and the default branch", minimal("container", git, ""), bare},
-		{"the seed's source.path names the sub-folder", minimal("oci", `{"path":"sub/folder/","git":{"uri":"ssh://git@h/r"}}`, ""), withPath},
-		{"git.project wins over source.path", minimal("oci", `{"path":"x","git":{"uri":"ssh://git@h/r","project":"sub/folder"}}`, ""), withPath},
+		{
+			"the seed's source.path names the sub-folder",
+			minimal("oci", `{"path":"sub/folder/","git":{"uri":"ssh://git@h/r"}}`, ""),
+			withPath,
+		},
+		{
+			"git.project wins over source.path",
+			minimal("oci", `{"path":"x","git":{"uri":"ssh://git@h/r","project":"sub/folder"}}`, ""),
+			withPath,
+		},
 		{"hawkBit names a controller instead of an image", minimal("hawkbit", git, ""), hawkbit},
-		{"a container may be published to hawkBit, too", minimal("container", git, `,"publish":{"hawkbit":{"controller":"sensor-7"}}`), both},
+		{
+			"a container may be published to hawkBit, too",
+			minimal("container", git, `,"publish":{"hawkbit":{"controller":"sensor-7"}}`),
+			both,
+		},
 		{"and the other way round", minimal("hawkbit", git, `,"publish":{"oci":{"image":"a:1"}}`), bothFromHawkbit},
-		{"a size budget and further files", strings.Replace(minimal("container", git, ""), `{"path":"f"}`, `{"path":"f","maxSize":"256Ki","attachments":["./out/fw.elf","fw.map","fw.map"]}`, 1), budget},
-		{"a size in bytes", strings.Replace(minimal("container", git, ""), `{"path":"f"}`, `{"path":"f","maxSize":262144,"attachments":["out/fw.elf","fw.map"]}`, 1), budget},
+		{
+			"a size budget and further files",
+			strings.Replace(
+				minimal("container", git, ""), `{"path":"f"}`,
+				`{"path":"f","maxSize":"256Ki","attachments":["./out/fw.elf","fw.map","fw.map"]}`, 1,
+			),
+			budget,
+		},
+		{
+			"a size in bytes",
+			strings.Replace(
+				minimal("container", git, ""), `{"path":"f"}`,
+				`{"path":"f","maxSize":262144,"attachments":["out/fw.elf","fw.map"]}`, 1,
+			),
+			budget,
+		},
 		{"unknown members are left alone", minimal("container", git, `,"colour":"red","env":null`), bare},
 	}
 	for _, tt := range tests {
@@ -120,11 +149,33 @@ func TestParseReportsEveryViolationAtOnce(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	base := map[string]string{
-		"image": `"a:1"`, "builder": `"b"`, "uri": `"https://h/r"`, "rev": `"main"`, "project": `"."`,
-		"env": `[]`, "args": `[]`, "artifact": `"f"`, "timeout": `"1h"`, "maxSize": `1`, "attachments": `[]`, "publish": `null`,
+		"image":       `"a:1"`,
+		"builder":     `"b"`,
+		"uri":         `"https://h/r"`,
+		"rev":         `"main"`,
+		"project":     `"."`,
+		"env":         `[]`,
+		"args":        `[]`,
+		"artifact":    `"f"`,
+		"timeout":     `"1h"`,
+		"maxSize":     `1`,
+		"attachments": `[]`,
+		"publish":     `null`,
 	}
 	refused := map[string][]string{
-		"image":   {`"a"`, `"a@sha256:0"`, `"A:1"`, `"/a:1"`, `"a:1:2"`, `"a/../b:1"`, `"a:-1"`, `"h.example:5000/a:1"`, `""`, `5`, `null`},
+		"image": {
+			`"a"`,
+			`"a@sha256:0"`,
+			`"A:1"`,
+			`"/a:1"`,
+			`"a:1:2"`,
+			`"a/../b:1"`,
+			`"a:-1"`,
+			`"h.example:5000/a:1"`,
+			`""`,
+			`5`,
+			`null`,
+		},
 		"builder": {`"-privileged"`, `"a b"`, `"a;b"`, `"h/A"`, `"a@sha256:12"`},
 		"uri": {
 			`"file:///etc"`, `"/etc"`, `"../x"`, `"ext::sh -c x"`, `"ssh://-oProxyCommand=x/r"`, `"-u"`, `"https://u:p@h/r"`,
@@ -138,8 +189,16 @@ func TestParseRefuses(t *testing.T) {
 		"maxSize":     {`0`, `-1`, `"1 MB"`, `"5Gi"`, `1.5`, `"9223372036854775807Gi"`, `"Ki"`, `true`, `1e3`},
 		"attachments": {`"fw.elf"`, `[""]`, `["../x"]`, `[1]`, `["$(x)"]`},
 		"publish": {
-			`[]`, `{"file":{"name":"x"}}`, `{"container":{"image":"b:1"}}`, `{"hawkbit":null}`, `{"hawkbit":{}}`, `{"hawkbit":{"controller":"a b"}}`,
-			`{"hawkbit":{"controller":"a/b"}}`, `{"hawkbit":{"controller":"%"}}`, `{"hawkbit":{"controller":".."}}`, `{"hawkbit":{"controller":"$(x)"}}`,
+			`[]`,
+			`{"file":{"name":"x"}}`,
+			`{"container":{"image":"b:1"}}`,
+			`{"hawkbit":null}`,
+			`{"hawkbit":{}}`,
+			`{"hawkbit":{"controller":"a b"}}`,
+			`{"hawkbit":{"controller":"a/b"}}`,
+			`{"hawkbit":{"controller":"%"}}`,
+			`{"hawkbit":{"controller":".."}}`,
+			`{"hawkbit":{"controller":"$(x)"}}`,
 		},
 		"args": {`"--release"`, `[1]`, `["$(REGISTRY_TOKEN)"]`, `["\u0000"]`, `["\u001b[2J"]`},
 		"env": {
@@ -158,9 +217,24 @@ func TestParseRefuses(t *testing.T) {
 					}
 					return base[key]
 				}
-				section := fmt.Sprintf(`{"container":{"image":%s,"build":{"image":%s,"source":{"git":{"uri":%s,"rev":%s,"project":%s}},
+				section := fmt.Sprintf(
+					`{"container":{"image":%s,"build":{"image":%s,"source":{"git":{"uri":%s,"rev":%s,"project":%s}},
 					"env":%s,"args":%s,"artifact":{"path":%s,"maxSize":%s,"attachments":%s},"timeout":%s,"publish":%s}}}`,
-					v("image"), v("builder"), v("uri"), v("rev"), v("project"), v("env"), v("args"), v("artifact"), v("maxSize"), v("attachments"), v("timeout"), v("publish"))
+					v(
+						"image",
+					),
+					v("builder"),
+					v("uri"),
+					v("rev"),
+					v("project"),
+					v("env"),
+					v("args"),
+					v("artifact"),
+					v("maxSize"),
+					v("attachments"),
+					v("timeout"),
+					v("publish"),
+				)
 				var invalid *build.InvalidError
 				if _, err := build.Parse(json.RawMessage(section)); !errors.As(err, &invalid) {
 					t.Fatalf("got %v, want a violation", err)
@@ -176,8 +250,10 @@ func TestParseRefuses(t *testing.T) {
 func TestAttachmentsNeedAnOCIRegistry(t *testing.T) {
 	t.Parallel()
 	for _, publish := range []string{`null`, `{}`} {
-		_, err := build.Parse(json.RawMessage(`{"hawkbit":{"controller":"c","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},
-			"artifact":{"path":"f","attachments":["a"]},"publish":` + publish + `}}}`))
+		_, err := build.Parse(
+			json.RawMessage(`{"hawkbit":{"controller":"c","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},
+			"artifact":{"path":"f","attachments":["a"]},"publish":` + publish + `}}}`),
+		)
 		var invalid *build.InvalidError
 		if !errors.As(err, &invalid) || invalid.Violations[0].Path != "spec.firmware.hawkbit.build.artifact.attachments" {
 			t.Errorf("%s: %v", publish, err)
@@ -229,7 +305,7 @@ func TestHash(t *testing.T) {
 
 func TestTargetHashTellsAmbiguousNamesApart(t *testing.T) {
 	t.Parallel()
-	a, b := build.Target{Application: "a", Device: "b-c"}, build.Target{Application: "a-b", Device: "c"}
+	a, b := build.ObjectRef{Application: "a", Device: "b-c"}, build.ObjectRef{Application: "a-b", Device: "c"}
 	if a.Hash() == b.Hash() {
 		t.Error("same hash")
 	}
@@ -237,14 +313,17 @@ func TestTargetHashTellsAmbiguousNamesApart(t *testing.T) {
 
 func TestHawkbitNames(t *testing.T) {
 	t.Parallel()
-	for target, want := range map[build.Target]string{
-		{Application: "greenhouse"}:                                              "greenhouse",
-		{Application: "greenhouse", Device: "Sensor_7"}:                          "greenhouse/Sensor_7",
-		{Application: "a", Device: "x;name==*"}:                                  "a/x_name___-",
-		{Application: "a", Device: "$(params.uri)"}:                              "a/__params.uri_-",
-		{Application: "a", Device: "<b>"}:                                        "a/_b_-",
-		{Application: "a", Device: strings.Repeat("x", 255)}:                     "a/" + strings.Repeat("x", 117) + "-",
-		{Application: strings.Repeat("a", 63), Device: strings.Repeat("é", 100)}: strings.Repeat("a", 63) + "/" + strings.Repeat("_", 55) + "-",
+	for target, want := range map[build.ObjectRef]string{
+		{Application: "greenhouse"}:                          "greenhouse",
+		{Application: "greenhouse", Device: "Sensor_7"}:      "greenhouse/Sensor_7",
+		{Application: "a", Device: "x;name==*"}:              "a/x_name___-",
+		{Application: "a", Device: "$(params.uri)"}:          "a/__params.uri_-",
+		{Application: "a", Device: "<b>"}:                    "a/_b_-",
+		{Application: "a", Device: strings.Repeat("x", 255)}: "a/" + strings.Repeat("x", 117) + "-",
+		{
+			Application: strings.Repeat("a", 63),
+			Device:      strings.Repeat("é", 100),
+		}: strings.Repeat("a", 63) + "/" + strings.Repeat("_", 55) + "-",
 	} {
 		got := target.HawkbitName()
 		if plain := strings.HasSuffix(want, "-"); plain {
@@ -258,13 +337,19 @@ func TestHawkbitNames(t *testing.T) {
 
 func TestTargetValidate(t *testing.T) {
 	t.Parallel()
-	good := []build.Target{{"a", ""}, {"1.2.3.4", "x"}, {"a--b", "../x"}, {"a.b", "emoji 😀 %2f #"}, {"a", strings.Repeat("é", 127)}}
+	good := []build.ObjectRef{
+		{"a", ""},
+		{"1.2.3.4", "x"},
+		{"a--b", "../x"},
+		{"a.b", "emoji 😀 %2f #"},
+		{"a", strings.Repeat("é", 127)},
+	}
 	for _, target := range good {
 		if err := target.Validate(); err != nil {
 			t.Error(err)
 		}
 	}
-	bad := []build.Target{
+	bad := []build.ObjectRef{
 		{"", ""},
 		{"A", ""},
 		{"a,device=b", ""},
@@ -277,7 +362,7 @@ func TestTargetValidate(t *testing.T) {
 		{"../x", ""},
 	}
 	for _, target := range bad {
-		if err := target.Validate(); !errors.Is(err, build.ErrInvalidTarget) {
+		if err := target.Validate(); !errors.Is(err, build.ErrInvalidObjectRef) {
 			t.Errorf("%q: %v", target, err)
 		}
 	}
@@ -291,19 +376,19 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := json.Marshal(d)
+		encoded, err := json.Marshal(d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var back build.Description
-		if err := json.Unmarshal(again, &back); err != nil {
+		if err := json.Unmarshal(encoded, &back); err != nil {
 			t.Fatal(err)
 		}
 		if back.Hash() != d.Hash() {
-			t.Errorf("%s changes on its way through JSON", again)
+			t.Errorf("%s changes on its way through JSON", encoded)
 		}
-		if strings.Contains(string(again), "$(") {
-			t.Errorf("a variable got through: %s", again)
+		if strings.Contains(string(encoded), "$(") {
+			t.Errorf("a variable got through: %s", encoded)
 		}
 	})
 }

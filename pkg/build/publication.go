@@ -5,9 +5,9 @@ package build
 
 import "errors"
 
-// Publication is the firmware of an earlier build on its way to where it is not yet:
-// from an OCI registry to hawkBit, or else from the workspace of that build to all places
-// that its description names.
+// Publication is the firmware of an earlier build that is republished: from an OCI
+// registry to hawkBit, or else from the workspace of that build to all destinations that
+// its description names.
 type Publication struct {
 	// Build is the id of the build that compiled it, Commit what it was made of.
 	Build  string `json:"build"`
@@ -19,8 +19,9 @@ type Publication struct {
 	Claim string `json:"claim,omitempty"`
 }
 
-// Kept is what a builder made and no place has: the file is in the workspace still.
-type Kept struct {
+// Retained is firmware that was compiled but published nowhere; it exists only in its
+// build's workspace.
+type Retained struct {
 	// Build is the id of the build that compiled it: the claim lives as long as its run.
 	Build string
 	// Claim is the name of the volume claim with the workspace.
@@ -29,7 +30,7 @@ type Kept struct {
 	Version string
 }
 
-// PublicationOf returns what can be published again of a build, or an error that says
+// PublicationOf returns what can be republished of a build, or an error that says
 // why nothing can.
 func PublicationOf(r Run) (*Publication, error) {
 	inRegistry := r.Artifact != nil && r.Artifact.Digest != ""
@@ -38,14 +39,19 @@ func PublicationOf(r Run) (*Publication, error) {
 	case r.Active():
 		return nil, errors.New("the build has not ended yet")
 	case inRegistry && r.Description.Controller == "":
-		return nil, errors.New("the description of the build names no hawkBit controller, and its artifact is in the OCI registry already")
+		return nil, errors.New(
+			"the description of the build names no hawkBit controller, and its artifact is in the OCI registry already",
+		)
 	case inRegistry:
 		p.Artifact = *r.Artifact
 		p.Artifact.Hawkbit = nil
-	case r.Kept != nil:
-		p.Build, p.Artifact.Version, p.Claim = r.Kept.Build, r.Kept.Version, r.Kept.Claim
+	case r.Retained != nil:
+		p.Build, p.Artifact.Version, p.Claim = r.Retained.Build, r.Retained.Version, r.Retained.Claim
 	default:
-		return nil, errors.New("the build has left no artifact in an OCI registry, and no workspace with a firmware is kept of it (see BUILD_LAYOUT): build again")
+		return nil, errors.New(
+			"the build has left no artifact in an OCI registry, and its workspace was not retained (see BUILD_LAYOUT): " +
+				"build again",
+		)
 	}
 	return p, nil
 }

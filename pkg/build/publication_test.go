@@ -11,12 +11,12 @@ import (
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
-func TestWhatOfABuildCanBePublishedAgain(t *testing.T) {
+func TestWhatOfABuildCanBeRepublished(t *testing.T) {
 	t.Parallel()
 	pushed := &build.Artifact{Reference: "h/a:1", Digest: "sha256:1", Version: "4f1c2ab"}
 	both := *pushed
 	both.Hawkbit = &build.HawkbitArtifact{Controller: "sensor-7"}
-	kept := &build.Kept{Build: "a", Claim: "pvc-1", Version: "4f1c2ab"}
+	retained := &build.Retained{Build: "a", Claim: "pvc-1", Version: "4f1c2ab"}
 	oci, hawkbit := build.Description{Image: "a:1"}, build.Description{Controller: "sensor-7"}
 	two := build.Description{Image: "a:1", Controller: "sensor-7"}
 	fromRegistry := &build.Publication{Build: "b", Commit: "c", Artifact: *pushed}
@@ -25,16 +25,46 @@ func TestWhatOfABuildCanBePublishedAgain(t *testing.T) {
 		run  build.Run
 		want *build.Publication
 	}{
-		"hawkBit refused":                     {build.Run{Phase: build.Failed, Description: two, Artifact: pushed}, fromRegistry},
-		"hawkBit refused, and it is kept":     {build.Run{Phase: build.Failed, Description: two, Artifact: pushed, Kept: kept}, fromRegistry},
-		"back to one that is in both":         {build.Run{Phase: build.Succeeded, Description: two, Artifact: &both}, fromRegistry},
-		"the registry refused":                {build.Run{Phase: build.Failed, Description: two, Kept: kept}, fromClaim},
-		"the only registry refused":           {build.Run{Phase: build.Failed, Description: oci, Kept: kept}, fromClaim},
-		"the only hawkBit refused":            {build.Run{Phase: build.Failed, Description: hawkbit, Kept: kept}, fromClaim},
-		"the builder failed":                  {build.Run{Phase: build.Failed, Description: two}, nil},
-		"it runs":                             {build.Run{Phase: build.Running, Description: two, Artifact: pushed}, nil},
-		"it is in the only place that it has": {build.Run{Phase: build.Succeeded, Description: oci, Artifact: pushed}, nil},
-		"hawkBit alone":                       {build.Run{Phase: build.Succeeded, Description: hawkbit, Artifact: &build.Artifact{Version: "x"}}, nil},
+		"hawkBit refused": {
+			build.Run{Description: two, Status: build.Status{Phase: build.Failed, Artifact: pushed}},
+			fromRegistry,
+		},
+		"hawkBit refused, and it is retained": {
+			build.Run{Description: two, Retained: retained, Status: build.Status{Phase: build.Failed, Artifact: pushed}},
+			fromRegistry,
+		},
+		"back to one that is in both": {
+			build.Run{Description: two, Status: build.Status{Phase: build.Succeeded, Artifact: &both}},
+			fromRegistry,
+		},
+		"the registry refused": {
+			build.Run{Description: two, Retained: retained, Status: build.Status{Phase: build.Failed}},
+			fromClaim,
+		},
+		"the only registry refused": {
+			build.Run{Description: oci, Retained: retained, Status: build.Status{Phase: build.Failed}},
+			fromClaim,
+		},
+		"the only hawkBit refused": {
+			build.Run{Description: hawkbit, Retained: retained, Status: build.Status{Phase: build.Failed}},
+			fromClaim,
+		},
+		"the builder failed": {build.Run{Description: two, Status: build.Status{Phase: build.Failed}}, nil},
+		"it runs": {
+			build.Run{Description: two, Status: build.Status{Phase: build.Running, Artifact: pushed}},
+			nil,
+		},
+		"it is in the only place that it has": {
+			build.Run{Description: oci, Status: build.Status{Phase: build.Succeeded, Artifact: pushed}},
+			nil,
+		},
+		"hawkBit alone": {
+			build.Run{
+				Description: hawkbit,
+				Status:      build.Status{Phase: build.Succeeded, Artifact: &build.Artifact{Version: "x"}},
+			},
+			nil,
+		},
 	} {
 		tt.run.ID, tt.run.Commit = "b", "c"
 		got, err := build.PublicationOf(tt.run)

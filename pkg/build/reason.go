@@ -15,6 +15,9 @@ const (
 	Cancelled Phase = "Cancelled"
 )
 
+// Valid reports whether the phase is one of the list.
+func (p Phase) Valid() bool { return p == Queued || p == Running || p.Final() }
+
 // Final reports whether a build in this phase has ended.
 func (p Phase) Final() bool { return p == Succeeded || p == Failed || p == Cancelled }
 
@@ -47,18 +50,51 @@ const (
 	ReasonInternalError          Reason = "InternalError"
 )
 
+// reasons is the closed list, with what each may report.
+var reasons = map[Reason]struct{ step, rejection bool }{
+	ReasonQueued:           {},
+	ReasonFetchingSource:   {},
+	ReasonBuilding:         {},
+	ReasonPublishing:       {},
+	ReasonSucceeded:        {},
+	ReasonInvalidBuildSpec: {step: true, rejection: true},
+	ReasonSourceNotFound:   {step: true},
+	ReasonSourceAuthFailed: {step: true},
+	ReasonRevisionNotFound: {step: true},
+	ReasonSourceUnavailable: {
+		step: true,
+	},
+	ReasonBuilderImagePullFailed: {},
+	ReasonBuildFailed:            {},
+	ReasonBuildOutOfMemory:       {},
+	ReasonArtifactNotFound:       {step: true, rejection: true},
+	ReasonArtifactInvalid:        {step: true},
+	ReasonRegistryAuthFailed:     {step: true},
+	ReasonRegistryPushFailed:     {step: true},
+	ReasonHawkbitPushFailed:      {step: true},
+	ReasonTimedOut:               {},
+	ReasonCancelled:              {},
+	ReasonSuperseded:             {},
+	ReasonInternalError:          {rejection: true},
+}
+
+// Valid reports whether the reason is one of the list.
+func (r Reason) Valid() bool {
+	_, ok := reasons[r]
+	return ok
+}
+
+// Rejects reports whether a build can be refused for the reason before it becomes a run.
+func (r Reason) Rejects() bool { return reasons[r].rejection }
+
 // StepFailure returns the reason that a fetch or publish step reported, or
 // InternalError for a word that such a step cannot mean: what a step says
-// passes through places that a build can write to.
+// passes through files that a build can write to.
 func StepFailure(word string) Reason {
-	switch r := Reason(word); r {
-	case ReasonSourceNotFound, ReasonSourceAuthFailed, ReasonRevisionNotFound, ReasonSourceUnavailable, ReasonInvalidBuildSpec,
-		ReasonArtifactNotFound, ReasonArtifactInvalid,
-		ReasonRegistryAuthFailed, ReasonRegistryPushFailed, ReasonHawkbitPushFailed:
+	if r := Reason(word); reasons[r].step {
 		return r
-	default:
-		return ReasonInternalError
 	}
+	return ReasonInternalError
 }
 
 // StepError is how a step fails: with a reason of the closed list, and a

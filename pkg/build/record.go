@@ -13,51 +13,29 @@ const SectionRecord = "firmwareBuild"
 
 // Record is what an object's status says of its newest build.
 type Record struct {
-	Build           string    `json:"build"`
-	Phase           Phase     `json:"phase"`
-	Reason          Reason    `json:"reason"`
-	Message         string    `json:"message,omitempty"`
-	Progress        float64   `json:"progress"`
-	Trigger         Trigger   `json:"trigger,omitempty"`
-	Requested       time.Time `json:"requested"`
-	Started         time.Time `json:"started,omitzero"`
-	Completed       time.Time `json:"completed,omitzero"`
-	Commit          string    `json:"commit,omitempty"`
-	DescriptionHash string    `json:"descriptionHash,omitempty"`
-	Artifact        *Artifact `json:"artifact,omitempty"`
-	// Unannounced says that the build has ended, and that no event could say so yet.
+	Build string `json:"build"`
+	Status
+	// Unannounced says that the build has ended, and that its end was not announced yet.
 	Unannounced bool `json:"unannounced,omitempty"`
 }
 
-// RecordOf reads the record of an object. One that is missing or broken is the zero
-// Record: it is written anew.
-func RecordOf(o Object) Record {
+// RecordOf reads the record of an object. One that is missing, broken, of a state that does
+// not exist or of the future is the zero Record: it is written anew. Anybody who may write
+// the object may have put it there.
+func RecordOf(o Object, now time.Time) Record {
 	var r Record
-	if raw := o.Status(SectionRecord); raw != nil && json.Unmarshal(raw, &r) != nil {
+	raw := o.Status(SectionRecord)
+	if raw == nil || json.Unmarshal(raw, &r) != nil || !r.Phase.Valid() || !r.Reason.Valid() {
+		return Record{}
+	}
+	if Future(r.Requested, now) || Future(r.Started, now) || Future(r.Completed, now) {
 		return Record{}
 	}
 	return r
 }
 
 // Run returns the build as far as the record tells.
-func (r Record) Run() Run {
-	return Run{
-		ID: r.Build, Phase: r.Phase, Reason: r.Reason, Message: r.Message, Progress: r.Progress, Trigger: r.Trigger, Requested: r.Requested,
-		Started: r.Started, Completed: r.Completed, Commit: r.Commit, DescriptionHash: r.DescriptionHash, Artifact: r.Artifact,
-	}
-}
+func (r Record) Run() Run { return Run{ID: r.Build, Status: r.Status} }
 
 // Record returns what is recorded of a build.
-func (r Run) Record() Record {
-	return Record{
-		Build: r.ID, Phase: r.Phase, Reason: r.Reason, Message: r.Message, Progress: r.Progress, Trigger: r.Trigger, Requested: r.Requested.UTC(),
-		Started: utc(r.Started), Completed: utc(r.Completed), Commit: r.Commit, DescriptionHash: r.DescriptionHash, Artifact: r.Artifact,
-	}
-}
-
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.UTC()
-}
+func (r Run) Record() Record { return Record{Build: r.ID, Status: r.Status.UTC()} }

@@ -4,110 +4,80 @@
 package build
 
 import (
-	"fmt"
+	"cmp"
 	"time"
 )
 
-// Trigger says what asked for a build.
-type Trigger string
-
-// The kinds of trigger.
-const (
-	TriggerAPI    Trigger = "api"
-	TriggerChange Trigger = "change"
-	// TriggerPublish publishes what an earlier build made, and compiles nothing.
-	TriggerPublish Trigger = "publish"
-)
-
-// Request asks for one build. It is the data of the event build.requested.
-type Request struct {
-	ID              string      `json:"id"`
-	Target          Target      `json:"target"`
-	Description     Description `json:"description"`
-	DescriptionHash string      `json:"descriptionHash"`
-	Requester       string      `json:"requester,omitempty"`
-	Trigger         Trigger     `json:"trigger"`
-	Time            time.Time   `json:"time"`
-	// Publishes is the id of an earlier build of the target, whose firmware is published
-	// in place of one that is compiled; empty for an ordinary build.
-	Publishes string `json:"publishes,omitempty"`
-	// Publication is what that build has left. No event says it: the builder looks.
-	Publication *Publication `json:"-"`
+// Spec is everything that a run is made of.
+type Spec struct {
+	ID     string
+	Object ObjectRef
+	// Description is what is built; Hash is that of the description.
+	Description Description
+	Hash        string
+	Requester   string
+	Cause       Cause
+	Requested   time.Time
+	// Publication is what an earlier build left; nil to compile the description.
+	Publication *Publication
 }
 
-var idPattern = pattern(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-
-// ValidID reports whether id has the form of a build id, a UUID in lower case.
-func ValidID(id string) bool { return idPattern().MatchString(id) }
-
-// DerivedID returns a build id that follows from the parts: a UUID of version 8
-// (RFC 9562), the same for the same parts.
-func DerivedID(parts ...string) string {
-	d := []byte(digest(append([]string{"id"}, parts...)...)[:32])
-	d[12], d[16] = '8', "89ab"[d[16]&3]
-	return fmt.Sprintf("%s-%s-%s-%s-%s", d[:8], d[8:12], d[12:16], d[16:20], d[20:32])
-}
-
-// Validate refuses a request that no api of this project made.
-func (r Request) Validate() error {
-	if !ValidID(r.ID) {
-		return fmt.Errorf("build id %s is no UUID", quote(r.ID))
-	}
-	if r.Time.IsZero() {
-		return fmt.Errorf("build %s has no time", r.ID)
-	}
-	if r.Publishes != "" && !ValidID(r.Publishes) {
-		return fmt.Errorf("build %s publishes %s, which is no UUID", r.ID, quote(r.Publishes))
-	}
-	return r.Target.Validate()
-}
-
-// RunName returns the name of the PipelineRun of a build. It is stable: an
-// event that is delivered again must find the run that it made before.
-func RunName(id string) string {
-	return "fw-" + digest("run", id)[:40]
-}
-
-// Rejection says that a build was refused before it became a run. It is the
-// data of the event build.rejected.
-type Rejection struct {
-	ID      string    `json:"id"`
-	Target  Target    `json:"target"`
-	Reason  Reason    `json:"reason"`
-	Message string    `json:"message"`
-	Time    time.Time `json:"time"`
-}
-
-// Cancellation asks for the end of a build. It is the data of build.cancelled.
-type Cancellation struct {
-	ID        string `json:"id"`
-	Requester string `json:"requester,omitempty"`
-}
-
-// Run is a build as it stands: what was asked for, and how far it has come.
+// Run is a build as it stands: what was asked for, and its state.
 type Run struct {
-	ID              string `json:"id"`
-	Name            string `json:"name"`
-	UID             string `json:"-"`
-	Target          Target `json:"target"`
-	DescriptionHash string `json:"descriptionHash"`
-	// Description is what the build was made of.
+	ID string `json:"id"`
+	// Name and UID are those of the PipelineRun; empty for a build that never had one.
+	Name      string    `json:"name,omitempty"`
+	UID       string    `json:"-"`
+	Object    ObjectRef `json:"target"`
+	Requester string    `json:"requester,omitempty"`
+	Status
+	// Pending reports that nobody has started the run yet.
+	Pending bool `json:"-"`
+	// Cancelling reports that the run was cancelled, and may not have ended yet.
+	Cancelling bool `json:"-"`
+	// Lingering reports that the run has ended, and that a part of it still runs: Tekton can
+	// miss a TaskRun that it creates in the moment of a cancellation.
+	Lingering bool `json:"-"`
+	// Publishes is the id of the earlier build whose firmware the run publishes; empty for one
+	// that compiles.
+	Publishes string `json:"-"`
+	// Retained is what was compiled but published nowhere; nil for nothing.
+	Retained *Retained `json:"-"`
+	// Description is what the build was made of. It is set only where a run is read in full.
 	Description Description `json:"-"`
-	Requester   string      `json:"requester,omitempty"`
-	Trigger     Trigger     `json:"trigger"`
-	Requested   time.Time   `json:"requested"`
-	Started     time.Time   `json:"started,omitzero"`
-	Completed   time.Time   `json:"completed,omitzero"`
-	Phase       Phase       `json:"phase"`
-	Reason      Reason      `json:"reason"`
-	Message     string      `json:"message,omitempty"`
+}
+
+// Compare orders builds by the time of their request. Builds that were requested at the
+// same time are ordered by their ids, so that every observer agrees.
+func (r Run) Compare(s Run) int {
+	return cmp.Or(r.Requested.Compare(s.Requested), cmp.Compare(r.ID, s.ID))
+}
+
+// Active reports whether the run has not ended yet.
+func (r Run) Active() bool { return !r.Phase.Final() }
+
+// Status is the state of a build, as the run, the record on the object and the API have it.
+type Status struct {
+	Phase  Phase  `json:"phase"`
+	Reason Reason `json:"reason"`
+	// Message is for people, and fit for a condition: see [Clean].
+	Message string `json:"message,omitempty"`
 	// Progress is in percent, 0 to 100.
-	Progress float64   `json:"progress"`
-	Commit   string    `json:"commit,omitempty"`
-	Artifact *Artifact `json:"artifact,omitempty"`
-	// Kept is what the builder made, if the run did not succeed in publishing it and its
-	// workspace outlives it; nil otherwise.
-	Kept *Kept `json:"-"`
+	Progress  float64   `json:"progress"`
+	Cause     Cause     `json:"cause,omitempty"`
+	Requested time.Time `json:"requested"`
+	Started   time.Time `json:"started,omitzero"`
+	Completed time.Time `json:"completed,omitzero"`
+	// Commit is the full hash of the commit that was fetched.
+	Commit          string    `json:"commit,omitempty"`
+	DescriptionHash string    `json:"descriptionHash,omitempty"`
+	Artifact        *Artifact `json:"artifact,omitempty"`
+}
+
+// UTC returns the status with all times in UTC.
+func (s Status) UTC() Status {
+	s.Requested, s.Started, s.Completed = s.Requested.UTC(), s.Started.UTC(), s.Completed.UTC()
+	return s
 }
 
 // Artifact is what a build published.
@@ -137,14 +107,12 @@ type HawkbitArtifact struct {
 	Action          int64 `json:"action,omitempty"`
 }
 
-// After reports whether r was asked for after s. Builds that were asked for at
-// the same time are ordered by their ids, so that every observer agrees.
-func (r Run) After(s Run) bool {
-	if !r.Requested.Equal(s.Requested) {
-		return r.Requested.After(s.Requested)
-	}
-	return r.ID > s.ID
+// Query selects builds. The zero Query selects all of them.
+type Query struct {
+	// Object selects the builds of one object.
+	Object ObjectRef
+	// Application selects those of an application and of its devices.
+	Application string
+	// Active selects builds that have not ended, or linger.
+	Active bool
 }
-
-// Active reports whether the run has not ended yet.
-func (r Run) Active() bool { return !r.Phase.Final() }

@@ -18,12 +18,12 @@ func TestConditionsReportEachPhase(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		run  build.Run
+		run  build.Status
 		want [2]build.Condition
 	}{
 		{
 			"a running build is unknown",
-			build.Run{Phase: build.Running, Reason: build.ReasonBuilding, Progress: 44.2},
+			build.Status{Phase: build.Running, Reason: build.ReasonBuilding, Progress: 44.2},
 			[2]build.Condition{
 				{Type: "BuildStatus", Status: "Unknown", Reason: "Building"},
 				{Type: "BuildProgress", Status: "Unknown", Message: "44.2 %"},
@@ -31,7 +31,7 @@ func TestConditionsReportEachPhase(t *testing.T) {
 		},
 		{
 			"a finished build is true at 100.0 %",
-			build.Run{Phase: build.Succeeded, Reason: build.ReasonSucceeded, Progress: 100},
+			build.Status{Phase: build.Succeeded, Reason: build.ReasonSucceeded, Progress: 100},
 			[2]build.Condition{
 				{Type: "BuildStatus", Status: "True", Reason: "Succeeded"},
 				{Type: "BuildProgress", Status: "True", Message: "100.0 %"},
@@ -39,9 +39,19 @@ func TestConditionsReportEachPhase(t *testing.T) {
 		},
 		{
 			"a failed build is false and says why",
-			build.Run{Phase: build.Failed, Reason: build.ReasonRegistryPushFailed, Message: "Failed pushing artifact to registry: foo", Progress: 85},
+			build.Status{
+				Phase:    build.Failed,
+				Reason:   build.ReasonRegistryPushFailed,
+				Message:  "Failed pushing artifact to registry: foo",
+				Progress: 85,
+			},
 			[2]build.Condition{
-				{Type: "BuildStatus", Status: "False", Reason: "RegistryPushFailed", Message: "Failed pushing artifact to registry: foo"},
+				{
+					Type:    "BuildStatus",
+					Status:  "False",
+					Reason:  "RegistryPushFailed",
+					Message: "Failed pushing artifact to registry: foo",
+				},
 				{Type: "BuildProgress", Status: "False", Message: "85.0 %"},
 			},
 		},
@@ -89,11 +99,14 @@ func TestStepFailureKnowsOnlyWhatAStepCanMean(t *testing.T) {
 func TestRunsAreOrderedByRequest(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1, 0)
-	older, newer := build.Run{ID: "b", Requested: now}, build.Run{ID: "a", Requested: now.Add(1)}
-	if !newer.After(older) || older.After(newer) || older.After(older) {
+	at := func(id string, requested time.Time) build.Run {
+		return build.Run{ID: id, Status: build.Status{Requested: requested}}
+	}
+	older, newer := at("b", now), at("a", now.Add(1))
+	if newer.Compare(older) != 1 || older.Compare(newer) != -1 || older.Compare(older) != 0 {
 		t.Error("time does not order")
 	}
-	if twin := (build.Run{ID: "c", Requested: now}); !twin.After(older) || older.After(twin) {
+	if twin := at("c", now); twin.Compare(older) != 1 || older.Compare(twin) != -1 {
 		t.Error("the id does not break a tie")
 	}
 }

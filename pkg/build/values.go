@@ -61,7 +61,11 @@ func (r *reader) image(s, at string) string {
 	case !strings.Contains(s, ":"):
 		r.fail(at, "%s has no tag: add one, the update server delivers it as the version", quote(s))
 	case !imagePattern().MatchString(s) || len(s) > 255:
-		r.fail(at, "%s is no image reference: write NAME:TAG, the name in lower case and relative to the registry prefix", quote(s))
+		r.fail(
+			at,
+			"%s is no image reference: write NAME:TAG, the name in lower case and relative to the registry prefix",
+			quote(s),
+		)
 	}
 	return s
 }
@@ -79,7 +83,9 @@ func (r *reader) controller(s, at string) string {
 	if len(s) > 256 {
 		r.fail(at, "has %d bytes: hawkBit takes at most 256", len(s))
 	}
-	if strings.ContainsFunc(s, func(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune("/%<>\\", c) }) || s == "." || s == ".." {
+	if strings.ContainsFunc(s, func(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune("/%<>\\", c) }) ||
+		s == "." ||
+		s == ".." {
 		r.fail(at, "%s is no controller id: use no blanks, slashes, '%%', '<' and '>'", quote(s))
 	}
 	return s
@@ -113,7 +119,8 @@ func (r *reader) uri(s, at string) string {
 }
 
 func (r *reader) unclean(s string) bool {
-	return strings.Contains(s, "$(") || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '\\' })
+	return strings.Contains(s, "$(") ||
+		strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '\\' })
 }
 
 // allowedUser accepts a plain login name for ssh, which is no secret.

@@ -7,79 +7,96 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 )
 
-// changed looks at an object that changed, and asks for a build if its
-// description is not that of the newest build. The request goes through the
-// broker like any other, so that there is one way in which builds begin.
+// changed looks at an object that changed, and creates a run if its description is not that
+// of the newest build. The event is a hint: anybody may have sent it.
 func (h *handler) changed(ctx context.Context, c event.Change) error {
-	if h.IgnoreChanges || !c.Relevant() || len(h.Applications) > 0 && !slices.Contains(h.Applications, c.Target.Application) {
+	if h.IgnoreChanges || !c.Relevant() || !h.enabled(c.Object) {
 		return nil
 	}
 	// The time before the description is read: whoever reads a newer one is newer.
 	at := h.Clock()
-	o, err := h.objects.Object(ctx, c.Target)
+	o, err := h.objects.Object(ctx, c.Object)
 	if gone(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	runs, err := h.runs.List(ctx, c.Target)
+	// The state may be behind by the delay of a watch: a description that went back to what
+	// it was would be taken for one that is built.
+	runs, err := h.runs.ListObject(ctx, c.Object)
 	if err != nil {
 		return err
 	}
-	switch d := decideChange(o, c.Target, runs); {
+	switch d := decideChange(o, c.Object, runs, at); {
 	case d.rejection != nil:
-		d.rejection.Time = at
-		h.Log.WarnContext(ctx, "description rejected", "target", c.Target.String(), "message", d.rejection.Message)
+		h.Log.WarnContext(ctx, "description rejected", "object", c.Object.String(), "message", d.rejection.Message)
 		return h.reject(ctx, *d.rejection)
-	case d.request != nil:
-		d.request.Time = at
-		ev, err := event.Requested(event.SourceBuilder, *d.request)
-		if err != nil {
-			return err
-		}
-		h.Log.InfoContext(ctx, "description changed", "build", d.request.ID, "target", c.Target.String())
-		return h.sender.Send(ctx, ev)
+	case d.spec != nil:
+		h.Log.InfoContext(ctx, "description changed", "build", d.spec.ID, "object", c.Object.String())
+		return h.create(ctx, *d.spec)
 	default:
 		return nil
 	}
 }
 
-// current reports whether a request that a change led to still is for what the object
-// says. It may have waited, for room in the cluster or for its turn, while the
-// description went on: then another request is on its way, or none is needed. One that
-// comes again after its run was made goes on: that run may have to make way for another.
-func (h *handler) current(ctx context.Context, r build.Request) (goOn bool, err error) {
-	o, err := h.objects.Object(ctx, r.Target)
-	if err != nil && !gone(err) {
-		return false, err
-	}
-	if err == nil && describes(o, r.DescriptionHash) {
-		return true, nil
-	}
-	runs, err := h.runs.List(ctx, r.Target)
-	if err != nil {
-		return false, err
-	}
-	made := slices.ContainsFunc(runs, func(run build.Run) bool { return run.ID == r.ID })
-	if !made {
-		h.Log.InfoContext(ctx, "request is out of date", "build", r.ID, "target", r.Target.String())
-	}
-	return made, nil
+// enabled reports whether changes of an object's application are built (A26).
+func (h *handler) enabled(o build.ObjectRef) bool {
+	return len(h.Applications) == 0 || slices.Contains(h.Applications, o.Application)
 }
 
-// describes reports whether the description of an object is the one with the hash.
-func describes(o build.Object, hash string) bool {
-	d, err := build.Parse(o.Firmware())
-	return err == nil && d.Hash() == hash
-}
-
-// gone reports whether an object is not there, or none of ours.
+// gone reports whether an object does not exist, or may not be read.
 func gone(err error) bool {
 	return errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden)
+}
+
+// decision is what a change of an object leads to: nothing, a build, or a rejection that
+// tells the user what is wrong.
+type decision struct {
+	spec      *build.Spec
+	rejection *build.Rejection
+}
+
+// decideChange compares the description of an object with that of its newest build. The id
+// of the build that it asks for follows from the object, the description and the newest
+// build: the same change that is seen twice leads to the same build, while going back to a
+// former description leads to a new one.
+//
+// A description that was wrong and is as it was before is rebuilt: the object says that
+// it is wrong, and the state of the build before it is older.
+func decideChange(o build.Object, ref build.ObjectRef, runs []build.Run, at time.Time) decision {
+	section, newest := o.Firmware(), newestOf(runs)
+	d, err := build.Parse(section)
+	var invalid *build.InvalidError
+	switch {
+	case errors.As(err, &invalid):
+		return decision{rejection: &build.Rejection{
+			ID: build.DerivedID("rejected", ref.Hash(), string(section), newest.ID), Object: ref, Time: at,
+			Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(invalid.Error()),
+		}}
+	case err != nil: // nothing to build
+		return decision{}
+	}
+	hash, last := d.Hash(), newest.ID
+	record := build.RecordOf(o, at)
+	switch {
+	case record.Reason == build.ReasonInvalidBuildSpec && record.DescriptionHash == "":
+		last = record.Build
+	case !record.Started.IsZero() && record.Cause != build.CausePublish && record.Run().Compare(newest) > 0:
+		newest = record.Run() // somebody deleted the run
+		last = newest.ID
+	}
+	if !d.BuildsOnChange() || hash == newest.DescriptionHash && last == newest.ID {
+		return decision{}
+	}
+	return decision{spec: &build.Spec{
+		ID: build.DerivedID("change", ref.Hash(), hash, last), Object: ref, Description: d, Hash: hash,
+		Cause: build.CauseChange, Requested: at,
+	}}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
@@ -18,52 +17,65 @@ import (
 	"github.com/drogue-iot/ajour/pkg/event"
 )
 
-// Runs manages the runs of builds.
+// Runs creates runs, and reads what the state does not have.
 type Runs interface {
-	// Create makes a run; one that exists already is left as it is.
-	Create(ctx context.Context, r build.Request) error
-	// List returns the builds of a target.
-	List(ctx context.Context, t build.Target) ([]build.Run, error)
-	// Cancel ends a build that has not ended.
-	Cancel(ctx context.Context, id string, reason build.Reason, by string) error
-	// Delete removes a build that has ended, with all that it left in the cluster; it is
-	// no error if there is none.
-	Delete(ctx context.Context, id string) error
+	// Create creates a pending run; one that exists already is left as it is.
+	Create(ctx context.Context, s build.Spec) error
+	// Get reads a build in full, or returns [build.ErrNotFound].
+	Get(ctx context.Context, id string) (build.Run, error)
+	// ListObject reads the builds of an object as they are now.
+	ListObject(ctx context.Context, o build.ObjectRef) ([]build.Run, error)
 }
 
-// Objects reads the registry with the service's own credentials.
+// Canceller ends runs: see [Actions].
+type Canceller interface {
+	Cancel(ctx context.Context, r build.Run, reason build.Reason, by string) error
+}
+
+// Objects reads the device registry with the service's own credentials.
 type Objects interface {
-	Object(ctx context.Context, t build.Target) (build.Object, error)
+	Object(ctx context.Context, o build.ObjectRef) (build.Object, error)
 }
 
-// Sender publishes events.
-type Sender interface {
-	Send(ctx context.Context, ev cloudevents.Event) error
+// Finder finds the build of a run by its name, or returns [build.ErrNotFound].
+type Finder interface {
+	Find(name string) (build.Run, error)
 }
 
 // Options configure a handler.
 type Options struct {
 	Log   *slog.Logger
 	Clock func() time.Time
+	// Events verifies what comes in.
+	Events event.Options
 	// Applications are the only ones that are built when they change; all if empty (A26).
 	Applications []string
-	// Keep is how many builds of an object stay that have ended; all if 0.
-	Keep int
 	// IgnoreChanges keeps changes of descriptions from starting builds (A23).
 	IgnoreChanges bool
 }
 
+// Deps are what a handler works with.
+type Deps struct {
+	State     Finder
+	Runs      Runs
+	Canceller Canceller
+	Objects   Objects
+	Sender    event.Sender
+}
+
 type handler struct {
+	state   Finder
 	runs    Runs
+	cancel  Canceller
 	objects Objects
-	sender  Sender
+	sender  event.Sender
 	Options
 }
 
 // New returns the handler of the events that the builder subscribes to.
-func New(runs Runs, objects Objects, sender Sender, o Options) http.Handler {
-	h := &handler{runs, objects, sender, o}
-	return event.Handler(o.Log, h.handle)
+func New(d Deps, o Options) http.Handler {
+	h := &handler{d.State, d.Runs, d.Canceller, d.Objects, d.Sender, o}
+	return event.Subscriber(o.Events, h.handle)
 }
 
 func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
@@ -74,6 +86,12 @@ func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
 			return err
 		}
 		return h.requested(ctx, r)
+	case event.TypeRepublish:
+		r, err := event.DecodeRepublish(ev)
+		if err != nil {
+			return err
+		}
+		return h.republish(ctx, r)
 	case event.TypeCancelled:
 		c, err := event.DecodeCancelled(ev)
 		if err != nil {
@@ -91,84 +109,116 @@ func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
 	}
 }
 
-// requested makes the run of a build, and cancels the older ones of the same
-// object: two of them would publish under the same tag (A17). They are cancelled
-// first, so that a repetition after a crash in between does the same again. A
-// request that comes after a newer one still becomes a run, which is cancelled
-// at once: whoever asked for it finds out what became of it.
+// requested creates the run of a build from the description that the object has now. A
+// redelivered request whose run exists needs no lookup.
 func (h *handler) requested(ctx context.Context, r build.Request) error {
-	if r.Publishes != "" {
-		if goOn, err := h.resolve(ctx, &r); !goOn || err != nil {
-			return err
-		}
+	if h.exists(r.ID) {
+		return nil
 	}
-	if r.Trigger == build.TriggerChange {
-		if goOn, err := h.current(ctx, r); !goOn || err != nil {
-			return err
-		}
+	refuse := func(reason build.Reason, message string) error {
+		return h.reject(ctx, build.Rejection{ID: r.ID, Object: r.Object, Time: r.Time, Reason: reason, Message: message})
 	}
-	if _, err := h.supersede(ctx, r); err != nil {
+	if h.Clock().Sub(r.Time) > pruneAfter {
+		return refuse(build.ReasonInternalError, messageLate)
+	}
+	o, err := h.objects.Object(ctx, r.Object)
+	if gone(err) {
+		h.Log.WarnContext(ctx, "object of a request is gone", "build", r.ID, "object", r.Object.String(), "error", err)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	switch err := h.runs.Create(ctx, r); {
-	case errors.Is(err, build.ErrRefused):
-		h.Log.ErrorContext(ctx, "run refused", "build", r.ID, "error", err)
+	d, err := build.Parse(o.Firmware())
+	if err != nil {
+		return refuse(build.ReasonInvalidBuildSpec, build.Clean(err.Error()))
+	}
+	return h.create(ctx, build.Spec{
+		ID: r.ID, Object: r.Object, Description: d, Hash: d.Hash(), Requester: r.Requester, Cause: r.Cause, Requested: r.Time,
+	})
+}
+
+const messageLate = "The build could not be created within an hour of its request: request it again"
+
+var errTooLate = errors.New("the request could not be handled within an hour: request it again")
+
+// republish creates the run that publishes what an earlier build left. Only what is found of
+// that build counts, which must be of the same object.
+func (h *handler) republish(ctx context.Context, r build.Republish) error {
+	if h.exists(r.ID) {
+		return nil
+	}
+	refuse := func(why error) error {
 		return h.reject(ctx, build.Rejection{
-			ID: r.ID, Target: r.Target, Time: r.Time, Reason: build.ReasonInternalError,
+			ID:      r.ID,
+			Object:  r.Object,
+			Time:    r.Time,
+			Reason:  build.ReasonArtifactNotFound,
+			Message: build.Clean("Nothing can be published: " + why.Error()),
+		})
+	}
+	if h.Clock().Sub(r.Time) > pruneAfter {
+		return refuse(errTooLate)
+	}
+	earlier, err := h.runs.Get(ctx, r.Of)
+	if errors.Is(err, build.ErrNotFound) || err == nil && earlier.Object != r.Object {
+		return refuse(errors.New("the build does not exist any more: build again"))
+	}
+	if err != nil {
+		return err
+	}
+	p, err := build.PublicationOf(earlier)
+	if err != nil {
+		return refuse(err)
+	}
+	if p.Claim != "" && p.Build != earlier.ID {
+		switch _, err := h.runs.Get(ctx, p.Build); {
+		case errors.Is(err, build.ErrNotFound):
+			return refuse(errors.New("the workspace is gone with the build that it is of: build again"))
+		case err != nil:
+			return err
+		}
+	}
+	return h.create(ctx, build.Spec{
+		ID: r.ID, Object: r.Object, Description: earlier.Description, Hash: earlier.DescriptionHash, Requester: r.Requester,
+		Cause: build.CausePublish, Requested: r.Time, Publication: p,
+	})
+}
+
+func (h *handler) exists(id string) bool {
+	_, err := h.state.Find(build.RunName(id))
+	return err == nil
+}
+
+func (h *handler) create(ctx context.Context, s build.Spec) error {
+	switch err := h.runs.Create(ctx, s); {
+	case errors.Is(err, build.ErrRefused):
+		h.Log.ErrorContext(ctx, "run refused", "build", s.ID, "error", err)
+		return h.reject(ctx, build.Rejection{
+			ID: s.ID, Object: s.Object, Time: s.Requested, Reason: build.ReasonInternalError,
 			Message: build.Clean("The cluster refused the build's run: " + err.Error()),
 		})
 	case err != nil:
 		return err
 	}
-	h.Log.InfoContext(ctx, "run created", "build", r.ID, "run", build.RunName(r.ID), "target", r.Target.String())
-	// Requests for the same object are handled at the same time. Whichever run
-	// is there last, its handler sees the others now.
-	runs, err := h.supersede(ctx, r)
-	if err == nil {
-		h.prune(ctx, runs, r)
-	}
-	return err
+	h.Log.InfoContext(
+		ctx, "run created", "build", s.ID, "run", build.RunName(s.ID), "object", s.Object.String(), "cause",
+		s.Cause,
+	)
+	return nil
 }
 
-// resolve finds what a request to publish a build again is about. It reports false for
-// one that is refused. A request that comes again after its run was made has no need of it.
-func (h *handler) resolve(ctx context.Context, r *build.Request) (goOn bool, err error) {
-	runs, err := h.runs.List(ctx, r.Target)
-	if err != nil || slices.ContainsFunc(runs, func(run build.Run) bool { return run.ID == r.ID }) {
-		return err == nil, err
-	}
-	var refused error
-	if r.Publication, refused = publicationOf(runs, r.Publishes); refused == nil {
-		return true, nil
-	}
-	return false, h.reject(ctx, build.Rejection{
-		ID: r.ID, Target: r.Target, Time: r.Time, Reason: build.ReasonArtifactNotFound, Message: build.Clean("Nothing can be published: " + refused.Error()),
-	})
-}
-
-// supersede cancels every active build of the target but the newest. It returns the builds
-// as they were before.
-func (h *handler) supersede(ctx context.Context, r build.Request) ([]build.Run, error) {
-	runs, err := h.runs.List(ctx, r.Target)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range superseded(runs, r) {
-		if err := h.runs.Cancel(ctx, id, build.ReasonSuperseded, ""); err != nil && !errors.Is(err, build.ErrNotFound) {
-			return nil, err
-		}
-		h.Log.InfoContext(ctx, "build superseded", "build", id, "target", r.Target.String())
-	}
-	return runs, nil
-}
-
+// cancelled ends a build that has not ended. One that is not there may still be on its way;
+// if it is not, the broker gives up.
 func (h *handler) cancelled(ctx context.Context, c build.Cancellation) error {
-	err := h.runs.Cancel(ctx, c.ID, build.ReasonCancelled, c.Requester)
-	if errors.Is(err, build.ErrNotFound) {
-		// The request may still be on its way; if not, the broker gives up.
+	run, err := h.state.Find(build.RunName(c.ID))
+	if err != nil {
 		return fmt.Errorf("cancel build %s: %w", c.ID, err)
 	}
-	return err
+	if !run.Active() || run.Cancelling || run.Object != c.Object {
+		return nil
+	}
+	return h.cancel.Cancel(ctx, run, build.ReasonCancelled, c.Requester)
 }
 
 func (h *handler) reject(ctx context.Context, r build.Rejection) error {

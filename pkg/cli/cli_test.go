@@ -31,7 +31,12 @@ func run(t *testing.T, env map[string]string, config string, args ...string) (co
 	t.Helper()
 	var out, errs bytes.Buffer
 	code = cli.Main(t.Context(), cli.Env{
-		Args: args, Stdout: &out, Stderr: &errs, Getenv: func(k string) string { return env[k] }, ConfigDir: config, Program: "/bin/ajour",
+		Args:      args,
+		Stdout:    &out,
+		Stderr:    &errs,
+		Getenv:    func(k string) string { return env[k] },
+		ConfigDir: config,
+		Program:   "/bin/ajour",
 	})
 	return code, out.String(), errs.String()
 }
@@ -84,7 +89,8 @@ func TestWrongCallsAreUsageErrors(t *testing.T) {
 		"dev here":                 "got 1 arguments, want none",
 	} {
 		code, out, errs := run(t, nil, "", strings.Fields(args)...)
-		if code != 2 || out != "" || !strings.HasPrefix(errs, "ajour: "+want) || !strings.Contains(errs, "--help' for usage.") {
+		if code != 2 || out != "" || !strings.HasPrefix(errs, "ajour: "+want) ||
+			!strings.Contains(errs, "--help' for usage.") {
 			t.Errorf("%s: exit %d: %s%s", args, code, out, errs)
 		}
 	}
@@ -121,14 +127,25 @@ const id = "0190f2a4-6c3b-7a57-8f0e-0242ac120002"
 func succeeded() api.Build {
 	at := time.Now().Add(-5 * time.Minute).Truncate(time.Second)
 	return api.Build{
-		Application: "greenhouse", Status: "Succeeded", ID: id, Reason: build.ReasonSucceeded, Progress: 100, Requested: at, Started: at, Completed: at.Add(90 * time.Second),
-		Requester: "alice", Trigger: build.TriggerAPI, Commit: "4f1c2ab", Artifact: &build.Artifact{Reference: "r/a:1", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"},
+		Application: "greenhouse", Phase: "Succeeded", ID: id, Requester: "alice", Status: build.Status{
+			Phase:     build.Succeeded,
+			Reason:    build.ReasonSucceeded,
+			Progress:  100,
+			Requested: at,
+			Started:   at,
+			Completed: at.Add(90 * time.Second),
+			Cause:     build.CauseAPI,
+			Commit:    "4f1c2ab",
+			Artifact:  &build.Artifact{Reference: "r/a:1", Digest: "sha256:1", Version: "4f1c2ab", Size: 20, SHA256: "abc"},
+		},
 	}
 }
 
 func TestCommandsThatTalkToAnInstallation(t *testing.T) {
 	t.Parallel()
-	failed := api.Build{Application: "g", Device: "d", Status: "Failed", ID: id, Reason: build.ReasonBuildFailed, Message: "boom \x1b[31m", Trigger: build.TriggerChange}
+	failed := api.Build{Application: "g", Device: "d", Phase: "Failed", ID: id, Status: build.Status{
+		Phase: build.Failed, Reason: build.ReasonBuildFailed, Message: "boom \x1b[31m", Cause: build.CauseChange,
+	}}
 	url := installation(t, map[string]any{
 		"POST /apps/greenhouse/trigger":              api.Accepted{ID: id, Application: "greenhouse", Location: "/x"},
 		"POST /apps/g/devices/sensor%20%237/trigger": api.Accepted{ID: id},
@@ -147,7 +164,12 @@ func TestCommandsThatTalkToAnInstallation(t *testing.T) {
 		stderr string
 	}{
 		{[]string{"trigger", "greenhouse"}, 0, "Build " + id + " is accepted. To see it: ajour get build " + id + "\n", ""},
-		{[]string{"trigger", "g", "sensor #7"}, 0, "Build " + id + " is accepted. To see it: ajour get build " + id + "\n", ""},
+		{
+			[]string{"trigger", "g", "sensor #7"},
+			0,
+			"Build " + id + " is accepted. To see it: ajour get build " + id + "\n",
+			"",
+		},
 		{[]string{"trigger", "none"}, 1, "", "ajour: not found: The application does not exist\n"},
 		{[]string{"get", "builds"}, 0, "ID                                    OBJECT      STATUS     REASON     PROGRESS  AGE  VERSION\n" +
 			id + "  greenhouse  Succeeded  Succeeded  100.0 %   5m   4f1c2ab\n", ""},
@@ -167,7 +189,8 @@ func TestCommandsThatTalkToAnInstallation(t *testing.T) {
 	t.Run("a build is shown without what could control a terminal", func(t *testing.T) {
 		t.Parallel()
 		code, out, _ := run(t, nil, t.TempDir(), "get", "build", "failed", "--url", url, "--token", "token")
-		if code != 0 || strings.Contains(out, "\x1b") || !strings.Contains(out, "boom [31m") || !strings.Contains(out, "by a change") {
+		if code != 0 || strings.Contains(out, "\x1b") || !strings.Contains(out, "boom [31m") ||
+			!strings.Contains(out, "by a change") {
 			t.Error(code, out)
 		}
 	})
@@ -207,7 +230,8 @@ func TestTheSessionOfARunningDevIsUsed(t *testing.T) {
 		t.Error(code, errs)
 	}
 	code, _, errs = run(t, nil, t.TempDir(), "get", "builds", "--url", "http://127.0.0.1:1", "--token", "token")
-	if code != 1 || !strings.Contains(errs, "cannot be reached: http://127.0.0.1:1, does it still run?") || strings.Contains(errs, "token=") {
+	if code != 1 || !strings.Contains(errs, "cannot be reached: http://127.0.0.1:1, does it still run?") ||
+		strings.Contains(errs, "token=") {
 		t.Error(code, errs)
 	}
 }

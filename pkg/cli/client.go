@@ -74,7 +74,7 @@ var errNotThere = errors.New("not found")
 // errAway says that the API does not answer at the moment.
 var errAway = errors.New("cannot be reached")
 
-// do makes a call and returns its answer, or the problem that the API told.
+// do makes a call and returns its answer, or the problem that the API asked.
 func (c *client) do(ctx context.Context, method, path string) (*http.Response, error) {
 	if err := c.resolve(); err != nil {
 		return nil, err
@@ -110,7 +110,9 @@ func (c *client) do(ctx context.Context, method, path string) (*http.Response, e
 	case res.StatusCode == http.StatusServiceUnavailable:
 		return nil, fmt.Errorf("%w: %s", errAway, p.Detail)
 	case res.StatusCode == http.StatusUnauthorized:
-		return nil, errors.New("the token is not valid here: check --token and AJOUR_TOKEN, or unset them to use that of the running \"ajour dev\"")
+		return nil, errors.New(
+			"the token is not valid here: check --token and AJOUR_TOKEN, or unset them to use that of the running \"ajour dev\"",
+		)
 	case len(p.Violations) > 0:
 		lines := []string{"the build description is wrong:"}
 		for _, v := range p.Violations {

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drogue-iot/ajour/pkg/standalone"
 )
@@ -42,7 +43,7 @@ Builder images run in podman or docker if one of them is installed. An image tha
 is mapped with --builder runs as that program of this machine instead, as you, and
 with the files that you can read: use it for sources that you trust.
 
-State is kept in the folder that --data names, else it is gone with the process.
+State is in the folder that --data names, else it is gone with the process.
 A build that was running when the process ended starts over with the next one.
 The token that is printed is valid for 12 hours, and for this process only.
 
@@ -57,13 +58,27 @@ the folder DOCKER_CONFIG. --trusted-ca is a folder with the file ca.crt.`,
 		Args: args(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, env) },
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:8080", "`address` of this machine to serve at; port 0 takes any free one")
+	f.define(cmd.Flags())
+	return cmd
+}
+
+// define adds the flags of the command.
+func (f *devFlags) define(flags *pflag.FlagSet) {
+	flags.StringVar(
+		&f.listen, "listen", "127.0.0.1:8080", "`address` of this machine to serve at; port 0 takes any free one",
+	)
 	flags.StringVar(&f.data, "data", "", "`folder` that keeps the state (default: a temporary one)")
-	flags.StringArrayVar(&f.builders, "builder", nil, "run the builder `IMAGE=PROGRAM` as a program of this machine; repeatable")
-	flags.StringArrayVar(&f.builderEnv, "builder-env", nil, "add `NAME=VALUE` to the environment of such programs; repeatable")
+	flags.StringArrayVar(
+		&f.builders, "builder", nil, "run the builder `IMAGE=PROGRAM` as a program of this machine; repeatable",
+	)
+	flags.StringArrayVar(
+		&f.builderEnv, "builder-env", nil, "add `NAME=VALUE` to the environment of such programs; repeatable",
+	)
 	flags.StringVar(&f.engine, "engine", "auto", "what runs builder images: auto, podman, docker or none")
-	flags.StringVar(&f.registry, "registry", "", "publish to the OCI registry with this `prefix`, as in quay.io/acme/ (default: the embedded one)")
+	flags.StringVar(
+		&f.registry, "registry", "",
+		"publish to the OCI registry with this `prefix`, as in quay.io/acme/ (default: the embedded one)",
+	)
 	flags.BoolVar(&f.plainHTTP, "registry-plain-http", false, "speak HTTP to that registry")
 	flags.StringVar(&f.git, "git-credentials", "", "`folder` with the credentials for private repositories")
 	flags.StringVar(&f.hawkbit, "hawkbit", "", "`folder` with the address and the credentials of hawkBit")
@@ -71,7 +86,6 @@ the folder DOCKER_CONFIG. --trusted-ca is a folder with the file ca.crt.`,
 	flags.IntVar(&f.parallel, "parallel", 2, "`number` of builds that run at the same time")
 	flags.BoolVar(&f.manual, "manual", false, "build on calls only, not when a description changes")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what happens, not only what goes wrong")
-	return cmd
 }
 
 func (f *devFlags) run(cmd *cobra.Command, env Env) (err error) {
@@ -87,7 +101,10 @@ func (f *devFlags) run(cmd *cobra.Command, env Env) (err error) {
 	}
 	forget := func() {}
 	defer func() { forget() }()
-	defer context.AfterFunc(cmd.Context(), func() { fmt.Fprintln(env.Stderr, "ajour: ending, a further Ctrl-C ends it at once") })()
+	defer context.AfterFunc(
+		cmd.Context(),
+		func() { fmt.Fprintln(env.Stderr, "ajour: ending, a further Ctrl-C ends it at once") },
+	)()
 	err = standalone.Run(cmd.Context(), o, func(s standalone.Session) (err error) {
 		if forget, err = writeSession(env.ConfigDir, s); err != nil {
 			forget = func() {}
@@ -108,8 +125,16 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 		level = slog.LevelInfo
 	}
 	o := standalone.Options{
-		Dir: f.data, Listen: f.listen, Step: []string{env.Program, "step"}, Builders: map[string]string{}, BuilderEnv: f.builderEnv,
-		Registry: f.registry, RegistryPlainHTTP: f.plainHTTP, Parallel: f.parallel, IgnoreChanges: f.manual, Log: slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
+		Dir:               f.data,
+		Listen:            f.listen,
+		Step:              []string{env.Program, "step"},
+		Builders:          map[string]string{},
+		BuilderEnv:        f.builderEnv,
+		Registry:          f.registry,
+		RegistryPlainHTTP: f.plainHTTP,
+		Parallel:          f.parallel,
+		IgnoreChanges:     f.manual,
+		Log:               slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	if env.Program == "" {
 		return o, errors.New("the path of this program is not known: call it by its path")
@@ -179,7 +204,12 @@ func loopback(address string) error {
 		return &usageError{fmt.Errorf("--listen %q: write HOST:PORT, as in 127.0.0.1:8080", address)}
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return &usageError{fmt.Errorf("--listen %q: use an address of this machine alone, such as 127.0.0.1:8080: what it serves has no access control", address)}
+		return &usageError{
+			fmt.Errorf(
+				"--listen %q: use an address of this machine alone, such as 127.0.0.1:8080: what it serves has no access control",
+				address,
+			),
+		}
 	}
 	return nil
 }
@@ -236,7 +266,7 @@ built at once, unless its triggers are ["manual"]):
     "image": "BUILDER", "args": ["ARGUMENT"], "artifact": {"path": "firmware.bin"},
     "source": {"git": {"uri": "https://HOST/REPOSITORY.git", "rev": "main", "project": "."}}}}}}}'
 
-Build it again, with curl or in another terminal with this program:
+Build it a second time, with curl or in a second terminal with this program:
 
   curl -X POST %[1]s/api/builds/v1alpha1/apps/demo/trigger -H "Authorization: Bearer $TOKEN"
   %[6]s trigger demo --wait

@@ -101,7 +101,10 @@ func printBuilds(w io.Writer, list []api.Build, now time.Time) error {
 		if b.Artifact != nil {
 			version = b.Artifact.Version
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\n", b.ID, object(b), b.Status, b.Reason, b.Progress, age(now.Sub(b.Requested)), version)
+		fmt.Fprintf(
+			t, "%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\n", b.ID, object(b), b.Phase, b.Reason, b.Progress,
+			age(now.Sub(b.Requested)), version,
+		)
 	}
 	return t.Flush()
 }
@@ -116,7 +119,7 @@ func printBuild(w io.Writer, b api.Build) {
 	}
 	line("Build", b.ID)
 	line("Object", object(b))
-	line("Status", b.Status)
+	line("Status", b.Phase)
 	line("Reason", string(b.Reason))
 	line("Message", b.Message)
 	line("Progress", fmt.Sprintf("%.1f %%", b.Progress))
@@ -139,12 +142,12 @@ func printBuild(w io.Writer, b api.Build) {
 }
 
 func object(b api.Build) string {
-	return build.Clean(build.Target{Application: b.Application, Device: b.Device}.String())
+	return build.Clean(build.ObjectRef{Application: b.Application, Device: b.Device}.String())
 }
 
 func requester(b api.Build) string {
 	if b.Requester == "" {
-		return "a " + string(b.Trigger)
+		return "a " + string(b.Cause)
 	}
 	return b.Requester
 }

@@ -23,7 +23,10 @@ func newLogs(env Env, c *client) *cobra.Command {
   ajour logs --follow 0190f2a4-6c3b-7a57-8f0e-0242ac120002`,
 		Args: args(1, 1, "the ID of a build"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			res, err := c.do(cmd.Context(), http.MethodGet, fmt.Sprintf("/builds/%s/log?follow=%t", url.PathEscape(args[0]), follow))
+			res, err := c.do(
+				cmd.Context(), http.MethodGet,
+				fmt.Sprintf("/builds/%s/log?follow=%t", url.PathEscape(args[0]), follow),
+			)
 			if err != nil {
 				return err
 			}

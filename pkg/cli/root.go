@@ -99,7 +99,10 @@ any other installation that --url and --token name.`,
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.url, "url", "", "base `URL` of the API (env AJOUR_URL; default: the running \"ajour dev\")")
 	flags.StringVar(&c.token, "token", "", "access `token` (env AJOUR_TOKEN; default: that of the running \"ajour dev\")")
-	root.AddCommand(newDev(env), newTrigger(c), newPublish(c), newGet(env, c), newLogs(env, c), newCancel(env, c), newVersion(env), newStep(env))
+	root.AddCommand(
+		newDev(env), newTrigger(c), newPublish(c), newGet(env, c), newLogs(env, c), newCancel(env, c),
+		newVersion(env), newStep(env),
+	)
 	return root
 }
 

@@ -56,7 +56,7 @@ func readSessions(configDir string) ([]standalone.Session, error) {
 	return list, nil
 }
 
-// writeSession returns what removes the file again.
+// writeSession returns what removes the file.
 func writeSession(configDir string, s standalone.Session) (remove func(), err error) {
 	if configDir == "" {
 		return func() {}, nil

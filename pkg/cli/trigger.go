@@ -58,10 +58,10 @@ func newPublish(c *client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish BUILD",
 		Short: "Publish the firmware of a build again",
-		Long: `Publishes what a build made without compiling it again: after the OCI registry or
+		Long: `Publishes what a build compiled without a second compilation: after the OCI registry or
 hawkBit refused it, or to assign an earlier build of the registry to its hawkBit
 controller. A firmware that no registry took can be published as long as the workspace of
-its build is kept. That becomes a build of its own.`,
+its build is retained. That becomes a build of its own.`,
 		Example: `  ajour publish 0190f2a4-6c3b-7a57-8f0e-0242ac120002 --wait`,
 		Args:    args(1, 1, "BUILD"),
 	}
@@ -91,7 +91,10 @@ func (c *client) request(ctx context.Context, path, format string, wait bool) er
 	}
 	err := c.await(ctx, a.ID, format)
 	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted: the build goes on, see it with: ajour get build %s\nand end it with: ajour cancel %[1]s", a.ID)
+		return fmt.Errorf(
+			"interrupted: the build goes on, see it with: ajour get build %s\nand end it with: ajour cancel %[1]s",
+			a.ID,
+		)
 	}
 	return err
 }
@@ -113,7 +116,7 @@ func (c *client) await(ctx context.Context, id, format string) error {
 				shown = now
 				fmt.Fprintln(c.env.Stdout, now)
 			}
-			if build.Phase(b.Status).Final() {
+			if build.Phase(b.Phase).Final() {
 				return c.conclude(b, format)
 			}
 		}
@@ -135,7 +138,7 @@ func (c *client) conclude(b api.Build, format string) error {
 	} else {
 		printBuild(c.env.Stdout, b)
 	}
-	if build.Phase(b.Status) != build.Succeeded {
+	if build.Phase(b.Phase) != build.Succeeded {
 		return &exitError{exitFailed}
 	}
 	return nil

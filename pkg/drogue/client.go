@@ -10,11 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -79,7 +80,7 @@ func (c *Client) As(auth Auth) *Client {
 }
 
 // path escapes each name as one segment, since device names may hold anything (REG-8).
-func path(t build.Target) string {
+func path(t build.ObjectRef) string {
 	p := basePath + "/" + segment(t.Application)
 	if t.Device != "" {
 		p += "/devices/" + segment(t.Device)
@@ -96,7 +97,7 @@ func segment(name string) string {
 }
 
 // Get reads an object.
-func (c *Client) Get(ctx context.Context, t build.Target) (*Object, error) {
+func (c *Client) Get(ctx context.Context, t build.ObjectRef) (*Object, error) {
 	data, err := c.do(ctx, http.MethodGet, path(t), nil, maxObject)
 	if err != nil {
 		return nil, err
@@ -126,7 +127,7 @@ func (c *Client) Applications(ctx context.Context) ([]string, error) {
 }
 
 // Object reads an object.
-func (c *Client) Object(ctx context.Context, t build.Target) (build.Object, error) {
+func (c *Client) Object(ctx context.Context, t build.ObjectRef) (build.Object, error) {
 	o, err := c.Get(ctx, t)
 	if err != nil {
 		return nil, err
@@ -136,7 +137,7 @@ func (c *Client) Object(ctx context.Context, t build.Target) (build.Object, erro
 
 // FirmwareAs reads the section spec.firmware of an object, nil if it has none, on behalf
 // of the bearer of an access token.
-func (c *Client) FirmwareAs(ctx context.Context, token string, t build.Target) (json.RawMessage, error) {
+func (c *Client) FirmwareAs(ctx context.Context, token string, t build.ObjectRef) (json.RawMessage, error) {
 	o, err := c.As(Bearer(token)).Get(ctx, t)
 	if err != nil {
 		return nil, err
@@ -155,23 +156,20 @@ func (c *Client) ApplicationsAs(ctx context.Context, token string) ([]string, er
 // and nothing is written when change reports false (REG-1, REG-2, REG-6).
 //
 // change may be called several times, each time with a fresh object.
-func (c *Client) Update(ctx context.Context, t build.Target, change func(build.Object) (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, retryWithin)
-	defer cancel()
-	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+func (c *Client) Update(ctx context.Context, t build.ObjectRef, change func(build.Object) (bool, error)) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.Multiplier, wait.MaxInterval = 10*time.Millisecond, 2, time.Second
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := c.updateOnce(ctx, t, change)
-		if err == nil || !(errors.Is(err, ErrConflict) || errors.Is(err, ErrUnavailable)) {
-			return err
+		if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnavailable) {
+			err = backoff.Permanent(err)
 		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(wait/2 + rand.N(wait)): //nolint:gosec // spreads writers, keeps no secret
-		}
-	}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(retryWithin))
+	return err
 }
 
-func (c *Client) updateOnce(ctx context.Context, t build.Target, change func(build.Object) (bool, error)) error {
+func (c *Client) updateOnce(ctx context.Context, t build.ObjectRef, change func(build.Object) (bool, error)) error {
 	o, err := c.Get(ctx, t)
 	if err != nil || o.Deleted() {
 		return err

@@ -57,7 +57,9 @@ func serve(t *testing.T, wrap func(http.Handler) http.Handler) string {
 
 func create(t *testing.T, url, path, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/api/registry/v1alpha1/apps"+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(
+		t.Context(), http.MethodPost, url+"/api/registry/v1alpha1/apps"+path, strings.NewReader(body),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,7 @@ func TestUpdateKeepsEverythingElse(t *testing.T) {
 		"spec":{"n":{"big":18446744073709551615,"one":1.0,"exp":1e2},"empty":{},"nul":null},
 		"status":{"conditions":[{"type":"KafkaReady","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`)
 	c := drogue.New(url, http.DefaultClient, drogue.Bearer("alice"))
-	target := build.Target{Application: "a"}
+	target := build.ObjectRef{Application: "a"}
 	before, err := c.Get(t.Context(), target)
 	if err != nil {
 		t.Fatal(err)
@@ -130,25 +132,25 @@ func TestUpdateOfADeviceWithAnOddName(t *testing.T) {
 			t.Fatal(err)
 		}
 		create(t, url, "/a/devices", `{"metadata":{"application":"a","name":`+string(quoted)+`}}`)
-		target := build.Target{Application: "a", Device: name}
+		target := build.ObjectRef{Application: "a", Device: name}
 		if err := c.Update(t.Context(), target, set(`{"x":1}`)); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 		o, err := c.Get(t.Context(), target)
 		if err != nil {
 			t.Errorf("%q: %v", name, err)
-		} else if diff := cmp.Diff(target, o.Target()); diff != "" || string(o.Status("firmware")) != `{"x":1}` {
+		} else if diff := cmp.Diff(target, o.Ref()); diff != "" || string(o.Status("firmware")) != `{"x":1}` {
 			t.Error(diff, string(o.Status("firmware")))
 		}
 	}
 }
 
-func TestConcurrentUpdatesAreAllKept(t *testing.T) {
+func TestConcurrentUpdatesAreAllApplied(t *testing.T) {
 	t.Parallel()
 	url := serve(t, nil)
 	create(t, url, "", `{"metadata":{"name":"a"}}`)
 	c := drogue.New(url, http.DefaultClient, drogue.Bearer("alice"))
-	target := build.Target{Application: "a"}
+	target := build.ObjectRef{Application: "a"}
 	const writers, rounds = 6, 5
 	var wg sync.WaitGroup
 	for range writers {
@@ -188,8 +190,8 @@ func TestErrorsByKind(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	ctx := context.Background()
-	app, dev := build.Target{Application: "a"}, build.Target{Application: "a", Device: "d"}
-	get := func(base, token string, target build.Target) error {
+	app, dev := build.ObjectRef{Application: "a"}, build.ObjectRef{Application: "a", Device: "d"}
+	get := func(base, token string, target build.ObjectRef) error {
 		_, err := drogue.New(base, http.DefaultClient, drogue.Bearer(token)).Get(ctx, target)
 		return err
 	}
@@ -198,7 +200,7 @@ func TestErrorsByKind(t *testing.T) {
 		err  error
 		want error
 	}{
-		{"a missing application", get(url, "alice", build.Target{Application: "x"}), drogue.ErrNotFound},
+		{"a missing application", get(url, "alice", build.ObjectRef{Application: "x"}), drogue.ErrNotFound},
 		{"a foreign application", get(url, "bob", app), drogue.ErrForbidden},
 		{"a foreign device looks missing", get(url, "bob", dev), drogue.ErrNotFound},
 		{"bad credentials", get(url, "bad", app), drogue.ErrUnauthenticated},
@@ -206,7 +208,11 @@ func TestErrorsByKind(t *testing.T) {
 		{"a registry that is away", get(closed.URL, "alice", app), drogue.ErrUnavailable},
 		{
 			"an object that became too large",
-			drogue.New(url, http.DefaultClient, drogue.Bearer("alice")).Update(ctx, app, set(`"`+strings.Repeat("x", 65536)+`"`)),
+			drogue.New(url, http.DefaultClient, drogue.Bearer("alice")).Update(
+				ctx,
+				app,
+				set(`"`+strings.Repeat("x", 65536)+`"`),
+			),
 			drogue.ErrRejected,
 		},
 		{
@@ -226,7 +232,7 @@ func TestUpdateRetriesWhatMayPass(t *testing.T) {
 	var puts atomic.Int64
 	url := serve(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			// After a 502 the change was stored (REG-10): reading again finds it.
+			// After a 502 the change was stored (REG-10): a second read finds it.
 			if r.Method == http.MethodPut && puts.Add(1) <= 2 {
 				next.ServeHTTP(httptest.NewRecorder(), r)
 				w.WriteHeader(http.StatusBadGateway)
@@ -237,7 +243,7 @@ func TestUpdateRetriesWhatMayPass(t *testing.T) {
 	})
 	create(t, url, "", `{"metadata":{"name":"a"}}`)
 	c := drogue.New(url, http.DefaultClient, drogue.Bearer("alice"))
-	err := c.Update(t.Context(), build.Target{Application: "a"}, func(o build.Object) (bool, error) {
+	err := c.Update(t.Context(), build.ObjectRef{Application: "a"}, func(o build.Object) (bool, error) {
 		if o.Status("firmware") != nil {
 			return false, nil
 		}
@@ -263,7 +269,7 @@ func TestADeletedObjectIsLeftAlone(t *testing.T) {
 	}
 	res.Body.Close()
 	c := drogue.New(url, http.DefaultClient, drogue.Bearer("alice"))
-	err = c.Update(t.Context(), build.Target{Application: "a"}, func(build.Object) (bool, error) {
+	err = c.Update(t.Context(), build.ObjectRef{Application: "a"}, func(build.Object) (bool, error) {
 		t.Error("asked to change a deleted object")
 		return true, nil
 	})
@@ -283,8 +289,8 @@ func FuzzParseObject(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := drogue.ParseObject(out)
-		if err != nil || again.Target() != o.Target() || string(again.Firmware()) != compact(t, o.Firmware()) {
+		reread, err := drogue.ParseObject(out)
+		if err != nil || reread.Ref() != o.Ref() || string(reread.Firmware()) != compact(t, o.Firmware()) {
 			t.Errorf("%s became %s: %v", data, out, err)
 		}
 	})

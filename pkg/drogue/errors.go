@@ -32,7 +32,7 @@ var (
 )
 
 // codeForbidden is what the registry answers to credentials that are no good, with the
-// status 403 (2.1). Who is known and may not do something gets another code.
+// status 403 (2.1). Who is known and may not do something gets a different code.
 const codeForbidden = "Forbidden"
 
 // statusError tells the kind by the status; the body is a hint and may be missing or no
@@ -51,7 +51,8 @@ func statusError(method, what string, res *http.Response) error {
 	switch {
 	case res.StatusCode == http.StatusNotFound:
 		kind = ErrNotFound
-	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden && hint.Error == codeForbidden:
+	case res.StatusCode == http.StatusUnauthorized,
+		res.StatusCode == http.StatusForbidden && hint.Error == codeForbidden:
 		kind = ErrUnauthenticated
 	case res.StatusCode == http.StatusForbidden:
 		kind = ErrForbidden

@@ -25,7 +25,8 @@ func ParseObject(data []byte) (*Object, error) {
 	if err := json.Unmarshal(data, &o.top); err != nil {
 		return nil, fmt.Errorf("read object: %w", err)
 	}
-	for name, into := range map[string]*map[string]json.RawMessage{"metadata": &o.metadata, "spec": &o.spec, "status": &o.status} {
+	sections := map[string]*map[string]json.RawMessage{"metadata": &o.metadata, "spec": &o.spec, "status": &o.status}
+	for name, into := range sections {
 		if raw, ok := o.top[name]; ok {
 			if err := json.Unmarshal(raw, into); err != nil {
 				return nil, fmt.Errorf("read %s of object: %w", name, err)
@@ -55,12 +56,12 @@ func (o *Object) MarshalJSON() ([]byte, error) {
 	return json.Marshal(top)
 }
 
-// Target returns the names of the object.
-func (o *Object) Target() build.Target {
+// Ref returns the names of the object.
+func (o *Object) Ref() build.ObjectRef {
 	if o.text("application") == "" {
-		return build.Target{Application: o.name()}
+		return build.ObjectRef{Application: o.name()}
 	}
-	return build.Target{Application: o.text("application"), Device: o.name()}
+	return build.ObjectRef{Application: o.text("application"), Device: o.name()}
 }
 
 // Deleted reports whether the object is waiting for its finalizers to go.
@@ -78,6 +79,6 @@ func (o *Object) SetStatus(section string, value json.RawMessage) { o.status[sec
 func (o *Object) name() string { return o.text("name") }
 
 func (o *Object) text(key string) (s string) {
-	_ = json.Unmarshal(o.metadata[key], &s) // of another type: not there
+	_ = json.Unmarshal(o.metadata[key], &s) // of a different type: not there
 	return s
 }

@@ -17,9 +17,9 @@ const (
 	TypeDeviceChange      = "io.drogue.registry.change.device"
 )
 
-// Change is what is read of a registry change event: which object to look at.
+// Change is what is read of a registry change event: which object to read.
 type Change struct {
-	Target build.Target
+	Object build.ObjectRef
 	// Subject is the one path that changed, such as ".spec.firmware".
 	Subject string
 }
@@ -36,12 +36,12 @@ func (c Change) Relevant() bool {
 // extensions: source and key hold them unescaped (contract 3.2).
 func DecodeChange(ev cloudevents.Event) (Change, error) {
 	c := Change{Subject: ev.Subject()}
-	c.Target.Application, _ = ev.Extensions()["application"].(string)
-	c.Target.Device, _ = ev.Extensions()["device"].(string)
-	if (ev.Type() == TypeDeviceChange) != (c.Target.Device != "") {
-		return c, fmt.Errorf("%w: %s with device %q", ErrMalformed, ev.Type(), c.Target.Device)
+	c.Object.Application, _ = ev.Extensions()["application"].(string)
+	c.Object.Device, _ = ev.Extensions()["device"].(string)
+	if (ev.Type() == TypeDeviceChange) != (c.Object.Device != "") {
+		return c, fmt.Errorf("%w: %s with device %q", ErrMalformed, ev.Type(), c.Object.Device)
 	}
-	if err := c.Target.Validate(); err != nil {
+	if err := c.Object.Validate(); err != nil {
 		return c, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return c, nil

@@ -18,6 +18,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
+	"github.com/drogue-iot/ajour/pkg/event/eventtest"
 )
 
 const id = "0190f2a4-6c3b-7a57-8f0e-0242ac120002"
@@ -26,9 +27,12 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func request(device string) build.Request {
 	return build.Request{
-		ID: id, Target: build.Target{Application: "greenhouse", Device: device}, DescriptionHash: "h",
-		Description: build.Description{Registry: build.OCI, Image: "a:1", Timeout: build.Duration(time.Hour)},
-		Trigger:     build.TriggerAPI, Time: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC),
+		ID:              id,
+		Object:          build.ObjectRef{Application: "greenhouse", Device: device},
+		DescriptionHash: "h",
+		Requester:       "<alice & bob>",
+		Cause:           build.CauseAPI,
+		Time:            time.Date(2026, 1, 2, 3, 4, 5, 6789, time.UTC),
 	}
 }
 
@@ -39,18 +43,20 @@ func TestARequestSurvivesTheWire(t *testing.T) {
 			t.Parallel()
 			var got build.Request
 			var key any
-			srv := httptest.NewServer(event.Handler(quiet, func(_ context.Context, ev cloudevents.Event) (err error) {
+			want := request(device)
+			o := eventtest.Options(want.Time)
+			o.Dropped = func(_ context.Context, kind, why string) { t.Error(kind, why) }
+			srv := httptest.NewServer(event.Subscriber(o, func(_ context.Context, ev cloudevents.Event) (err error) {
 				got, err = event.DecodeRequested(ev)
 				key = ev.Extensions()["partitionkey"]
 				return err
 			}))
 			defer srv.Close()
-			want := request(device)
 			ev, err := event.Requested(event.SourceAPI, want)
 			if err != nil {
 				t.Fatal(err)
 			}
-			reply, err := event.Send(t.Context(), srv.Client(), srv.URL, ev)
+			reply, err := event.Send(t.Context(), srv.Client(), srv.URL, eventtest.Sign(t, ev))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,8 +66,8 @@ func TestARequestSurvivesTheWire(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
-			if key != want.Target.String() {
-				t.Errorf("partitionkey %q, want %q", key, want.Target)
+			if key != want.Object.String() {
+				t.Errorf("partitionkey %q, want %q", key, want.Object)
 			}
 		})
 	}
@@ -128,7 +134,7 @@ func change(kind, subject, app, device string) cloudevents.Event {
 func TestDecodeChange(t *testing.T) {
 	t.Parallel()
 	got, err := event.DecodeChange(change(event.TypeDeviceChange, ".spec.firmware", "greenhouse", "a/b"))
-	want := event.Change{Target: build.Target{Application: "greenhouse", Device: "a/b"}, Subject: ".spec.firmware"}
+	want := event.Change{Object: build.ObjectRef{Application: "greenhouse", Device: "a/b"}, Subject: ".spec.firmware"}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
@@ -168,7 +174,11 @@ func TestDecodeTektonFindsThePipelineRun(t *testing.T) {
 		"of a TaskRun's": {
 			`{"taskRun":{"metadata":{"name":"fw-1-fetch","namespace":"builds","uid":"x","labels":{"tekton.dev/pipelineRun":"fw-1","tekton.dev/pipelineRunUID":"u"}}}}`, want, true,
 		},
-		"not of a lone TaskRun":  {`{"taskRun":{"metadata":{"name":"x","namespace":"builds","uid":"x"}}}`, event.Tekton{Namespace: "builds"}, false},
+		"not of a lone TaskRun": {
+			`{"taskRun":{"metadata":{"name":"x","namespace":"builds","uid":"x"}}}`,
+			event.Tekton{Namespace: "builds"},
+			false,
+		},
 		"not of anything else's": {`{"customRun":{}}`, event.Tekton{}, false},
 	} {
 		ev := change("dev.tekton.event.pipelinerun.started.v1", "", "", "")
@@ -196,17 +206,106 @@ func FuzzDecode(f *testing.F) {
 		if r, err := event.DecodeRequested(ev); err == nil && r.Validate() != nil {
 			t.Error("an invalid request got through")
 		}
-		if r, err := event.DecodeRejected(ev); err == nil && r.Target.Validate() != nil {
+		if r, err := event.DecodeRejected(ev); err == nil && r.Object.Validate() != nil {
 			t.Error("an invalid rejection got through")
+		}
+		if r, err := event.DecodeRepublish(ev); err == nil && !build.ValidID(r.Of) {
+			t.Error("an invalid request to publish got through")
 		}
 		if c, err := event.DecodeCancelled(ev); err == nil && !build.ValidID(c.ID) {
 			t.Error("an invalid cancellation got through")
 		}
-		if c, err := event.DecodeChange(ev); err == nil && c.Target.Validate() != nil {
+		if c, err := event.DecodeChange(ev); err == nil && c.Object.Validate() != nil {
 			t.Error("an invalid change got through")
 		}
 		if run, ours, err := event.DecodeTekton(ev); err == nil && ours && (run.Name == "" || run.UID == "") {
 			t.Error("a run without an identity got through")
 		}
+	})
+}
+
+func TestOnlySignedEventsAreBelieved(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	eventtest.Forgeries(t, now, func(t *testing.T, o event.Options, ev cloudevents.Event) int {
+		t.Helper()
+		srv := httptest.NewServer(event.Subscriber(o, func(context.Context, cloudevents.Event) error {
+			t.Errorf("%s is believed", ev.Type())
+			return nil
+		}))
+		defer srv.Close()
+		reply, err := event.Send(t.Context(), srv.Client(), srv.URL, ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply.Status
+	})
+}
+
+// TestKeysAreRotated: the former key is accepted beside the new one.
+func TestKeysAreRotated(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	const fresh = "a fresh key, as long as it has to be"
+	for name, tt := range map[string]struct {
+		keys []string
+		want bool
+	}{
+		"before":               {[]string{eventtest.Key, ""}, true},
+		"with both keys":       {[]string{fresh, eventtest.Key}, true},
+		"when it is completed": {[]string{fresh}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			keys, err := event.NewKeys(tt.keys...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			believed := false
+			srv := httptest.NewServer(
+				event.Subscriber(
+					event.Options{Log: quiet, Keys: keys, Clock: func() time.Time { return at }},
+					func(context.Context, cloudevents.Event) error {
+						believed = true
+						return nil
+					},
+				),
+			)
+			defer srv.Close()
+			for _, ev := range (eventtest.Victim{ID: eventtest.ID, Object: eventtest.Object}).Events(t, at) {
+				believed = false
+				if _, err := event.Send(t.Context(), srv.Client(), srv.URL, eventtest.Sign(t, ev)); err != nil ||
+					believed != tt.want {
+					t.Error(ev.Type(), err, believed)
+				}
+			}
+		})
+	}
+}
+
+func TestKeysThatAreNoneAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, keys := range [][]string{nil, {""}, {"short"}, {eventtest.Key, "short"}} {
+		if _, err := event.NewKeys(keys...); err == nil {
+			t.Errorf("%q are taken", keys)
+		}
+	}
+}
+
+// FuzzSubscriber: no signature that somebody makes up is believed.
+func FuzzSubscriber(f *testing.F) {
+	f.Add("AAAA", "1", "/ajour/api", `{}`)
+	o := eventtest.Options(time.Now())
+	h := event.Subscriber(o, func(_ context.Context, ev cloudevents.Event) error {
+		f.Errorf("%v is believed", ev)
+		return nil
+	})
+	f.Fuzz(func(_ *testing.T, signature, id, source, data string) {
+		req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(data))
+		for k, v := range map[string]string{"id": id, "type": event.TypeRejected, "source": source, "specversion": "1.0", "signature": signature, "time": "2026-01-01T00:00:00Z"} {
+			req.Header.Set("Ce-"+k, v)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		h.ServeHTTP(httptest.NewRecorder(), req)
 	})
 }

@@ -43,11 +43,10 @@ func Receive(w http.ResponseWriter, r *http.Request) (cloudevents.Event, error) 
 	return *ev, nil
 }
 
-// Handler delivers events to handle and answers as Knative and Tekton expect of
-// a subscriber: 202 when it is done, 400 for an event that nobody will ever
-// understand, and 503 for everything else, so that it comes again. Tekton does
-// not repeat a 500. The body is always empty: Knative would take one for a
-// failed attempt to reply with an event.
+// Handler delivers events to handle and answers as Knative and Tekton expect of a
+// subscriber: 202 when it is done, 400 for an event that nobody will ever understand, and
+// 503 for everything else, so that it is redelivered. Tekton does not repeat a 500. The
+// body is always empty: Knative would take one for a failed attempt to reply with an event.
 func Handler(log *slog.Logger, handle func(context.Context, cloudevents.Event) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
@@ -66,7 +65,7 @@ func Handler(log *slog.Logger, handle func(context.Context, cloudevents.Event) e
 			log.WarnContext(r.Context(), "event refused", "type", ev.Type(), "event", ev.ID(), "error", err)
 		case err != nil:
 			status = http.StatusServiceUnavailable
-			log.WarnContext(r.Context(), "event put off", "type", ev.Type(), "event", ev.ID(), "error", err)
+			log.WarnContext(r.Context(), "event deferred", "type", ev.Type(), "event", ev.ID(), "error", err)
 		}
 		w.WriteHeader(status)
 	})
@@ -111,7 +110,7 @@ func Send(ctx context.Context, client *http.Client, url string, ev cloudevents.E
 	return reply, nil
 }
 
-// Redelivered reports whether Knative delivers an event again after the status
+// Redelivered reports whether Knative redelivers an event after the status
 // (its retry rule: no answer, 404, 408, 409, 429 and all 5xx).
 func Redelivered(status int) bool {
 	switch status {

@@ -19,7 +19,7 @@ const (
 	labelPipelineRunUID = "tekton.dev/pipelineRunUID"
 )
 
-// Tekton is what is read of a Tekton event: which PipelineRun to look at.
+// Tekton is what is read of a Tekton event: which PipelineRun to read.
 type Tekton struct {
 	Namespace string
 	Name      string

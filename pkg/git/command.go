@@ -19,7 +19,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// maxOutput bounds what is kept of git's output.
+// maxOutput bounds what is stored of git's output.
 const maxOutput = 1 << 20
 
 // attempts bounds how often a command that may pass is tried, first after firstWait,
@@ -40,24 +40,73 @@ func (e *commandError) Unwrap() error { return e.err }
 
 // settings hold for every command, whatever a repository brings along.
 var settings = []string{
-	"-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.symlinks=true",
-	"-c", "core.protectHFS=true", "-c", "core.protectNTFS=true",
-	"-c", "protocol.allow=never", "-c", "protocol.http.allow=always", "-c", "protocol.https.allow=always",
-	"-c", "protocol.ssh.allow=always", "-c", "http.followRedirects=initial",
+	"-c",
+	"core.hooksPath=/dev/null",
+	"-c",
+	"core.fsmonitor=false",
+	"-c",
+	"core.symlinks=true",
+	"-c",
+	"core.protectHFS=true",
+	"-c",
+	"core.protectNTFS=true",
+	"-c",
+	"protocol.allow=never",
+	"-c",
+	"protocol.http.allow=always",
+	"-c",
+	"protocol.https.allow=always",
+	"-c",
+	"protocol.ssh.allow=always",
+	"-c",
+	"http.followRedirects=initial",
 	// A server that packs for long sends some five bytes in as many seconds meanwhile.
-	"-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120", "-c", "advice.detachedHead=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
-	"-c", "transfer.fsckObjects=true", "-c", "fetch.unpackLimit=1", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
+	"-c",
+	"http.lowSpeedLimit=1",
+	"-c",
+	"http.lowSpeedTime=120",
+	"-c",
+	"advice.detachedHead=false",
+	"-c",
+	"gc.auto=0",
+	"-c",
+	"maintenance.auto=false",
+	"-c",
+	"transfer.fsckObjects=true",
+	"-c",
+	"fetch.unpackLimit=1",
+	"-c",
+	"submodule.recurse=false",
+	"-c",
+	"fetch.recurseSubmodules=false",
 	// As GitLab, which many repositories are at: what they have of this is old and harmless.
-	"-c", "fetch.fsck.badTimezone=ignore", "-c", "fetch.fsck.missingSpaceBeforeDate=ignore", "-c", "fetch.fsck.zeroPaddedFilemode=ignore",
+	"-c",
+	"fetch.fsck.badTimezone=ignore",
+	"-c",
+	"fetch.fsck.missingSpaceBeforeDate=ignore",
+	"-c",
+	"fetch.fsck.zeroPaddedFilemode=ignore",
 	// The folder is of no use after a crash of the machine: git syncs no file that it checks
 	// out. And nobody will ask who moved a ref in it.
-	"-c", "core.fsync=none", "-c", "core.logAllRefUpdates=false",
+	"-c",
+	"core.fsync=none",
+	"-c",
+	"core.logAllRefUpdates=false",
 	// Several processes write many files to a disk in a fraction of the time.
-	"-c", "checkout.workers=4", "-c", "checkout.thresholdForParallelism=1000",
-	// git runs these for files that a repository marks as kept in LFS, if there are any.
-	"-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.smudge=git-lfs smudge -- %f", "-c", "filter.lfs.required=true",
-	// A command that failed is tried again as a whole.
-	"-c", "lfs.transfer.maxRetries=1",
+	"-c",
+	"checkout.workers=4",
+	"-c",
+	"checkout.thresholdForParallelism=1000",
+	// git runs these for files that a repository marks as stored in LFS, if there are any.
+	"-c",
+	"filter.lfs.process=git-lfs filter-process",
+	"-c",
+	"filter.lfs.smudge=git-lfs smudge -- %f",
+	"-c",
+	"filter.lfs.required=true",
+	// A command that failed is retried as a whole.
+	"-c",
+	"lfs.transfer.maxRetries=1",
 }
 
 // Names of files in the folder that git has for its home.
@@ -66,7 +115,7 @@ const (
 	fileBundle = "ca.crt"
 )
 
-// setUp writes what git is told by files: the proxy, the credentials and the CA in
+// setUp writes what git is asked by files: the proxy, the credentials and the CA in
 // its configuration.
 func (f *fetcher) setUp(proxyURL string) (err error) {
 	if f.ssh, err = setUpSSH(f.Credentials, f.home, f.Policy); err != nil {
@@ -106,7 +155,10 @@ func (f *fetcher) newRepository(format objectFormat) error {
 	dir := filepath.Join(f.Dir, ".git")
 	config := string(format) + "\tfilemode = true\n\tbare = false\n[remote \"origin\"]\n\turl = " + quoteConfig(f.URI) +
 		"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n"
-	err := errors.Join(os.MkdirAll(filepath.Join(dir, "objects"), 0o755), os.MkdirAll(filepath.Join(dir, "refs"), 0o755)) //nolint:gosec // the builder may run as another user
+	err := errors.Join(
+		os.MkdirAll(filepath.Join(dir, "objects"), 0o755), //nolint:gosec // the builder may run as a different user
+		os.MkdirAll(filepath.Join(dir, "refs"), 0o755),    //nolint:gosec // as above
+	)
 	for name, content := range map[string]string{"HEAD": "ref: refs/heads/main\n", "config": config} {
 		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644)) //nolint:gosec // as above
 	}
@@ -122,8 +174,12 @@ func quoteConfig(s string) string {
 }
 
 // systemBundles are where the CA certificates of the system are, by distribution:
-// git takes one file, and what it is told replaces its own.
-var systemBundles = []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"}
+// git takes one file, and what it is asked replaces its own.
+var systemBundles = []string{
+	"/etc/ssl/certs/ca-certificates.crt",
+	"/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/ssl/cert.pem",
+}
 
 func writeBundle(to, ca string) error {
 	own, err := os.ReadFile(ca) //nolint:gosec // named by the installation
@@ -144,11 +200,22 @@ func writeBundle(to, ca string) error {
 
 // git runs one command and returns its standard output.
 func (f *fetcher) git(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", append(append([]string{}, settings...), args...)...) //nolint:gosec // no shell; options end before user text
+	all := append(append([]string{}, settings...), args...)
+	cmd := exec.CommandContext(ctx, "git", all...) //nolint:gosec // no shell; options end before user text
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + f.home, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1",
-		"GIT_CONFIG_GLOBAL=" + filepath.Join(f.home, fileConfig), "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=/bin/false", "SSH_ASKPASS=/bin/false",
-		"GIT_SSH_COMMAND=" + sshCommand(f.SSH, f.ssh), "GIT_SSH_VARIANT=ssh",
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + f.home,
+		"LC_ALL=C",
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=" + filepath.Join(
+			f.home,
+			fileConfig,
+		),
+		"GIT_TERMINAL_PROMPT=0",
+		"GIT_ASKPASS=/bin/false",
+		"SSH_ASKPASS=/bin/false",
+		"GIT_SSH_COMMAND=" + sshCommand(f.SSH, f.ssh),
+		"GIT_SSH_VARIANT=ssh",
 	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
@@ -174,18 +241,19 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// retry runs git in the folder, again after a failure that may pass.
+// retry runs git in the folder; it is repeated after a failure that may pass.
 func (f *fetcher) retry(ctx context.Context, args ...string) (string, error) {
 	wait := backoff.NewExponentialBackOff()
+	notify := func(_ error, d time.Duration) { fmt.Fprintf(f.Log, "trying again in %s\n", d.Round(time.Millisecond)) }
 	wait.InitialInterval, wait.Multiplier = firstWait, 3
-	return backoff.Retry(ctx, func() (string, error) {
+	command := func() (string, error) {
 		out, err := f.git(ctx, append([]string{"-C", f.Dir}, args...)...)
 		var failure *commandError
 		if err != nil && (!errors.As(err, &failure) || f.proxy.Denied() != nil || !temporary(failure.stderr)) {
 			err = backoff.Permanent(err)
 		}
 		return out, err
-	}, backoff.WithBackOff(wait), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(_ error, d time.Duration) {
-		fmt.Fprintf(f.Log, "trying again in %s\n", d.Round(time.Millisecond))
-	}))
+	}
+	return backoff.Retry(ctx, command,
+		backoff.WithBackOff(wait), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0), backoff.WithNotify(notify))
 }

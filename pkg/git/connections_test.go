@@ -23,7 +23,10 @@ import (
 // refusedBy fetches with a policy, and returns the message of the refusal.
 func refusedBy(t *testing.T, p egress.Policy, uri string) string {
 	t.Helper()
-	_, err := git.Fetch(t.Context(), git.Options{URI: uri, Dir: filepath.Join(t.TempDir(), "source"), Policy: p, Log: io.Discard})
+	_, err := git.Fetch(
+		t.Context(),
+		git.Options{URI: uri, Dir: filepath.Join(t.TempDir(), "source"), Policy: p, Log: io.Discard},
+	)
 	var step *build.StepError
 	if !errors.As(err, &step) || step.Reason != build.ReasonInvalidBuildSpec {
 		t.Fatalf("got %v", err)
@@ -47,18 +50,49 @@ func TestThePolicyHoldsForEveryConnection(t *testing.T) {
 		policy    egress.Policy
 		uri, want string
 	}{
-		"a scheme":             {egress.Policy{Schemes: []string{"https", "ssh"}, Addresses: []string{"any"}}, repo.url, "does not fetch by http: use https or ssh"},
-		"a host":               {egress.Policy{Schemes: []string{"http"}, Hosts: []string{"*.example.org"}, Addresses: []string{"any"}}, repo.url, `the host "127.0.0.1"`},
-		"an address":           {egress.Policy{Schemes: []string{"http"}, Addresses: []string{"public"}}, repo.url, `the host "127.0.0.1" has no address`},
-		"an address by name":   {egress.Policy{Schemes: []string{"http"}, Addresses: []string{"public"}}, byName + u.Path, `the host "localhost" has no address`},
-		"a metadata service":   {egress.Policy{Schemes: []string{"http"}, Addresses: []string{"public"}}, "http://169.254.169.254/latest.git", "has no address"},
-		"what it redirects to": {egress.Policy{Schemes: []string{"http"}, Hosts: []string{"127.0.0.1"}, Addresses: []string{"any"}}, redirecting.URL + u.Path, `the host "localhost"`},
-		"a decimal address":    {egress.Policy{Schemes: []string{"http"}, Addresses: []string{"public"}}, "http://2130706433:" + u.Port() + u.Path, ""},
+		"a scheme": {
+			egress.Policy{Schemes: []string{"https", "ssh"}, Addresses: []string{"any"}},
+			repo.url,
+			"does not fetch by http: use https or ssh",
+		},
+		"a host": {
+			egress.Policy{Schemes: []string{"http"}, Hosts: []string{"*.example.org"}, Addresses: []string{"any"}},
+			repo.url,
+			`the host "127.0.0.1"`,
+		},
+		"an address": {
+			egress.Policy{Schemes: []string{"http"}, Addresses: []string{"public"}},
+			repo.url,
+			`the host "127.0.0.1" has no address`,
+		},
+		"an address by name": {
+			egress.Policy{Schemes: []string{"http"}, Addresses: []string{"public"}},
+			byName + u.Path,
+			`the host "localhost" has no address`,
+		},
+		"a metadata service": {
+			egress.Policy{Schemes: []string{"http"}, Addresses: []string{"public"}},
+			"http://169.254.169.254/latest.git",
+			"has no address",
+		},
+		"what it redirects to": {
+			egress.Policy{Schemes: []string{"http"}, Hosts: []string{"127.0.0.1"}, Addresses: []string{"any"}},
+			redirecting.URL + u.Path,
+			`the host "localhost"`,
+		},
+		"a decimal address": {
+			egress.Policy{Schemes: []string{"http"}, Addresses: []string{"public"}},
+			"http://2130706433:" + u.Port() + u.Path,
+			"",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if tt.want == "" { // depends on the resolver whether it means anything: it must not be reached
-				if _, err := git.Fetch(t.Context(), git.Options{URI: tt.uri, Dir: filepath.Join(t.TempDir(), "s"), Policy: tt.policy, Log: io.Discard}); err == nil {
+				if _, err := git.Fetch(
+					t.Context(),
+					git.Options{URI: tt.uri, Dir: filepath.Join(t.TempDir(), "s"), Policy: tt.policy, Log: io.Discard},
+				); err == nil {
 					t.Error("it was fetched")
 				}
 				return

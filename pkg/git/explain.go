@@ -52,18 +52,33 @@ func explain(s source, c connections, err error) error {
 	case diskFull(failure.stderr):
 		return s.diskFull(err, failure)
 	case strings.Contains(failure.stderr, hostKeyPhrase):
-		return s.fail(reason, err, "The host of %s is not known: add its key to known_hosts of the installation's git credentials", s.uri)
+		return s.fail(
+			reason, err,
+			"The host of %s is not known: add its key to known_hosts of the installation's git credentials", s.uri,
+		)
 	case reason == build.ReasonSourceAuthFailed:
-		return s.fail(reason, err, "Access to %s was denied: check that the repository is public, or that the installation has credentials for its host", s.uri)
+		return s.fail(
+			reason,
+			err,
+			"Access to %s was denied: check that the repository is public, "+
+				"or that the installation has credentials for its host",
+			s.uri,
+		)
 	case reason == build.ReasonSourceNotFound:
-		return s.fail(reason, err, "Repository %s was not found: check its address, and that the installation may read it", s.uri)
+		return s.fail(
+			reason, err, "Repository %s was not found: check its address, and that the installation may read it",
+			s.uri,
+		)
 	case reason == build.ReasonRevisionNotFound && s.revision == "":
 		return s.fail(reason, err, "Repository %s has no default branch: push a commit, or name a revision", s.uri)
 	case reason == build.ReasonRevisionNotFound:
 		return s.noRevision(err)
 	case untrusted(failure.stderr):
-		return s.fail(reason, err, "Repository %s could not be reached: %s: add the CA of its host to the ConfigMap trusted-ca of the installation",
-			s.uri, mainLine(failure.stderr))
+		return s.fail(
+			reason, err,
+			"Repository %s could not be reached: %s: add the CA of its host to the ConfigMap trusted-ca of the installation",
+			s.uri, mainLine(failure.stderr),
+		)
 	case strings.Contains(failure.stderr, damagedPhrase):
 		return s.fail(reason, err, "Repository %s is damaged or malicious: %s", s.uri, mainLine(failure.stderr))
 	default:
@@ -104,9 +119,9 @@ func denied(c connections, err error) string {
 	}
 	var failure *commandError
 	if errors.As(err, &failure) {
-		if _, words, ok := strings.Cut(failure.stderr, deniedPrefix); ok {
-			words, _, _ = strings.Cut(words, "\n")
-			return words
+		if _, text, ok := strings.Cut(failure.stderr, deniedPrefix); ok {
+			text, _, _ = strings.Cut(text, "\n")
+			return text
 		}
 	}
 	if err := c.Denied(); err != nil {
@@ -120,7 +135,10 @@ func (s source) fail(reason build.Reason, err error, format string, args ...any)
 }
 
 func (s source) diskFull(err error, failure *commandError) error {
-	return s.fail(build.ReasonInternalError, err, "The source of %s cannot be written, the disk of the build may be full: %s", s.uri, mainLine(failure.stderr))
+	return s.fail(
+		build.ReasonInternalError, err, "The source of %s cannot be written, the disk of the build may be full: %s",
+		s.uri, mainLine(failure.stderr),
+	)
 }
 
 func (s source) noRevision(err error) error {

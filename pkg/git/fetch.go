@@ -42,7 +42,7 @@ type Options struct {
 	// SSH is the command that git runs in place of ssh: a program that calls [SSH]
 	// with its further arguments.
 	SSH []string
-	// Log receives git's own words.
+	// Log receives the output of git.
 	Log io.Writer
 }
 
@@ -103,7 +103,7 @@ func Fetch(ctx context.Context, o Options) (r Result, err error) {
 // path below it, if that exists: the builder may wait in it already, and a new
 // one of the same name would not be where it is.
 func empty(dir, path string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the builder may run as another user
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the builder may run as a different user
 		return fmt.Errorf("prepare folder: %w", err)
 	}
 	entries, err := os.ReadDir(dir)

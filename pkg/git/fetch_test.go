@@ -77,7 +77,10 @@ func fetch(t *testing.T, uri, rev, path string) (git.Result, string, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "left-over"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r, err := git.Fetch(t.Context(), git.Options{URI: uri, Revision: rev, Path: path, Dir: dir, Policy: anywhere, Log: io.Discard})
+	r, err := git.Fetch(
+		t.Context(),
+		git.Options{URI: uri, Revision: rev, Path: path, Dir: dir, Policy: anywhere, Log: io.Discard},
+	)
 	if err == nil {
 		if _, err := os.Stat(filepath.Join(dir, "left-over")); err == nil {
 			t.Error("what was in the folder is still there")
@@ -104,7 +107,8 @@ func TestFetchFindsEveryKindOfRevision(t *testing.T) {
 				t.Error(diff, got.Time)
 			}
 			content, err := os.ReadFile(filepath.Join(dir, "boards/a/main.c"))
-			if wanted := map[string]string{repo.first: "first", repo.second: "second"}[want]; err != nil || string(content) != wanted {
+			if wanted := map[string]string{repo.first: "first", repo.second: "second"}[want]; err != nil ||
+				string(content) != wanted {
 				t.Errorf("got %q, %v", content, err)
 			}
 		})
@@ -144,8 +148,22 @@ func TestFetchExplainsFailures(t *testing.T) {
 		{"a repository that wants credentials", base + "/private.git", "", ".", build.ReasonSourceAuthFailed, ""},
 		{"a repository that refuses", base + "/forbidden.git", "", ".", build.ReasonSourceAuthFailed, ""},
 		{"a server that is away", closed.URL + "/fw.git", "", ".", build.ReasonSourceUnavailable, away},
-		{"a server that is away, by HTTPS", strings.Replace(closed.URL, "http", "https", 1) + "/fw.git", "", ".", build.ReasonSourceUnavailable, away},
-		{"a full commit of a server that is away", closed.URL + "/fw.git", strings.Repeat("a", 40), ".", build.ReasonSourceUnavailable, away},
+		{
+			"a server that is away, by HTTPS",
+			strings.Replace(closed.URL, "http", "https", 1) + "/fw.git",
+			"",
+			".",
+			build.ReasonSourceUnavailable,
+			away,
+		},
+		{
+			"a full commit of a server that is away",
+			closed.URL + "/fw.git",
+			strings.Repeat("a", 40),
+			".",
+			build.ReasonSourceUnavailable,
+			away,
+		},
 		{"a host that does not exist", "https://nosuch.test/fw.git", "", ".", build.ReasonSourceUnavailable, "no such host"},
 		{"a folder that does not exist", repo.url, "main", "boards/b", build.ReasonSourceNotFound, ""},
 		{"a folder that is a file", repo.url, "main", "boards/a/main.c", build.ReasonSourceNotFound, ""},
@@ -157,14 +175,15 @@ func TestFetchExplainsFailures(t *testing.T) {
 			t.Parallel()
 			_, _, err := fetch(t, tt.uri, tt.rev, tt.path)
 			var step *build.StepError
-			if !errors.As(err, &step) || step.Reason != tt.want || step.Message == "" || !strings.Contains(step.Message, tt.says) {
+			if !errors.As(err, &step) || step.Reason != tt.want || step.Message == "" ||
+				!strings.Contains(step.Message, tt.says) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})
 	}
 }
 
-func TestFetchTriesAgainWhenTheServerStumbles(t *testing.T) {
+func TestFetchRetriesWhenTheServerStumbles(t *testing.T) {
 	t.Parallel()
 	failures := make(chan struct{}, 2)
 	failures <- struct{}{}
@@ -198,7 +217,9 @@ func TestRepositoriesOfOtherKinds(t *testing.T) {
 		}
 		return out
 	}
-	if _, err := repo.Commit(t.Context(), "main", fstest.MapFS{"lib/main.c": {Data: []byte("x"), Mode: 0o644}}); err != nil {
+	if _, err := repo.Commit(
+		t.Context(), "main", fstest.MapFS{"lib/main.c": {Data: []byte("x"), Mode: 0o644}},
+	); err != nil {
 		t.Fatal(err)
 	}
 	lib, err := hex.DecodeString(run("rev-parse", "HEAD:lib"))
@@ -213,7 +234,10 @@ func TestRepositoriesOfOtherKinds(t *testing.T) {
 	run("push", "--quiet", "origin", padded+":refs/heads/padded")
 	// A time zone, and the place of a date, that nobody writes any more.
 	odd := func(author string) string {
-		text := "tree " + run("rev-parse", "HEAD^{tree}") + "\nauthor " + author + "\ncommitter Ajour <ajour@example.org> 1 +0000\n\nOld\n"
+		text := "tree " + run(
+			"rev-parse",
+			"HEAD^{tree}",
+		) + "\nauthor " + author + "\ncommitter Ajour <ajour@example.org> 1 +0000\n\nOld\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -31,7 +31,7 @@ import (
 )
 
 // forgeHost has the address 127.0.0.1 for this process alone: what connects to it does so
-// by the proxy that a fetch has, since nobody else can look it up.
+// by the proxy that a fetch has, since nobody else can resolve it.
 const forgeHost = "forge.test"
 
 func TestMain(m *testing.M) {
@@ -75,7 +75,7 @@ func answer(conn net.PacketConn) {
 	}
 }
 
-// lfs has one object, for those who log in, and says that it is at another URL.
+// lfs has one object, for those who log in, and says that it is at a different URL.
 type lfs struct {
 	content, href string
 	next          http.Handler
@@ -92,9 +92,13 @@ func (l *lfs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/info/lfs/objects/batch"):
 		w.Header().Set("Content-Type", "application/vnd.git-lfs+json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"transfer": "basic", "objects": []any{map[string]any{
-			"oid": l.oid(), "size": len(l.content), "actions": map[string]any{"download": map[string]string{"href": l.href + "/object"}},
-		}}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"transfer": "basic", "objects": []any{
+			map[string]any{
+				"oid":     l.oid(),
+				"size":    len(l.content),
+				"actions": map[string]any{"download": map[string]string{"href": l.href + "/object"}},
+			},
+		}})
 	case r.URL.Path == "/object":
 		_, _ = io.WriteString(w, l.content)
 	default:
@@ -127,7 +131,11 @@ func serveLFS(t *testing.T, change func(*lfs)) (uri, folder string) {
 	}
 	pointer := fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", l.oid(), len(l.content))
 	if _, err := repo.Commit(t.Context(), "main", fstest.MapFS{
-		".gitattributes": {Data: []byte("*.bin filter=lfs diff=lfs merge=lfs -text\n"), Mode: 0o644}, "blob.bin": {Data: []byte(pointer), Mode: 0o644},
+		".gitattributes": {
+			Data: []byte("*.bin filter=lfs diff=lfs merge=lfs -text\n"),
+			Mode: 0o644,
+		},
+		"blob.bin": {Data: []byte(pointer), Mode: 0o644},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -145,8 +153,8 @@ func serveLFS(t *testing.T, change func(*lfs)) (uri, folder string) {
 	return base + repo.Path(), folder
 }
 
-// TestFilesInLFSComeThroughTheGate too, with the same credentials, CA and policy.
-func TestFilesInLFSComeThroughTheGate(t *testing.T) {
+// TestFilesInLFSComeThroughTheProxy too, with the same credentials, CA and policy.
+func TestFilesInLFSComeThroughTheProxy(t *testing.T) {
 	t.Parallel()
 	policy := egress.Policy{Schemes: []string{"https"}, Hosts: []string{forgeHost}, Addresses: []string{"127.0.0.0/8"}}
 	for name, tt := range map[string]struct {
@@ -165,7 +173,14 @@ func TestFilesInLFSComeThroughTheGate(t *testing.T) {
 			})
 			dir := filepath.Join(t.TempDir(), "source")
 			_, err := git.Fetch(t.Context(), git.Options{
-				URI: uri, Revision: "main", Path: ".", Dir: dir, Policy: policy, Credentials: folder, TrustedCA: filepath.Join(folder, "ca.crt"), Log: io.Discard,
+				URI:         uri,
+				Revision:    "main",
+				Path:        ".",
+				Dir:         dir,
+				Policy:      policy,
+				Credentials: folder,
+				TrustedCA:   filepath.Join(folder, "ca.crt"),
+				Log:         io.Discard,
 			})
 			var step *build.StepError
 			if tt.reason != "" {

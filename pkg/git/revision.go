@@ -44,7 +44,10 @@ func (f *fetcher) find(ctx context.Context, format objectFormat) (string, error)
 
 // fetchOne leaves the commit in FETCH_HEAD only.
 func (f *fetcher) fetchOne(ctx context.Context, ref string) error {
-	_, err := f.retry(ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--refmap=", "--no-auto-maintenance", "--", "origin", ref)
+	_, err := f.retry(
+		ctx, "fetch", "--quiet", "--depth=1", "--no-tags", "--refmap=", "--no-auto-maintenance", "--", "origin",
+		ref,
+	)
 	return err
 }
 

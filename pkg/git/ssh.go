@@ -33,20 +33,22 @@ type sshSetup struct {
 // deniedPrefix marks a connection that the policy does not allow in the output.
 const deniedPrefix = "ajour: not allowed: "
 
-// sshCommand is what git runs in place of ssh: a shell reads it, so the words of
+// sshCommand is what git runs in place of ssh: a shell reads it, so the arguments of
 // our own are quoted. What comes from a repository is added by git as arguments.
 func sshCommand(self []string, setup string) string {
-	words := make([]string, 0, len(self)+1)
+	quoted := make([]string, 0, len(self)+1)
 	for _, w := range append(append([]string{}, self...), setup) {
-		words = append(words, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
+		quoted = append(quoted, "'"+strings.ReplaceAll(w, "'", `'\''`)+"'")
 	}
-	return strings.Join(words, " ")
+	return strings.Join(quoted, " ")
 }
 
 // sshHost is the form of what git gives to ssh as its destination. It is compiled when
 // git does so, not at each start.
 var sshHost = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:([A-Za-z0-9_][A-Za-z0-9_.-]*)@)?([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9a-fA-F:]+\]?)$`)
+	return regexp.MustCompile(
+		`^(?:([A-Za-z0-9_][A-Za-z0-9_.-]*)@)?([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[?[0-9a-fA-F:]+\]?)$`,
+	)
 })
 
 // SSH is the program that git runs in place of ssh, as
@@ -118,8 +120,8 @@ func sshClient(ctx context.Context, args []string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exec.CommandContext(ctx, "ssh", append(setup.options(host, port), "-l", user, "-p", port, //nolint:gosec // checked above, no shell
-		"-o", "HostName="+address, "--", host, args[1])...), nil
+	options := append(setup.options(host, port), "-l", user, "-p", port, "-o", "HostName="+address, "--", host, args[1])
+	return exec.CommandContext(ctx, "ssh", options...), nil //nolint:gosec // checked above, no shell
 }
 
 // options hold whatever the configuration of the machine says, which is not read.
@@ -130,9 +132,13 @@ func (s sshSetup) options(host, port string) []string {
 	}
 	o := []string{"-F", "none", "-T"}
 	for _, option := range []string{
-		"BatchMode=yes", "StrictHostKeyChecking=yes", "HostKeyAlias=" + alias, "UserKnownHostsFile=" + sshPath(s.KnownHosts), "GlobalKnownHostsFile=/dev/null",
-		"CheckHostIP=no", "IdentityAgent=none", "IdentitiesOnly=yes", "PreferredAuthentications=publickey", "ForwardAgent=no", "ClearAllForwardings=yes",
-		"PermitLocalCommand=no", "SendEnv=GIT_PROTOCOL", "ConnectTimeout=10", "ServerAliveInterval=15", "ServerAliveCountMax=4", "LogLevel=ERROR",
+		"BatchMode=yes", "StrictHostKeyChecking=yes", "HostKeyAlias=" + alias,
+		"UserKnownHostsFile=" + sshPath(s.KnownHosts), "GlobalKnownHostsFile=/dev/null",
+		"CheckHostIP=no", "IdentityAgent=none", "IdentitiesOnly=yes", "PreferredAuthentications=publickey",
+		"ForwardAgent=no", "ClearAllForwardings=yes",
+		"PermitLocalCommand=no", "SendEnv=GIT_PROTOCOL", "ConnectTimeout=10", "ServerAliveInterval=15",
+		"ServerAliveCountMax=4",
+		"LogLevel=ERROR",
 	} {
 		o = append(o, "-o", option)
 	}

@@ -20,12 +20,15 @@ func TestSSHUnderstandsThePaths(t *testing.T) {
 	t.Parallel()
 	for _, dir := range []string{"/plain", "/a b", "/a'b", `/a"b`, `/a\b`, "/100%h", "/~x"} {
 		setup := sshSetup{KnownHosts: dir + "/known_hosts", Keys: map[string]string{"": dir + "/key"}}
-		out, err := exec.CommandContext(t.Context(), "ssh", append(setup.options("h", "22"), "-G", "--", "h")...).CombinedOutput()
+		out, err := exec.CommandContext(
+			t.Context(),
+			"ssh",
+			append(setup.options("h", "22"), "-G", "--", "h")...).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v %s", dir, err, out)
 		}
 		for _, line := range []string{"\nuserknownhostsfile " + dir + "/known_hosts\n", "\nidentityfile " + dir + "/key\n"} {
-			// What is left of an escaped percent sign is shown as it is kept.
+			// What is left of an escaped percent sign is shown as it is stored.
 			if !strings.Contains(strings.ReplaceAll(string(out), "%%", "%"), line) {
 				t.Errorf("%q is not in\n%s", line, out)
 			}
@@ -43,7 +46,16 @@ func FuzzSSH(f *testing.F) {
 		f.Add(args)
 	}
 	setup := filepath.Join(f.TempDir(), "ssh.json")
-	data, err := json.Marshal(sshSetup{Policy: egress.Policy{Schemes: []string{"ssh"}, Hosts: []string{"127.0.0.1"}, Addresses: []string{"127.0.0.0/8"}}, KnownHosts: "/known"})
+	data, err := json.Marshal(
+		sshSetup{
+			Policy: egress.Policy{
+				Schemes:   []string{"ssh"},
+				Hosts:     []string{"127.0.0.1"},
+				Addresses: []string{"127.0.0.0/8"},
+			},
+			KnownHosts: "/known",
+		},
+	)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -51,20 +63,20 @@ func FuzzSSH(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, args string) {
-		words := strings.Split(args, "\n")
-		cmd, err := sshClient(t.Context(), append([]string{setup}, words...))
+		fields := strings.Split(args, "\n")
+		cmd, err := sshClient(t.Context(), append([]string{setup}, fields...))
 		if err != nil {
 			return
 		}
 		end := slices.Index(cmd.Args, "--")
-		if got := cmd.Args[end+1:]; end < 0 || len(got) != 2 || got[0] != "127.0.0.1" || got[1] != words[len(words)-1] {
-			t.Fatalf("%q becomes %q", words, cmd.Args)
+		if got := cmd.Args[end+1:]; end < 0 || len(got) != 2 || got[0] != "127.0.0.1" || got[1] != fields[len(fields)-1] {
+			t.Fatalf("%q becomes %q", fields, cmd.Args)
 		}
 		// Of what was given, the options hold a user and a port alone.
 		options := slices.Clone(cmd.Args[1:end])
 		user, port := slices.Index(options, "-l"), slices.Index(options, "-p")
 		if strings.HasPrefix(options[user+1], "-") || strings.Trim(options[port+1], "0123456789") != "" {
-			t.Fatalf("%q becomes %q", words, cmd.Args)
+			t.Fatalf("%q becomes %q", fields, cmd.Args)
 		}
 	})
 }

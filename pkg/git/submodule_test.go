@@ -16,7 +16,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
 )
 
-// withSubmodule makes a repository whose folder lib is another one, at its first of
+// withSubmodule makes a repository whose folder lib is a different one, at its first of
 // two commits, which itself has one below.
 func withSubmodule(t *testing.T, url string) string {
 	t.Helper()
@@ -114,7 +114,9 @@ func TestASubmoduleIsFetchedFromNowhereElse(t *testing.T) {
 // the repository asks for a shallow submodule.
 func TestACommitThatIsNotGivenAwayComesWithItsHistory(t *testing.T) {
 	t.Parallel()
-	s, err := gittest.New(t.Context(), t.TempDir(), "uploadpack.allowReachableSHA1InWant=false", "uploadpack.allowFilter=false")
+	s, err := gittest.New(
+		t.Context(), t.TempDir(), "uploadpack.allowReachableSHA1InWant=false", "uploadpack.allowFilter=false",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,11 +142,18 @@ func TestACommitThatIsNotGivenAwayComesWithItsHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := "[submodule \"lib\"]\n\tpath = lib\n\turl = ../lib.git\n\tshallow = true\n"
-	if _, err := app.Commit(t.Context(), "main", fstest.MapFS{".gitmodules": {Data: []byte(config), Mode: 0o644}}); err != nil {
+	if _, err := app.Commit(
+		t.Context(), "main", fstest.MapFS{".gitmodules": {Data: []byte(config), Mode: 0o644}},
+	); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"update-index", "--add", "--cacheinfo", "160000," + first + ",lib"}, {"commit", "--quiet", "--message", "Add submodule"}, {"push", "--quiet", "origin", "main"},
+		{
+			"update-index",
+			"--add",
+			"--cacheinfo",
+			"160000," + first + ",lib",
+		}, {"commit", "--quiet", "--message", "Add submodule"}, {"push", "--quiet", "origin", "main"},
 	} {
 		if _, err := app.Git(t.Context(), args...); err != nil {
 			t.Fatal(err)

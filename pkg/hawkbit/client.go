@@ -53,7 +53,8 @@ type Client struct {
 // New returns a client. It does not call the server.
 func New(c Config) (*Client, error) {
 	base, err := url.Parse(strings.TrimSuffix(c.URL, "/"))
-	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.User != nil || base.RawQuery != "" {
+	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.User != nil ||
+		base.RawQuery != "" {
 		return nil, errors.New("the URL of hawkBit is none like https://hawkbit.example.org")
 	}
 	if c.HTTP == nil {
@@ -108,11 +109,13 @@ func (r request) jsonBody(v any) (request, error) {
 	if err != nil {
 		return r, fmt.Errorf("write request: %w", err)
 	}
-	r.contentType, r.length, r.body = "application/json", int64(len(data)), func() io.Reader { return bytes.NewReader(data) }
+	r.contentType, r.length, r.body = "application/json", int64(
+		len(data),
+	), func() io.Reader { return bytes.NewReader(data) }
 	return r, nil
 }
 
-// call makes a call, again if it fails in a way that may pass, and decodes the
+// call makes a call; it is repeated if it fails in a way that may pass, and decodes the
 // answer into the value unless that is nil. Whoever creates something must be
 // prepared to find that an earlier try did.
 func (c *Client) call(ctx context.Context, r request, into any) error {

@@ -19,21 +19,33 @@ type answers struct {
 }
 
 func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: a.status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(a.body)), Request: r}, nil
+	return &http.Response{
+		StatusCode: a.status,
+		Header:     http.Header{},
+		Body:       io.NopCloser(bytes.NewReader(a.body)),
+		Request:    r,
+	}, nil
 }
 
 // FuzzAnswers: whatever a server says, the client comes back, with an error for what
 // is no success.
 func FuzzAnswers(f *testing.F) {
 	f.Add(200, []byte(`{"content":[{"id":1,"name":"a","version":"1","type":"os"}]}`))
-	f.Add(409, []byte(`{"exceptionClass":"x","errorCode":"hawkbit.server.error.repo.entityAlreadyExists","message":"The given entity already exists in database"}`))
+	f.Add(
+		409,
+		[]byte(
+			`{"exceptionClass":"x","errorCode":"hawkbit.server.error.repo.entityAlreadyExists","message":"The given entity already exists in database"}`,
+		),
+	)
 	f.Add(400, []byte(`<html>`))
 	f.Add(404, []byte(nil))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		if status < 200 || status > 499 || status == http.StatusTooManyRequests { // others are tried again, for long
+		if status < 200 || status > 499 || status == http.StatusTooManyRequests { // others are retried, for long
 			return
 		}
-		c, err := hawkbit.New(hawkbit.Config{URL: "https://hawkbit.example.org", HTTP: &http.Client{Transport: answers{status, body}}})
+		c, err := hawkbit.New(
+			hawkbit.Config{URL: "https://hawkbit.example.org", HTTP: &http.Client{Transport: answers{status, body}}},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

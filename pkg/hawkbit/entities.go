@@ -82,7 +82,7 @@ type page[T any] struct {
 }
 
 // quote writes a value for a query. "=in=" has no wildcards in any generation, where
-// "==" has; the caller compares again, since both ignore case.
+// "==" has; the caller compares them, too, since both ignore case.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
@@ -109,7 +109,10 @@ func (c *Client) FindModule(ctx context.Context, name, version string) (m Module
 
 // CreateModule makes a module. It fails with 409 if there is one, or was one.
 func (c *Client) CreateModule(ctx context.Context, name, version string) (Module, error) {
-	return create[Module](ctx, c, "/softwaremodules", map[string]any{"name": name, "version": version, "type": Type, "description": "built by Ajour"})
+	return create[Module](
+		ctx, c, "/softwaremodules",
+		map[string]any{"name": name, "version": version, "type": Type, "description": "built by Ajour"},
+	)
 }
 
 // create posts a list of one, which is what hawkBit takes, and returns the one.
@@ -130,12 +133,16 @@ func create[T any](ctx context.Context, c *Client, path string, v any) (t T, err
 
 // Artifacts returns the files of a module.
 func (c *Client) Artifacts(ctx context.Context, module int64) (list []Artifact, err error) {
-	return list, c.call(ctx, request{method: http.MethodGet, path: fmt.Sprintf("/softwaremodules/%d/artifacts", module)}, &list)
+	return list, c.call(
+		ctx, request{method: http.MethodGet, path: fmt.Sprintf("/softwaremodules/%d/artifacts", module)}, &list,
+	)
 }
 
 // Upload adds a file to a module. The server refuses it if what arrives does not have
 // the checksum. Open is called for each try.
-func (c *Client) Upload(ctx context.Context, module int64, filename, sha256 string, size int64, open func() io.Reader) (a Artifact, err error) {
+func (c *Client) Upload(
+	ctx context.Context, module int64, filename, sha256 string, size int64, open func() io.Reader,
+) (a Artifact, err error) {
 	var head bytes.Buffer
 	form := multipart.NewWriter(&head)
 	if err := form.WriteField("sha256sum", sha256); err != nil {
@@ -146,8 +153,10 @@ func (c *Client) Upload(ctx context.Context, module int64, filename, sha256 stri
 	}
 	tail := "\r\n--" + form.Boundary() + "--\r\n"
 	return a, c.call(ctx, request{
-		method: http.MethodPost, path: fmt.Sprintf("/softwaremodules/%d/artifacts", module), contentType: form.FormDataContentType(),
-		length: int64(head.Len()) + size + int64(len(tail)),
+		method:      http.MethodPost,
+		path:        fmt.Sprintf("/softwaremodules/%d/artifacts", module),
+		contentType: form.FormDataContentType(),
+		length:      int64(head.Len()) + size + int64(len(tail)),
 		body: func() io.Reader {
 			return io.MultiReader(bytes.NewReader(head.Bytes()), io.LimitReader(open(), size), strings.NewReader(tail))
 		},
@@ -158,7 +167,9 @@ func (c *Client) Upload(ctx context.Context, module int64, filename, sha256 stri
 // is none (any more).
 func (c *Client) FindSet(ctx context.Context, name, version string) (s Set, found bool, err error) {
 	var list page[Set]
-	if err := c.call(ctx, request{method: http.MethodGet, path: "/distributionsets", query: search(name, version)}, &list); err != nil {
+	if err := c.call(
+		ctx, request{method: http.MethodGet, path: "/distributionsets", query: search(name, version)}, &list,
+	); err != nil {
 		return s, false, err
 	}
 	for _, s := range list.Content {

@@ -4,6 +4,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -11,7 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
 	exporter "go.opentelemetry.io/otel/exporters/prometheus"
+	api "go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric"
 )
 
@@ -30,7 +33,35 @@ func NewMetrics() (*Metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export metrics: %w", err)
 	}
-	return &Metrics{registry: registry, provider: metric.NewMeterProvider(metric.WithReader(reader))}, nil
+	// The Host header is what a client makes it: each value would be a series of its own.
+	view := metric.NewView(
+		metric.Instrument{Name: "*"},
+		metric.Stream{AttributeFilter: attribute.NewDenyKeysFilter("server.address", "server.port")},
+	)
+	return &Metrics{
+		registry: registry,
+		provider: metric.NewMeterProvider(metric.WithReader(reader), metric.WithView(view)),
+	}, nil
+}
+
+// Counter returns what counts one more of something. The name is that of OpenTelemetry;
+// Prometheus shows it with the suffix "_total". The values of the labels are given with each
+// count, in the order of their names, and have to be of a bounded number.
+func (m *Metrics) Counter(
+	name, description string,
+	labels ...string,
+) (func(ctx context.Context, values ...string), error) {
+	counter, err := m.provider.Meter("ajour").Int64Counter(name, api.WithDescription(description))
+	if err != nil {
+		return nil, fmt.Errorf("make counter %s: %w", name, err)
+	}
+	return func(ctx context.Context, values ...string) {
+		attributes := make([]attribute.KeyValue, len(labels))
+		for i, label := range labels {
+			attributes[i] = attribute.String(label, values[i])
+		}
+		counter.Add(ctx, 1, api.WithAttributes(attributes...))
+	}, nil
 }
 
 // Wrap measures the calls of a handler.

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// lameDuck is how long a service that was told to end goes on serving, while it
+// lameDuck is how long a service that was asked to end goes on serving, while it
 // says that it is not ready: load balancers learn of an end later than it does.
 const lameDuck = 3 * time.Second
 
@@ -29,7 +29,9 @@ type Service struct {
 	// Loops run beside the server until the context ends. When one of them
 	// returns an error, the service ends.
 	Loops []func(context.Context) error
-	Log   *slog.Logger
+	// Metrics are served at the second port; new ones if nil.
+	Metrics *Metrics
+	Log     *slog.Logger
 }
 
 // Run serves at the port, and the metrics at the other one, until the context
@@ -50,9 +52,12 @@ func (s Service) Run(ctx context.Context, port, metricsPort int) error {
 
 // Serve is Run on listeners, which it closes.
 func (s Service) Serve(ctx context.Context, main, side net.Listener) error {
-	metrics, err := NewMetrics()
-	if err != nil {
-		return errors.Join(err, main.Close(), side.Close())
+	metrics := s.Metrics
+	if metrics == nil {
+		var err error
+		if metrics, err = NewMetrics(); err != nil {
+			return errors.Join(err, main.Close(), side.Close())
+		}
 	}
 	var ending atomic.Bool
 	g, loops := errgroup.WithContext(ctx)
@@ -62,7 +67,7 @@ func (s Service) Serve(ctx context.Context, main, side net.Listener) error {
 		defer end()
 		<-loops.Done()
 		ending.Store(true)
-		if ctx.Err() != nil { // told to end, and not ended by a failure
+		if ctx.Err() != nil { // asked to end, and not ended by a failure
 			<-time.After(lameDuck)
 		}
 		return nil
@@ -76,16 +81,24 @@ func (s Service) Serve(ctx context.Context, main, side net.Listener) error {
 	return g.Wait()
 }
 
+func (s Service) ready(ending *atomic.Bool) error {
+	if ending.Load() {
+		return errors.New("the service ends")
+	}
+	if s.Ready == nil {
+		return nil
+	}
+	return s.Ready()
+}
+
 func (s Service) probes(ending *atomic.Bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/healthz":
 			w.WriteHeader(http.StatusOK)
 		case "/readyz":
-			if ending.Load() {
-				http.Error(w, "the service ends", http.StatusServiceUnavailable)
-			} else if s.Ready != nil && s.Ready() != nil {
-				http.Error(w, s.Ready().Error(), http.StatusServiceUnavailable)
+			if err := s.ready(ending); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			}
 		default:
 			next.ServeHTTP(w, r)

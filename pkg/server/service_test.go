@@ -73,7 +73,8 @@ func TestAServiceTellsHowItIs(t *testing.T) {
 	ready.Store(true)
 	want("/readyz", 200, "")
 	want("/anything", 418, "")
-	if _, metrics := get(t, side, "/metrics"); !strings.Contains(metrics, `http_response_status_code="418"`) || !strings.Contains(metrics, "go_goroutines") {
+	if _, metrics := get(t, side, "/metrics"); !strings.Contains(metrics, `http_response_status_code="418"`) ||
+		!strings.Contains(metrics, "go_goroutines") {
 		t.Error(metrics)
 	}
 	cancel()

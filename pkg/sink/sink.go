@@ -11,16 +11,17 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
 	"github.com/drogue-iot/ajour/pkg/event"
 )
 
-// attempts and backoff bound the time that a caller waits for a broker that
+// attempts and firstWait bound the time that a caller waits for a broker that
 // stumbles to about two seconds, plus the time of the attempts.
 const (
-	attempts = 5
-	backoff  = 100 * time.Millisecond
+	attempts  = 5
+	firstWait = 100 * time.Millisecond
 )
 
 // Sink sends events to one URL, the value of K_SINK.
@@ -63,26 +64,25 @@ func (s *Sink) Send(ctx context.Context, ev cloudevents.Event) error {
 			ev.SetExtension(name, value)
 		}
 	}
-	for try := 1; ; try++ {
-		reply, err := event.Send(ctx, s.http, s.url, ev)
-		if err == nil && reply.Status/100 == 2 {
-			return nil
-		}
-		if err == nil {
-			err = fmt.Errorf("sink answered %d", reply.Status)
-			if !event.Redelivered(reply.Status) {
-				return err
-			}
-		}
-		if try == attempts {
-			return err
-		}
-		t := time.NewTimer(backoff << (try - 1))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return err
-		case <-t.C:
-		}
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.Multiplier = firstWait, 2
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		return struct{}{}, s.attempt(ctx, ev)
+	}, backoff.WithBackOff(wait), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0))
+	return err
+}
+
+// attempt sends an event once. An error that a repetition cannot change is permanent.
+func (s *Sink) attempt(ctx context.Context, ev cloudevents.Event) error {
+	reply, err := event.Send(ctx, s.http, s.url, ev)
+	switch {
+	case err != nil:
+		return err
+	case reply.Status/100 == 2:
+		return nil
+	case event.Redelivered(reply.Status):
+		return fmt.Errorf("sink answered %d", reply.Status)
+	default:
+		return backoff.Permanent(fmt.Errorf("sink answered %d", reply.Status))
 	}
 }

@@ -22,7 +22,7 @@ const (
 )
 
 func (p *process) internal() http.Handler {
-	return byPath(map[string]http.Handler{pathBroker: p.broker, pathBuilder: p.builder, pathStatus: p.status})
+	return p.sameHost(byPath(map[string]http.Handler{pathBroker: p.broker, pathBuilder: p.builder, pathStatus: p.status}))
 }
 
 // public is what people use. Paths are compared as they came: a ServeMux would
@@ -39,7 +39,7 @@ func (p *process) public() http.Handler {
 	return p.sameHost(byPath(routes))
 }
 
-// sameHost refuses calls under another name than that of this machine: a page in
+// sameHost refuses calls under a name other than that of this machine: a page in
 // a browser can make its own name point here (DNS rebinding), and the issuer
 // gives a token to anybody.
 func (p *process) sameHost(next http.Handler) http.Handler {

@@ -4,9 +4,11 @@
 package standalone
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,8 +19,10 @@ import (
 	"github.com/drogue-iot/ajour/config"
 	"github.com/drogue-iot/ajour/pkg/api"
 	"github.com/drogue-iot/ajour/pkg/auth"
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/builder"
 	"github.com/drogue-iot/ajour/pkg/drogue"
+	"github.com/drogue-iot/ajour/pkg/event"
 	"github.com/drogue-iot/ajour/pkg/local/broker"
 	"github.com/drogue-iot/ajour/pkg/local/issuer"
 	"github.com/drogue-iot/ajour/pkg/local/oci"
@@ -34,8 +38,8 @@ const (
 	namespace = "ajour-builds"
 	// serviceUser is the registry's user of the services themselves.
 	serviceUser = "ajour"
-	// repairEvery is how long a lost event can go unnoticed.
-	repairEvery = 5 * time.Second
+	// resyncEvery is how long a condition that vanished can be missing.
+	resyncEvery = 5 * time.Second
 	// keepBuilds is how many builds of an object stay that have ended.
 	keepBuilds = 20
 	// callTimeout bounds calls between the parts.
@@ -52,6 +56,8 @@ type process struct {
 	broker      *broker.Broker
 	runner      *runner.Runner
 	status      *status.Service
+	leader      *builder.Leader
+	state       *tekton.Store
 	api         http.Handler
 	builder     http.Handler
 }
@@ -86,8 +92,14 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 	if p.oci, err = oci.Open(filepath.Join(o.Dir, "oci")); err != nil {
 		return p, err
 	}
-	events := sink.New("http://"+internal+pathBroker, client)
-	if p.runner, err = openRunner(o, events); err != nil {
+	keys, err := eventKeys(o.Dir)
+	if err != nil {
+		return p, err
+	}
+	broker := sink.New("http://"+internal+pathBroker, client)
+	state, events := tekton.NewStore(), keys.Signed(broker)
+	p.state = state
+	if p.runner, err = openRunner(o, state, broker); err != nil {
 		return p, err
 	}
 	devices := drogue.New(p.url, client, drogue.Basic(serviceUser, secret))
@@ -96,10 +108,51 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 			Schemes: "https,ssh,http", Addresses: "any", // a developer's own machine reaches what that developer does
 		},
 	})
-	p.api = api.New(p.verifier, devices, runs, events, api.Options{Log: o.Log, Clock: time.Now, NewID: newID})
-	p.builder = builder.New(runs, devices, events, builder.Options{Log: o.Log, Clock: time.Now, Keep: keepBuilds, IgnoreChanges: o.IgnoreChanges})
-	p.status = status.New(runs, devices, events, status.Options{Log: o.Log, Clock: time.Now, Repair: repairEvery})
+	incoming := event.Options{Log: o.Log, Keys: keys, Clock: time.Now}
+	p.api = api.New(
+		api.Deps{Verifier: p.verifier, Registry: devices, State: state, Runs: runs, Sender: events},
+		api.Options{
+			Log: o.Log, Clock: time.Now, NewID: newID,
+		},
+	)
+	p.builder = builder.New(
+		builder.Deps{State: state, Runs: localRuns{runs, state}, Canceller: runs, Objects: devices, Sender: events},
+		builder.Options{
+			Log: o.Log, Clock: time.Now, Events: incoming, IgnoreChanges: o.IgnoreChanges,
+		},
+	)
+	p.leader = builder.NewLeader(state, runs, builder.Limits{Keep: keepBuilds}, time.Now, o.Log)
+	p.status = status.New(status.Deps{State: state, Runs: runs, Objects: devices, Sender: events}, status.Options{
+		Log: o.Log, Clock: time.Now, Events: incoming, Resync: resyncEvery,
+	})
 	return p, nil
+}
+
+// localRuns lists from the state, which is never behind in one process.
+type localRuns struct {
+	*tekton.Client
+	state *tekton.Store
+}
+
+// ListObject implements builder.Runs.
+func (l localRuns) ListObject(_ context.Context, o build.ObjectRef) ([]build.Run, error) {
+	return l.state.List(build.Query{Object: o}), nil
+}
+
+// eventKeys returns the key of the data folder, which is made with it: events that wait in
+// the broker outlive the process.
+func eventKeys(dir string) (event.Keys, error) {
+	file := filepath.Join(dir, "event.key")
+	key, err := os.ReadFile(file) //nolint:gosec // in a folder of our own
+	if errors.Is(err, fs.ErrNotExist) {
+		key = []byte(rand.Text() + rand.Text())
+		// A temporary name first: a process that dies here leaves no key that is cut off.
+		err = errors.Join(os.WriteFile(file+".new", key, 0o600), os.Rename(file+".new", file))
+	}
+	if err != nil {
+		return event.Keys{}, fmt.Errorf("read event key: %w", err)
+	}
+	return event.NewKeys(string(key))
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -117,7 +170,7 @@ func openBroker(o Options, internal string, client *http.Client) (*broker.Broker
 	})
 }
 
-func openRunner(o Options, events *sink.Sink) (*runner.Runner, error) {
+func openRunner(o Options, state runner.State, events event.Sender) (*runner.Runner, error) {
 	c, err := runner.LoadCatalog(catalog.Files)
 	if err != nil {
 		return nil, err
@@ -127,8 +180,19 @@ func openRunner(o Options, events *sink.Sink) (*runner.Runner, error) {
 		steps["ko://github.com/drogue-iot/ajour/cmd/"+name] = append(append([]string{}, o.Step...), name)
 	}
 	return runner.Open(runner.Options{
-		Dir: o.Dir, Catalog: c, Steps: steps, Volumes: o.Credentials, Builders: o.Builders, BuilderEnv: o.BuilderEnv, Engine: o.Engine,
-		Parallel: o.Parallel, Keep: tekton.Keeps, Send: events.Send, Log: o.Log,
+		Dir:        o.Dir,
+		Catalog:    c,
+		Steps:      steps,
+		Volumes:    o.Credentials,
+		Builders:   o.Builders,
+		BuilderEnv: o.BuilderEnv,
+		Engine:     o.Engine,
+		Parallel:   o.Parallel,
+		Observe:    tekton.Observe,
+		State:      state,
+		Retain:     tekton.Retains,
+		Send:       events.Send,
+		Log:        o.Log,
 	})
 }
 
@@ -151,7 +215,13 @@ func (p *process) credentials(secret string) registry.Credentials {
 func (p *process) session() Session {
 	claims := p.issuer.Claims("developer", auth.TriggerRole)
 	claims["exp"] = time.Now().Add(tokenLife).Unix()
-	return Session{URL: p.url, Issuer: p.issuer.URL(), Prefix: p.prefix, Token: p.issuer.Sign(claims, nil), PID: os.Getpid()}
+	return Session{
+		URL:    p.url,
+		Issuer: p.issuer.URL(),
+		Prefix: p.prefix,
+		Token:  p.issuer.Sign(claims, nil),
+		PID:    os.Getpid(),
+	}
 }
 
 // close closes what keeps state, after everything has stopped.

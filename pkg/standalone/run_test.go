@@ -45,7 +45,10 @@ func begin(t *testing.T, dir string) (s standalone.Session, stop func() error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, done := make(chan standalone.Session, 1), make(chan error, 1)
 	go func() {
-		done <- standalone.Run(ctx, standalone.Options{Dir: dir, Listen: "127.0.0.1:0", Step: []string{"false"}, Log: slog.New(slog.DiscardHandler)},
+		o := standalone.Options{
+			Dir: dir, Listen: "127.0.0.1:0", Step: []string{"false"}, Log: slog.New(slog.DiscardHandler),
+		}
+		done <- standalone.Run(ctx, o,
 			func(s standalone.Session) error { ready <- s; return nil })
 	}()
 	select {
@@ -78,7 +81,11 @@ func TestRunServesEverythingAndEndsCleanly(t *testing.T) {
 	}
 	_, body := get(t, s.URL+"/.well-known/drogue-endpoints")
 	var endpoints map[string]any
-	if err := json.Unmarshal([]byte(body), &endpoints); err != nil || endpoints["api"] != s.URL || endpoints["issuer_url"] != s.Issuer {
+	if err := json.Unmarshal(
+		[]byte(body),
+		&endpoints,
+	); err != nil || endpoints["api"] != s.URL ||
+		endpoints["issuer_url"] != s.Issuer {
 		t.Error(endpoints, err)
 	}
 	started := time.Now()
@@ -91,7 +98,9 @@ func TestRunServesEverythingAndEndsCleanly(t *testing.T) {
 func TestASecondProcessOnTheSameDataIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	_, stop := begin(t, dir)
-	err := standalone.Run(t.Context(), standalone.Options{Dir: dir, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, nil)
+	err := standalone.Run(
+		t.Context(), standalone.Options{Dir: dir, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, nil,
+	)
 	if err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("got %v", err)
 	}

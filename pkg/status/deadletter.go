@@ -20,63 +20,70 @@ import (
 // DeadLetterPath is where the broker sends what it could not deliver.
 const DeadLetterPath = "/dead-letters"
 
-// giveUpAfter is how old an event is that is not sent once more. It outlasts a service, a
+// giveUpAfter is the age at which an event is not resent. It outlasts a service, a
 // registry or an API server that is away for a while; the broker tries for minutes.
 const giveUpAfter = time.Hour
 
-// deadLetter takes an event that the broker gave up. A request that never became
-// a run is told to its object: whoever asked for the build was told that it is
-// accepted. A rejection is tried here. A change of an object and the wish to end a build
-// are known to nobody else, and so sent once more. What Tekton says is found by looking
-// at the runs.
+// deadLetter takes an event that the broker gave up. A request that never became a run is
+// reported on its object: whoever asked for the build got the answer that it is accepted. A
+// rejection is written here. A change of an object and the request to end a build are known
+// to nobody else, and are resent. What Tekton reports is in the runs.
 func (s *Service) deadLetter(ctx context.Context, ev cloudevents.Event) error {
 	s.Log.ErrorContext(ctx, "event was not delivered", "type", ev.Type(), "id", ev.ID(),
 		"destination", ev.Extensions()["knativeerrordest"], "code", ev.Extensions()["knativeerrorcode"])
 	switch ev.Type() {
 	case event.TypeRequested:
-		return s.neverStarted(ctx, ev)
+		r, err := event.DecodeRequested(ev)
+		if err != nil {
+			return err
+		}
+		return s.neverCreated(ctx, build.Run{ID: r.ID, Object: r.Object, Requester: r.Requester, Status: build.Status{
+			DescriptionHash: r.DescriptionHash, Cause: r.Cause, Requested: r.Time,
+		}})
+	case event.TypeRepublish:
+		r, err := event.DecodeRepublish(ev)
+		if err != nil {
+			return err
+		}
+		return s.neverCreated(ctx, build.Run{ID: r.ID, Object: r.Object, Requester: r.Requester, Status: build.Status{
+			Cause: build.CausePublish, Requested: r.Time,
+		}})
 	case event.TypeRejected:
 		return s.handle(ctx, ev)
 	case event.TypeApplicationChange, event.TypeDeviceChange, event.TypeCancelled:
-		return s.sendAgain(ctx, ev)
+		return s.resend(ctx, ev)
 	default:
 		return nil
 	}
 }
 
-// sendAgain gives an event to the broker once more, without what that has put into it. One
-// that was refused for good is refused again.
-func (s *Service) sendAgain(ctx context.Context, ev cloudevents.Event) error {
+// resend gives an event to the broker anew, without what that has put into it. One that
+// was refused for good would be refused, too.
+func (s *Service) resend(ctx context.Context, ev cloudevents.Event) error {
 	code, _ := strconv.Atoi(fmt.Sprint(ev.Extensions()["knativeerrorcode"])) // none if there was no answer
 	if s.Clock().Sub(ev.Time()) > giveUpAfter || code/100 == 4 && !event.Redelivered(code) {
 		return nil
 	}
-	again := ev.Clone()
+	resent := ev.Clone()
 	for name := range ev.Extensions() {
 		if strings.HasPrefix(name, "knative") {
-			again.SetExtension(name, nil)
+			resent.SetExtension(name, nil)
 		}
 	}
-	return s.sender.Send(ctx, again)
+	return s.sender.Send(ctx, resent)
 }
 
-// neverStarted tells the object of a request what became of it.
-func (s *Service) neverStarted(ctx context.Context, ev cloudevents.Event) error {
-	r, err := event.DecodeRequested(ev)
-	if err != nil {
-		return err
-	}
+// neverCreated reports on the object of a request that it did not become a run.
+func (s *Service) neverCreated(ctx context.Context, asked build.Run) error {
 	// The run may exist all the same: then only the answer was lost.
-	run, err := s.runs.Find(ctx, build.RunName(r.ID))
+	run, err := s.runs.Get(ctx, asked.ID)
 	switch {
 	case err == nil:
-		return s.observe(ctx, run.Name, run.UID)
+		return s.write(ctx, run)
 	case !errors.Is(err, build.ErrNotFound):
 		return err
 	}
-	return s.write(ctx, build.Run{
-		ID: r.ID, Target: r.Target, DescriptionHash: r.DescriptionHash, Requester: r.Requester, Trigger: r.Trigger,
-		Phase: build.Failed, Reason: build.ReasonInternalError, Requested: r.Time, Completed: s.Clock(),
-		Message: "The build could not be started in time: ask for it again",
-	})
+	asked.Phase, asked.Reason, asked.Completed = build.Failed, build.ReasonInternalError, s.Clock()
+	asked.Message = "The build could not be created in time: request it resent"
+	return s.write(ctx, asked)
 }

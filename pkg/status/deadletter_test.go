@@ -14,11 +14,12 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
+	"github.com/drogue-iot/ajour/pkg/event/eventtest"
 )
 
-// TestARequestThatWasNeverDeliveredIsToldToItsObject: whoever asked for the build
-// was told that it is accepted.
-func TestARequestThatWasNeverDeliveredIsToldToItsObject(t *testing.T) {
+// TestARequestThatWasNeverDeliveredIsReportedOnItsObject: whoever asked for the build
+// got the answer that it is accepted.
+func TestARequestThatWasNeverDeliveredIsReportedOnItsObject(t *testing.T) {
 	t.Parallel()
 	there := run(id, now, build.Running, build.ReasonBuilding, 20)
 	there.Name = build.RunName(id)
@@ -35,19 +36,19 @@ func TestARequestThatWasNeverDeliveredIsToldToItsObject(t *testing.T) {
 			w := newWorld(tt.runs...)
 			srv := httptest.NewServer(w.service())
 			defer srv.Close()
-			ev, err := event.Requested(event.SourceAPI, build.Request{
-				ID: id, Target: build.Target{Application: "a"}, Trigger: build.TriggerAPI, Time: now,
-				Description: build.Description{Registry: build.OCI, Image: "a:1", Timeout: build.Duration(time.Hour)},
-			})
+			ev, err := event.Requested(
+				event.SourceAPI,
+				build.Request{ID: id, Object: build.ObjectRef{Application: "a"}, Cause: build.CauseAPI, Time: now},
+			)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ev.SetExtension("knativeerrorcode", "503")
-			reply, err := event.Send(t.Context(), srv.Client(), srv.URL+DeadLetterPath, ev)
+			reply, err := event.Send(t.Context(), srv.Client(), srv.URL+DeadLetterPath, eventtest.Sign(t, ev))
 			if err != nil || reply.Status != 202 {
 				t.Fatal(reply, err)
 			}
-			record := string(w.objects[build.Target{Application: "a"}].Status("firmwareBuild"))
+			record := string(w.objects[build.ObjectRef{Application: "a"}].Status("firmwareBuild"))
 			if !strings.Contains(record, tt.reason) {
 				t.Error(record)
 			}
@@ -55,16 +56,19 @@ func TestARequestThatWasNeverDeliveredIsToldToItsObject(t *testing.T) {
 	}
 }
 
-// TestWhatOnlyADeadLetterKnowsIsNotLost: no look at the runs finds it.
+// TestWhatOnlyADeadLetterKnowsIsNotLost: the runs do not have it.
 func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 	t.Parallel()
-	target := build.Target{Application: "a"}
-	rejected, err := event.Rejected(event.SourceAPI, build.Rejection{ID: id, Target: target, Reason: build.ReasonInvalidBuildSpec, Message: "wrong", Time: now})
+	ref := build.ObjectRef{Application: "a"}
+	rejected, err := event.Rejected(
+		event.SourceAPI,
+		build.Rejection{ID: id, Object: ref, Reason: build.ReasonInvalidBuildSpec, Message: "wrong", Time: now},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cancelled := func(at time.Time) cloudevents.Event {
-		ev, err := event.Cancelled(event.SourceAPI, target, at, build.Cancellation{ID: id})
+		ev, err := event.Cancelled(event.SourceAPI, build.Cancellation{ID: id, Object: ref, Time: at})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,20 +78,35 @@ func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 	changed.SetID("7")
 	changed.SetType(event.TypeApplicationChange)
 	changed.SetSource("drogue:/drogue/a")
-	changed.SetTime(time.Now())
+	changed.SetTime(now)
 	for name, tt := range map[string]struct {
 		ev     cloudevents.Event
 		code   string
 		sent   []string
 		writes int
 	}{
-		"a rejection is told to its object":            {rejected, "503", []string{event.TypeFinished + " " + id + "/Failed"}, 1},
-		"a change is sent once more":                   {changed, "503", []string{event.TypeApplicationChange + " 7"}, 0},
-		"the end of a build is asked for once more":    {cancelled(time.Now()), "503", []string{event.TypeCancelled + " " + id + "/cancelled"}, 0},
-		"but not for ever":                             {cancelled(time.Now().Add(-2 * time.Hour)), "503", nil, 0},
-		"nor if it is refused":                         {cancelled(time.Now()), "403", nil, 0},
-		"though there was no answer":                   {cancelled(time.Now()), "-1", []string{event.TypeCancelled + " " + id + "/cancelled"}, 0},
-		"nor if it is broken":                          {cancelled(time.Now()), "400", nil, 0},
+		"a rejection is told to its object": {
+			rejected,
+			"503",
+			[]string{event.TypeFinished + " " + id + "/Failed"},
+			1,
+		},
+		"a change is sent once more": {changed, "503", []string{event.TypeApplicationChange + " 7"}, 0},
+		"the end of a build is asked for once more": {
+			cancelled(now),
+			"503",
+			[]string{event.TypeCancelled + " " + id + "/cancelled"},
+			0,
+		},
+		"but not for ever":     {cancelled(now.Add(-2 * time.Hour)), "503", nil, 0},
+		"nor if it is refused": {cancelled(now), "403", nil, 0},
+		"though there was no answer": {
+			cancelled(now),
+			"-1",
+			[]string{event.TypeCancelled + " " + id + "/cancelled"},
+			0,
+		},
+		"nor if it is broken":                          {cancelled(now), "400", nil, 0},
 		"what Tekton says is found by looking at runs": {tekton(t, "fw-1", "u"), "503", nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +116,7 @@ func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 			defer srv.Close()
 			tt.ev.SetExtension("knativeerrorcode", tt.code)
 			tt.ev.SetExtension("knativeerrordest", "http://builder.ajour.svc.cluster.local")
-			reply, err := event.Send(t.Context(), srv.Client(), srv.URL+DeadLetterPath, tt.ev)
+			reply, err := event.Send(t.Context(), srv.Client(), srv.URL+DeadLetterPath, eventtest.Sign(t, tt.ev))
 			if err != nil || reply.Status != 202 {
 				t.Fatal(reply, err)
 			}
@@ -105,7 +124,8 @@ func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 				t.Error(w.writes, diff)
 			}
 			for _, ev := range w.events {
-				if e := ev.Extensions(); e["knativeerrordest"] != nil || e["knativeerrorcode"] != nil || ev.Type() == event.TypeCancelled && e["application"] != "a" {
+				if e := ev.Extensions(); e["knativeerrordest"] != nil || e["knativeerrorcode"] != nil ||
+					ev.Type() == event.TypeCancelled && e["application"] != "a" {
 					t.Error(ev)
 				}
 			}

@@ -15,42 +15,45 @@ import (
 // sectionFirmware is the section of a Drogue object's status that has the conditions.
 const sectionFirmware = "firmware"
 
-// finished reports whether a run has ended that the record does not know to have ended,
-// or to have been announced. Of a build that is older than that of the record nothing is
-// known: its end may be announced once more, under the same id.
+// finished reports whether a run has ended whose end the record does not have, or has as
+// unannounced. Of a build that is older than that of the record nothing is known: its end may
+// be announced a second time, with the same event id.
 func finished(old build.Record, run build.Run) bool {
-	return run.Phase.Final() && (old.Build != run.ID || !old.Phase.Final() || old.Unannounced || another(old, run))
+	return run.Phase.Final() && (old.Build != run.ID || !old.Phase.Final() || old.Unannounced || later(old, run))
 }
 
-// another reports whether a run of the recorded build is a later one than that which the
-// record is of: a build that was given up before it had a run, or whose run was deleted,
-// may get one after all.
-func another(old build.Record, run build.Run) bool { return run.Started.After(old.Started) }
+// later reports whether a run of the recorded build is a later one than the recorded run: a
+// build that was given up before it had a run, or whose run was deleted, may get one after
+// all.
+func later(old build.Record, run build.Run) bool { return run.Started.After(old.Started) }
 
-// decide brings the object's status up to date with a run, and reports whether that
-// changed it. It changes nothing when the object knows of a newer build. Of a build that
-// it knows to have ended it only puts back what others have removed: a later look may see
-// less, when pods or TaskRuns are gone.
+// decide brings the object's status up to date with a run, and reports whether that changed
+// it. It changes nothing when the object has a newer build. Of a build that the object has as
+// ended it only restores what others have removed: a later view of the run may have less,
+// when pods or TaskRuns are gone.
 func decide(o build.Object, run build.Run, unannounced bool, now time.Time) (changed bool, err error) {
-	old := build.RecordOf(o)
+	old := build.RecordOf(o, now)
 	same := old.Build == run.ID
-	if old.Build != "" && !same && old.Run().After(run) {
+	if old.Build != "" && !same && old.Run().Compare(run) > 0 {
 		return false, nil
+	}
+	if build.Future(run.Requested, now) {
+		return false, nil // it would win over all later builds
 	}
 	if run.Reason == build.ReasonInvalidBuildSpec && run.DescriptionHash == "" {
 		if _, err := build.Parse(o.Firmware()); err == nil { // it was mended meanwhile
 			return false, nil
 		}
 	}
-	if same && old.Phase.Final() && !old.Started.IsZero() && !another(old, run) {
+	if same && old.Phase.Final() && !old.Started.IsZero() && !later(old, run) {
 		if !run.Phase.Final() {
 			return false, nil
 		}
-		target := run.Target
-		run = old.Run()
-		run.Target = target
+		run = build.Run{ID: run.ID, Object: run.Object, Status: old.Status}
 	}
-	if same && !old.Phase.Final() { // a run that started over does not lose what was reported (A12)
+	// A run that started over does not lose what was reported (A12). One that failed shows
+	// where it failed.
+	if same && !old.Phase.Final() && !run.Phase.Final() {
 		run.Progress = max(run.Progress, old.Progress)
 	}
 	record := run.Record()
@@ -96,7 +99,7 @@ func mergeFirmware(raw json.RawMessage, run build.Run, now time.Time) (json.RawM
 		return nil, fmt.Errorf("write conditions: %w", err)
 	}
 	section["conditions"] = conditions
-	if run.Target.Device != "" {
+	if run.Object.Device != "" {
 		for _, name := range []string{"current", "target"} {
 			if s := ""; json.Unmarshal(section[name], &s) != nil {
 				section[name] = json.RawMessage(`""`)
@@ -118,7 +121,7 @@ func transition(run build.Run, now time.Time) time.Time {
 
 // setCondition updates a list as Drogue's own helpers do (4.2, COND-1): reason
 // and message are always replaced, the time only moves when the status does.
-// Entries of other types are kept as they are.
+// Entries of other types stay as they are.
 func setCondition(list []json.RawMessage, c build.Condition, at time.Time) ([]json.RawMessage, error) {
 	c.LastTransitionTime = at
 	for i, raw := range list {

@@ -24,7 +24,8 @@ func (o object) SetStatus(section string, value json.RawMessage) { o[section] = 
 
 func run(id string, requested time.Time, phase build.Phase, reason build.Reason, progress float64) build.Run {
 	r := build.Run{
-		ID: id, Name: build.RunName(id), UID: "u", Target: build.Target{Application: "a"}, Requested: requested, Phase: phase, Reason: reason, Progress: progress,
+		ID: id, Name: build.RunName(id), UID: "u", Object: build.ObjectRef{Application: "a"},
+		Status: build.Status{Requested: requested, Phase: phase, Reason: reason, Progress: progress},
 	}
 	if phase != build.Queued {
 		r.Started = requested.Add(time.Second)
@@ -48,13 +49,13 @@ func firmware(t *testing.T, o object) (section struct {
 	return section
 }
 
-// outcome is what a look at a run leads to.
+// outcome is what reading a run leads to.
 type outcome struct{ changed, finished bool }
 
 // apply decides and returns the outcome.
 func apply(t *testing.T, o object, r build.Run, at time.Time) outcome {
 	t.Helper()
-	ended := finished(build.RecordOf(o), r)
+	ended := finished(build.RecordOf(o, at), r)
 	changed, err := decide(o, r, false, at)
 	if err != nil {
 		t.Fatal(err)
@@ -117,10 +118,14 @@ func TestNothingGoesBack(t *testing.T) {
 			run("2", now, build.Succeeded, build.ReasonSucceeded, 100), run("2", now, build.Running, build.ReasonBuilding, 20),
 		},
 		"a failure of an older build after a newer success": {
-			run("2", now, build.Succeeded, build.ReasonSucceeded, 100), run("1", now.Add(-time.Minute), build.Failed, build.ReasonBuildFailed, 20),
+			run("2", now, build.Succeeded, build.ReasonSucceeded, 100), run(
+				"1", now.Add(-time.Minute), build.Failed, build.ReasonBuildFailed, 20,
+			),
 		},
 		"an older build that still runs": {
-			run("2", now, build.Running, build.ReasonBuilding, 20), run("1", now.Add(-time.Minute), build.Running, build.ReasonPublishing, 85),
+			run("2", now, build.Running, build.ReasonBuilding, 20), run(
+				"1", now.Add(-time.Minute), build.Running, build.ReasonPublishing, 85,
+			),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -128,15 +133,16 @@ func TestNothingGoesBack(t *testing.T) {
 			o := object{}
 			apply(t, o, tt.first, now)
 			before := string(o[sectionFirmware]) + string(o[build.SectionRecord])
-			if out := apply(t, o, tt.second, now); out.changed || string(o[sectionFirmware])+string(o[build.SectionRecord]) != before {
+			if out := apply(t, o, tt.second, now); out.changed ||
+				string(o[sectionFirmware])+string(o[build.SectionRecord]) != before {
 				t.Errorf("%+v", out)
 			}
 		})
 	}
 }
 
-// TestAPoorerLookTakesNothingAway: pods, and what they said, may be gone by then.
-func TestAPoorerLookTakesNothingAway(t *testing.T) {
+// TestAViewWithLessTakesNothingAway: pods, and what they said, may be gone by then.
+func TestAViewWithLessTakesNothingAway(t *testing.T) {
 	t.Parallel()
 	o := object{}
 	rich := run("1", now, build.Failed, build.ReasonBuildFailed, 20)
@@ -154,7 +160,7 @@ func TestAPoorerLookTakesNothingAway(t *testing.T) {
 	}
 }
 
-// TestARejectionThatComesLateIsNoneAnyMore: the description is right again.
+// TestARejectionThatComesLateIsNoneAnyMore: the description is valid now.
 func TestARejectionThatComesLateIsNoneAnyMore(t *testing.T) {
 	t.Parallel()
 	const good = `{"container":{"image":"a:1","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},"artifact":{"path":"f"}}}}`
@@ -173,10 +179,58 @@ func TestABuildThatWasGivenUpMayHaveARunAfterAll(t *testing.T) {
 	o := object{}
 	givenUp := run("1", now, build.Failed, build.ReasonInternalError, 0)
 	givenUp.Started = time.Time{}
-	for _, r := range []build.Run{givenUp, run("1", now, build.Running, build.ReasonBuilding, 20), run("1", now, build.Succeeded, build.ReasonSucceeded, 100)} {
+	for _, r := range []build.Run{
+		givenUp,
+		run("1", now, build.Running, build.ReasonBuilding, 20),
+		run("1", now, build.Succeeded, build.ReasonSucceeded, 100),
+	} {
 		out := apply(t, o, r, now)
-		if c := firmware(t, o).Conditions; !out.changed || out.finished != r.Phase.Final() || c[0].Reason != string(r.Reason) {
+		if c := firmware(
+			t,
+			o,
+		).Conditions; !out.changed || out.finished != r.Phase.Final() ||
+			c[0].Reason != string(r.Reason) {
 			t.Errorf("%s: %+v %v", r.Reason, out, c)
+		}
+	}
+}
+
+// TestAFailedBuildShowsWhereItFailed: the step after the builder may have been taken for
+// the current one before.
+func TestAFailedBuildShowsWhereItFailed(t *testing.T) {
+	t.Parallel()
+	o := object{}
+	apply(t, o, run("1", now, build.Running, build.ReasonPublishing, 85), now)
+	apply(t, o, run("1", now, build.Failed, build.ReasonBuildFailed, 20), now)
+	if got := firmware(t, o).Conditions[1].Message; got != "20.0 %" {
+		t.Error(got)
+	}
+}
+
+// TestWhatIsOfTheFutureDoesNotCount: anybody who may write the object can plant a record, and
+// it would win over all later builds.
+func TestWhatIsOfTheFutureDoesNotCount(t *testing.T) {
+	t.Parallel()
+	planted := run("2", now.Add(time.Hour), build.Succeeded, build.ReasonSucceeded, 100)
+	o := object{}
+	if out := apply(t, o, planted, now); out.changed {
+		t.Error("a run of the future is written")
+	}
+	for name, change := range map[string]func(*build.Record){
+		"that was requested in the future": func(*build.Record) {},
+		"that ends in the future":          func(r *build.Record) { r.Requested = now },
+		"with a reason that is none":       func(r *build.Record) { r.Status = run("2", now, build.Failed, "Click", 0).Status },
+		"with a phase that is none":        func(r *build.Record) { r.Status = run("2", now, "Done", build.ReasonSucceeded, 0).Status },
+	} {
+		record := planted.Record()
+		change(&record)
+		data, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o[build.SectionRecord] = data
+		if out := apply(t, o, run("1", now.Add(-time.Minute), build.Running, build.ReasonBuilding, 20), now); !out.changed {
+			t.Errorf("a record %s counts", name)
 		}
 	}
 }
@@ -195,11 +249,11 @@ func TestProgressNeverFallsWithinABuild(t *testing.T) {
 	}
 }
 
-// TestTheUpdateServersPartIsKept: contract 4.4, COND-3 to COND-5.
-func TestTheUpdateServersPartIsKept(t *testing.T) {
+// TestTheUpdateServersPartStays: contract 4.4, COND-3 to COND-5.
+func TestTheUpdateServersPartStays(t *testing.T) {
 	t.Parallel()
 	device := run("1", now, build.Succeeded, build.ReasonSucceeded, 100)
-	device.Target.Device = "d"
+	device.Object.Device = "d"
 	ours := `{"type":"BuildStatus","status":"True","reason":"Succeeded","lastTransitionTime":"2026-01-02T03:05:05Z"},` +
 		`{"type":"BuildProgress","status":"True","message":"100.0 %","lastTransitionTime":"2026-01-02T03:05:05Z"}`
 	for name, tt := range map[string]struct{ before, want string }{

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// kept are the variables that a step reads, none of which a user can set. The last
+// stored are the variables that a step reads, none of which a user can set. The last
 // one is git's, when it runs the step in place of ssh. TMPDIR is none of them:
 // credentials are copied to where it points.
-var kept = []string{"PATH", "HOME", "GIT_PROTOCOL"}
+var allowed = []string{"PATH", "HOME", "GIT_PROTOCOL"}
 
 // DropEnvironment removes every variable that a step does not need from the
 // environment of this process, which is given. Steps that share a pod with a
@@ -20,7 +20,7 @@ var kept = []string{"PATH", "HOME", "GIT_PROTOCOL"}
 // there must not see the credentials of the installation.
 func DropEnvironment(environ []string) {
 	for _, e := range environ {
-		if name, _, _ := strings.Cut(e, "="); !slices.Contains(kept, name) {
+		if name, _, _ := strings.Cut(e, "="); !slices.Contains(allowed, name) {
 			_ = os.Unsetenv(name) // fails for no name that a process can have
 		}
 	}

@@ -27,7 +27,8 @@ type Results struct{ dir string }
 
 func (r Results) write(values map[string]string) error {
 	for name, value := range values {
-		if err := os.WriteFile(filepath.Join(r.dir, name), []byte(value), 0o644); err != nil { //nolint:gosec // read by Tekton's entrypoint
+		file := filepath.Join(r.dir, name)
+		if err := os.WriteFile(file, []byte(value), 0o644); err != nil { //nolint:gosec // read by Tekton's entrypoint
 			return fmt.Errorf("write result: %w", err)
 		}
 	}

@@ -75,12 +75,30 @@ func TestFetch(t *testing.T) {
 	t.Cleanup(srv.Close)
 	url := srv.URL + repo.Path()
 	for revision, want := range map[string]map[string]string{
-		"main": {"commit": commit, "version": commit[:7], "commit-time": at, "CHAINS-GIT_URL": url, "CHAINS-GIT_COMMIT": commit},
+		"main": {
+			"commit":            commit,
+			"version":           commit[:7],
+			"commit-time":       at,
+			"CHAINS-GIT_URL":    url,
+			"CHAINS-GIT_COMMIT": commit,
+		},
 		"none": {"reason": "RevisionNotFound", "message": `Revision "none" is not a branch, tag or commit of ` + url},
 	} {
 		dir, source := t.TempDir(), filepath.Join(t.TempDir(), "source")
 		var stderr bytes.Buffer
-		code := fetch.Main(t.Context(), nil, []string{"--schemes=http", "--addresses=127.0.0.0/8", "--uri=" + url, "--revision=" + revision, "--output=" + source, "--results=" + dir + "/commit"}, &stderr)
+		code := fetch.Main(
+			t.Context(),
+			nil,
+			[]string{
+				"--schemes=http",
+				"--addresses=127.0.0.0/8",
+				"--uri=" + url,
+				"--revision=" + revision,
+				"--output=" + source,
+				"--results=" + dir + "/commit",
+			},
+			&stderr,
+		)
 		if diff := cmp.Diff(want, results(t, dir)); diff != "" || (code == 0) != (revision == "main") {
 			t.Error(code, diff, stderr.String())
 		}
@@ -116,7 +134,10 @@ func TestADiskThatIsFullIsNoFaultOfTheServer(t *testing.T) {
 				`mount -t tmpfs -o size=600k tmpfs "$0" && exec "$@"`, disk, self, "fetch",
 				"--schemes=http", "--addresses=127.0.0.0/8", "--uri="+url, "--output="+disk+"/source", "--results="+dir+"/commit")
 			out, _ := cmd.CombinedOutput() // the results say how it ended
-			want := map[string]string{"reason": "InternalError", "message": "The source of " + url + " cannot be written, the disk of the build may be full: " + tt.says}
+			want := map[string]string{
+				"reason":  "InternalError",
+				"message": "The source of " + url + " cannot be written, the disk of the build may be full: " + tt.says,
+			}
 			got := results(t, dir)
 			got["message"] = strings.ReplaceAll(got["message"], "'", "") // git quotes the file or not
 			if diff := cmp.Diff(want, got); diff != "" || strings.Contains(string(out), "trying again") {
@@ -138,7 +159,13 @@ func TestPublish(t *testing.T) {
 	call := func(artifact string) (int, map[string]string) {
 		dir := t.TempDir()
 		code := publish.Main(t.Context(), []string{
-			"oci", "--image=" + image, "--root=" + root, "--artifact=" + artifact, "--version=v", "--plain-http=true", "--results=" + dir + "/size",
+			"oci",
+			"--image=" + image,
+			"--root=" + root,
+			"--artifact=" + artifact,
+			"--version=v",
+			"--plain-http=true",
+			"--results=" + dir + "/size",
 		}, io.Discard)
 		return code, results(t, dir)
 	}
@@ -151,7 +178,10 @@ func TestPublish(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || code != 0 || !strings.HasPrefix(digest, "sha256:") {
 		t.Error(code, diff)
 	}
-	if code, got = call("none"); code != 1 || got["reason"] != "ArtifactNotFound" || got["message"] == "" || len(got) != 2 {
+	if code, got = call(
+		"none",
+	); code != 1 || got["reason"] != "ArtifactNotFound" || got["message"] == "" ||
+		len(got) != 2 {
 		t.Error(code, got)
 	}
 }

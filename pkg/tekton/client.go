@@ -22,16 +22,22 @@ type PipelineRuns interface {
 	Create(ctx context.Context, pr *v1.PipelineRun, opts metav1.CreateOptions) (*v1.PipelineRun, error)
 	Get(ctx context.Context, name string, opts metav1.GetOptions) (*v1.PipelineRun, error)
 	List(ctx context.Context, opts metav1.ListOptions) (*v1.PipelineRunList, error)
-	Patch(ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, subresources ...string) (*v1.PipelineRun, error)
+	Patch(
+		ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, sub ...string,
+	) (*v1.PipelineRun, error)
 	Delete(ctx context.Context, name string, opts metav1.DeleteOptions) error
 }
 
 // TaskRuns is the part of Tekton's typed client that is used.
 type TaskRuns interface {
 	List(ctx context.Context, opts metav1.ListOptions) (*v1.TaskRunList, error)
+	Patch(
+		ctx context.Context, name string, pt types.PatchType, data []byte, opts metav1.PatchOptions, sub ...string,
+	) (*v1.TaskRun, error)
 }
 
-// Client manages builds as PipelineRuns of one namespace.
+// Client creates and changes the PipelineRuns of one namespace, and reads single ones in
+// full. What many of them are like is in a [Store].
 type Client struct {
 	runs   PipelineRuns
 	tasks  TaskRuns
@@ -44,11 +50,11 @@ func NewClient(runs PipelineRuns, tasks TaskRuns, logs Logs, c Config) *Client {
 	return &Client{runs: runs, tasks: tasks, logs: logs, config: c}
 }
 
-// Create makes the run of a request. A run that exists already is the one that
-// was asked for, since its name follows from the build's id. The error wraps
-// build.ErrRefused when trying again cannot help.
-func (c *Client) Create(ctx context.Context, req build.Request) error {
-	pr, err := Render(req, c.config)
+// Create creates the run of a build, which is pending. A run that exists already is the one
+// that was asked for, since its name follows from the build's id. The error wraps
+// [build.ErrRefused] when a retry cannot help.
+func (c *Client) Create(ctx context.Context, s build.Spec) error {
+	pr, err := Render(s, c.config)
 	if err != nil {
 		return err
 	}
@@ -57,130 +63,176 @@ func (c *Client) Create(ctx context.Context, req build.Request) error {
 	case err == nil || apierrors.IsAlreadyExists(err):
 		return nil
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
-		return fmt.Errorf("create run of build %s: %w", req.ID, err) // there will be room later
-	case apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err):
-		return fmt.Errorf("%w: create run of build %s: %w", build.ErrRefused, req.ID, err)
+		return fmt.Errorf("create run of build %s: %w", s.ID, err) // there will be room later
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsForbidden(err),
+		apierrors.IsRequestEntityTooLargeError(err):
+		return fmt.Errorf("%w: create run of build %s: %w", build.ErrRefused, s.ID, err)
 	default:
-		return fmt.Errorf("create run of build %s: %w", req.ID, err)
+		return fmt.Errorf("create run of build %s: %w", s.ID, err)
 	}
 }
 
-// Get returns a build by its id, with a line of the builder's output if that
-// failed. It returns build.ErrNotFound if there is none.
+// Get reads a build in full by its id: with its description, and with a line of the
+// builder's output if that failed. It returns [build.ErrNotFound] if there is none.
 func (c *Client) Get(ctx context.Context, id string) (build.Run, error) {
-	return c.Find(ctx, build.RunName(id))
-}
-
-// Find is like Get, with the name of the run.
-func (c *Client) Find(ctx context.Context, name string) (build.Run, error) {
-	pr, err := c.runs.Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return build.Run{}, fmt.Errorf("run %s: %w", name, build.ErrNotFound)
-	}
-	if err != nil {
-		return build.Run{}, fmt.Errorf("get run %s: %w", name, err)
-	}
-	tasks, err := c.tasksOf(ctx, labelBuild+"="+pr.Labels[labelBuild])
+	pr, err := c.get(ctx, id)
 	if err != nil {
 		return build.Run{}, err
 	}
-	run, ours := Observe(pr, tasks[pr.UID])
+	children, err := c.tasksOf(ctx, pr)
+	if err != nil {
+		return build.Run{}, err
+	}
+	run, ours := Observe(pr, children)
 	if !ours {
-		return build.Run{}, fmt.Errorf("run %s is not ours: %w", name, build.ErrNotFound)
+		return build.Run{}, fmt.Errorf("run %s is not ours: %w", pr.Name, build.ErrNotFound)
 	}
 	if run.Reason == build.ReasonBuildFailed {
-		if line := c.excerpt(ctx, tasks[pr.UID]); line != "" {
+		if line := c.excerpt(ctx, pr, children); line != "" {
 			run.Message = build.Clean(run.Message + ": " + line)
 		}
 	}
 	return run, nil
 }
 
-// List returns the builds of a target, all builds for the zero target, in no
-// particular order.
-func (c *Client) List(ctx context.Context, t build.Target) ([]build.Run, error) {
-	selector := labelManagedBy + "=" + managedBy
-	if t != (build.Target{}) {
-		selector += "," + labelTarget + "=" + t.Hash()
+func (c *Client) get(ctx context.Context, id string) (*v1.PipelineRun, error) {
+	name := build.RunName(id)
+	pr, err := c.runs.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("run %s: %w", name, build.ErrNotFound)
 	}
-	list, err := c.listRuns(ctx, selector)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("get run %s: %w", name, err)
 	}
-	tasks, err := c.tasksOf(ctx, selector) // after the runs: what has ended has all of them
+	return pr, nil
+}
+
+func (c *Client) tasksOf(ctx context.Context, pr *v1.PipelineRun) ([]*v1.TaskRun, error) {
+	list, err := c.tasks.List(ctx, metav1.ListOptions{LabelSelector: labelPipelineRun + "=" + pr.Name})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list task runs of %s: %w", pr.Name, err)
+	}
+	return pointers(list.Items), nil
+}
+
+// ListObject reads the builds of one object as the API server has them now, without what
+// their TaskRuns say. It is for a decision that must not miss the newest one.
+func (c *Client) ListObject(ctx context.Context, o build.ObjectRef) ([]build.Run, error) {
+	list, err := c.runs.List(ctx, metav1.ListOptions{LabelSelector: ownRuns + "," + labelObject + "=" + o.Hash()})
+	if err != nil {
+		return nil, fmt.Errorf("list runs of %s: %w", o, err)
 	}
 	var runs []build.Run
-	for _, pr := range list {
-		if run, ours := Observe(pr, tasks[pr.UID]); ours {
+	for i := range list.Items {
+		if run, ours := Observe(&list.Items[i], nil); ours {
 			runs = append(runs, run)
 		}
 	}
 	return runs, nil
 }
 
-// tasksOf returns the TaskRuns that a selector finds, by the uid of their
-// PipelineRun and their pipeline task.
-func (c *Client) tasksOf(ctx context.Context, selector string) (map[types.UID]taskRuns, error) {
-	list, err := listTasks(ctx, c.tasks, selector)
-	if err != nil {
-		return nil, err
-	}
-	return byRun(list), nil
+// operation is one of a JSON patch (RFC 6902).
+type operation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
 }
 
-func byRun(list []*v1.TaskRun) map[types.UID]taskRuns {
-	byRun := map[types.UID]taskRuns{}
-	for _, tr := range list {
-		owner := metav1.GetControllerOf(tr)
-		if owner == nil {
+const pathStatus = "/spec/status"
+
+// Start starts a pending run. It returns [build.ErrChanged] if the run is a different one, was
+// started or cancelled already, or is gone.
+func (c *Client) Start(ctx context.Context, r build.Run) error {
+	return c.patch(ctx, r, "start", []operation{
+		{"test", "/metadata/uid", r.UID}, {"test", pathStatus, v1.PipelineRunSpecStatusPending}, {"remove", pathStatus, nil},
+	})
+}
+
+// Cancel ends a run, for the reason Cancelled or Superseded; by names who asked for it. It
+// returns [build.ErrChanged] if the run is a different one, was started in between, has ended or
+// is gone.
+func (c *Client) Cancel(ctx context.Context, r build.Run, reason build.Reason, by string) error {
+	ops := []operation{{"test", "/metadata/uid", r.UID}}
+	if r.Pending {
+		ops = append(ops, operation{"test", pathStatus, v1.PipelineRunSpecStatusPending})
+	}
+	ops = append(
+		ops, operation{"add", pathStatus, v1.PipelineRunSpecStatusCancelled},
+		operation{"add", annotationPath(annotationCancelled), string(reason)},
+	)
+	if by != "" {
+		ops = append(ops, operation{"add", annotationPath(annotationCancelledBy), by})
+	}
+	return c.patch(ctx, r, "cancel", ops)
+}
+
+// annotationPath is the JSON pointer of an annotation (RFC 6901).
+func annotationPath(name string) string {
+	return "/metadata/annotations/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+func (c *Client) patch(ctx context.Context, r build.Run, act string, ops []operation) error {
+	data, err := json.Marshal(ops)
+	if err != nil {
+		return fmt.Errorf("%s run %s: %w", act, r.Name, err)
+	}
+	_, err = c.runs.Patch(ctx, r.Name, types.JSONPatchType, data, metav1.PatchOptions{})
+	return changed(act, r, err)
+}
+
+// Stop ends the TaskRuns of a run that has ended itself. One that ends in between is left as
+// it is.
+func (c *Client) Stop(ctx context.Context, r build.Run) error {
+	list, err := c.tasks.List(ctx, metav1.ListOptions{LabelSelector: labelPipelineRun + "=" + r.Name})
+	if err != nil {
+		return fmt.Errorf("list task runs of %s: %w", r.Name, err)
+	}
+	for i := range list.Items {
+		tr := &list.Items[i]
+		if owner := metav1.GetControllerOf(tr); tr.IsDone() || owner == nil || string(owner.UID) != r.UID {
 			continue
 		}
-		if byRun[owner.UID] == nil {
-			byRun[owner.UID] = taskRuns{}
+		data, err := json.Marshal([]operation{
+			{"test", "/metadata/uid", tr.UID}, {"add", pathStatus, v1.TaskRunSpecStatusCancelled},
+		})
+		if err != nil {
+			return fmt.Errorf("stop task run %s: %w", tr.Name, err)
 		}
-		byRun[owner.UID][tr.Labels[labelPipelineTask]] = tr
+		_, err = c.tasks.Patch(ctx, tr.Name, types.JSONPatchType, data, metav1.PatchOptions{})
+		if err := changed("stop", r, err); err != nil {
+			return err
+		}
 	}
-	return byRun
+	return nil
 }
 
-// Cancel ends a build, for the reason Cancelled or Superseded. A build that has
-// ended, or is being cancelled already, is left as it is.
-func (c *Client) Cancel(ctx context.Context, id string, reason build.Reason, by string) error {
-	name := build.RunName(id)
-	pr, err := c.runs.Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("run %s: %w", name, build.ErrNotFound)
-	}
-	if err != nil {
-		return fmt.Errorf("get run %s: %w", name, err)
-	}
-	if pr.IsDone() || pr.IsCancelled() {
+// Delete deletes the run of a build that has ended, with its pods and its volume claim. It
+// returns [build.ErrChanged] if the run is a different one or is gone.
+func (c *Client) Delete(ctx context.Context, r build.Run) error {
+	uid, background := types.UID(r.UID), metav1.DeletePropagationBackground
+	err := c.runs.Delete(
+		ctx, r.Name,
+		metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &background},
+	)
+	return changed("delete", r, err)
+}
+
+// changed tells a precondition that did not hold from other failures. The API server answers
+// a failed test of a JSON patch by Invalid, and so does Tekton's webhook a change of a run
+// that has ended.
+func changed(act string, r build.Run, err error) error {
+	switch {
+	case err == nil:
 		return nil
+	case apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err):
+		return fmt.Errorf("%s run %s: %w: %w", act, r.Name, build.ErrChanged, err)
+	default:
+		return fmt.Errorf("%s run %s: %w", act, r.Name, err)
 	}
-	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{
-			// Another run of that name is another build: leave it alone.
-			"uid":         pr.UID,
-			"annotations": map[string]string{annotationCancelled: string(reason), annotationCancelledBy: by},
-		},
-		"spec": map[string]any{"status": v1.PipelineRunSpecStatusCancelled},
-	})
-	if err != nil {
-		return fmt.Errorf("cancel run %s: %w", name, err)
-	}
-	if _, err := c.runs.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		return fmt.Errorf("cancel run %s: %w", name, err)
-	}
-	return nil
 }
 
-// Delete removes the run of a build, with its pods and its volume claim. It is no error if
-// there is none.
-func (c *Client) Delete(ctx context.Context, id string) error {
-	if err := c.runs.Delete(ctx, build.RunName(id), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete run of build %s: %w", id, err)
-	}
-	return nil
+// Retains reports whether the workspace of a run that has ended holds a firmware that was
+// published nowhere.
+func Retains(r build.Run) bool {
+	return r.Retained != nil && (r.Artifact == nil || r.Artifact.Digest == "")
 }

@@ -7,146 +7,139 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-	corev1 "k8s.io/api/core/v1"
-	"knative.dev/pkg/apis"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
-// ended explains a run that did not succeed.
-func ended(r *build.Run, pr *v1.PipelineRun, c *apis.Condition, tasks taskRuns, d build.Description) {
+// failed explains a run that did not succeed.
+func failed(r *build.Run, h *head, t tasks) {
 	r.Phase = build.Failed
-	r.Progress = tasks.current(stagesOf(pr)).progress
-	switch v1.PipelineRunReason(c.Reason) {
-	case v1.PipelineRunReasonCancelled, v1.PipelineRunReasonCancelledRunningFinally, v1.PipelineRunReasonStoppedRunningFinally:
-		cancelled(r, pr)
+	r.Progress = t.current(h.stages).progress
+	switch v1.PipelineRunReason(h.condition.reason) {
+	case v1.PipelineRunReasonCancelled,
+		v1.PipelineRunReasonCancelledRunningFinally,
+		v1.PipelineRunReasonStoppedRunningFinally:
+		cancelled(r, h)
 		return
 	case v1.PipelineRunReasonTimedOut:
-		timedOut(r, d)
+		timedOut(r, h)
 		return
 	default:
 	}
-	s, tr := tasks.culprit(stagesOf(pr))
+	s, tr := t.failed(h.stages)
 	if tr == nil {
-		r.Reason, r.Message = build.ReasonInternalError, c.Message
+		r.Reason, r.Message = build.ReasonInternalError, h.condition.message
 		return
 	}
 	r.Progress = max(s.progress, stageFetch.progress)
-	failed(r, s, tr, tasks, d)
+	explain(r, h, t, s, tr)
 }
 
-// culprit returns the stage that failed, and its TaskRun; nil if none did. When a
-// step of a shared pod fails, Tekton marks those after it as failed, too; when the
-// pod never ran, all of them, and only the message may tell whose image it was:
-// the stage is the zero one if it does not.
-func (t taskRuns) culprit(stages []stage) (stage, *v1.TaskRun) {
+// failed returns the stage that failed and its TaskRun; nil if none did. When a step of a
+// shared pod fails, Tekton marks those after it as failed, too; when the pod never ran, all
+// of them, and only the message may say whose image it was: the stage is the zero one if it
+// does not.
+func (t tasks) failed(stages []stage) (stage, *task) {
 	for _, s := range stages {
 		tr, shared := t.of(s)
-		c := conditionOf(tr)
-		if !c.IsFalse() {
+		if tr == nil || !tr.condition.failed {
 			continue
 		}
 		if !shared {
 			return s, tr
 		}
-		switch v1.TaskRunReason(c.Reason) {
+		switch v1.TaskRunReason(tr.condition.reason) {
 		case v1.TaskRunReasonFailed, v1.TaskRunReasonStepFailed, v1.TaskRunReasonStepOOM, v1.TaskRunReasonPodEvicted:
 		default:
-			for _, s := range stages {
-				if strings.Contains(c.Message, strconv.Quote(s.step)) || strings.Contains(c.Message, strconv.Quote("step-"+s.step)) {
-					return s, tr
-				}
-			}
-			// The images of ours are there, and made to be started.
-			if c.Reason == reasonCreateContainer || noEntrypoint(c) {
-				return stageBuild, tr
-			}
-			return stage{}, tr
+			return neverRan(stages, tr), tr
 		}
-		if st := t.step(s); st != nil && st.Terminated != nil && st.Terminated.ExitCode != 0 {
+		if st := t.step(s); st != nil && st.terminated && st.exitCode != 0 {
 			return s, tr
 		}
 	}
 	return stage{}, nil
 }
 
-func conditionOf(tr *v1.TaskRun) *apis.Condition {
-	if tr == nil {
-		return nil
+// neverRan finds the stage that a message names of a pod that never ran.
+func neverRan(stages []stage, tr *task) stage {
+	for _, s := range stages {
+		if strings.Contains(tr.condition.message, strconv.Quote(s.step)) ||
+			strings.Contains(tr.condition.message, strconv.Quote("step-"+s.step)) {
+			return s
+		}
 	}
-	return tr.Status.GetCondition(apis.ConditionSucceeded)
+	// Our own images exist and can be started.
+	if tr.condition.reason == reasonCreateContainer || noEntrypoint(tr.condition) {
+		return stageBuild
+	}
+	return stage{}
 }
 
-func cancelled(r *build.Run, pr *v1.PipelineRun) {
+func cancelled(r *build.Run, h *head) {
 	r.Phase, r.Reason, r.Message = build.Cancelled, build.ReasonCancelled, "The build was cancelled"
-	if by := pr.Annotations[annotationCancelledBy]; by != "" {
-		r.Message += " by " + by
+	if h.cancelledBy != "" {
+		r.Message += " by " + h.cancelledBy
 	}
-	if pr.Annotations[annotationCancelled] == string(build.ReasonSuperseded) {
+	if h.cancelled == build.ReasonSuperseded {
 		r.Reason, r.Message = build.ReasonSuperseded, "A newer build of the same object was requested"
 	}
 }
 
-func timedOut(r *build.Run, d build.Description) {
+func timedOut(r *build.Run, h *head) {
 	r.Reason = build.ReasonTimedOut
-	r.Message = fmt.Sprintf("The build did not end within %s: raise build.timeout, or let it do less", time.Duration(d.Timeout))
+	r.Message = fmt.Sprintf("The build did not end within %s: raise build.timeout, or let it do less", h.timeout)
 }
 
-// failed explains the stage that ended a run. The steps fetch and publish leave
-// reason and message as results; for the builder the state of its container has
-// to do.
-func failed(r *build.Run, s stage, tr *v1.TaskRun, tasks taskRuns, d build.Description) {
-	c := conditionOf(tr)
+// explain gives the reason of the stage that ended a run. The steps fetch and publish leave
+// reason and message as results; for the builder, the state of its container is all there is.
+func explain(r *build.Run, h *head, t tasks, s stage, tr *task) {
+	c := tr.condition
 	switch {
-	case c.Reason == v1.TaskRunReasonTimedOut.String():
-		timedOut(r, d)
-	case s.task != taskBuild && tasks.result(s, "reason") != "":
-		r.Reason, r.Message = build.StepFailure(tasks.result(s, "reason")), tasks.result(s, "message")
-	case s.task != taskBuild && strings.HasPrefix(c.Message, "persistentvolumeclaim "):
-		r.Reason, r.Message = build.ReasonArtifactNotFound, c.Message
-	case s.task != taskBuild:
-		r.Reason, r.Message = build.ReasonInternalError, c.Message
-	case c.Reason == v1.TaskRunReasonPodEvicted.String():
-		r.Reason, r.Message = build.ReasonBuildFailed, "The cluster ended the pod of the builder: "+c.Message
-	case c.Reason == v1.TaskRunReasonImagePullFailed.String():
-		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, c.Message
+	case c.reason == v1.TaskRunReasonTimedOut.String():
+		timedOut(r, h)
+	case s != stageBuild && t.result(s, "reason") != "":
+		r.Reason, r.Message = build.StepFailure(t.result(s, "reason")), t.result(s, "message")
+	case s != stageBuild && strings.HasPrefix(c.message, "persistentvolumeclaim "):
+		r.Reason, r.Message = build.ReasonArtifactNotFound, c.message
+	case s != stageBuild:
+		r.Reason, r.Message = build.ReasonInternalError, c.message
+	case c.reason == v1.TaskRunReasonPodEvicted.String():
+		r.Reason, r.Message = build.ReasonBuildFailed, "The cluster ended the pod of the builder: "+c.message
+	case c.reason == v1.TaskRunReasonImagePullFailed.String():
+		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, c.message
 	case noEntrypoint(c):
-		_, words, _ := strings.Cut(c.Message, lookingUp)
-		words, _, _ = strings.Cut(words, ". Maybe missing or invalid Task")
-		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, fmt.Sprintf("The builder image %q cannot be read: %s", d.Builder, words)
-	case c.Reason == reasonCreateContainer:
-		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, "The builder image cannot be started: "+c.Message+
+		_, cause, _ := strings.Cut(c.message, lookingUp)
+		cause, _, _ = strings.Cut(cause, ". Maybe missing or invalid Task")
+		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, fmt.Sprintf(
+			"The builder image %q cannot be read: %s", h.builder, cause,
+		)
+	case c.reason == reasonCreateContainer:
+		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, "The builder image cannot be started: "+c.message+
 			". Builders run without any privilege, and not as root: give the image a numeric USER"
 	default:
-		builderFailed(r, tasks.step(s), c)
+		builderFailed(r, t.step(s), c)
 	}
 }
 
-// lookingUp is in the message of a TaskRun whose pod Tekton could not make since
-// it did not find the entrypoint of an image.
+// lookingUp is in the message of a TaskRun whose pod Tekton could not create because it did
+// not find the entrypoint of an image.
 const lookingUp = "translating TaskSpec to Pod: "
 
-func noEntrypoint(c *apis.Condition) bool { return strings.Contains(c.Message, lookingUp) }
+func noEntrypoint(c condition) bool { return strings.Contains(c.message, lookingUp) }
 
-// reasonCreateContainer is the reason of a TaskRun whose container the kubelet
-// refuses to make, such as one that would run as root.
+// reasonCreateContainer is the reason of a TaskRun whose container the kubelet refuses to
+// create, such as one that would run as root.
 const reasonCreateContainer = "CreateContainerConfigError"
 
-func builderFailed(r *build.Run, st *v1.StepState, c *apis.Condition) {
-	r.Reason, r.Message = build.ReasonBuildFailed, c.Message
-	if st == nil || st.Terminated == nil || st.Terminated.ExitCode == 0 {
-		return
-	}
-	if outOfMemory(st.Terminated, st.TerminationReason) {
+func builderFailed(r *build.Run, st *step, c condition) {
+	switch {
+	case st == nil || !st.terminated || st.exitCode == 0:
+		r.Reason, r.Message = build.ReasonBuildFailed, c.message
+	case st.outOfMem:
 		r.Reason, r.Message = build.ReasonBuildOutOfMemory, "The builder ran out of memory"
-		return
+	default:
+		r.Reason, r.Message = build.ReasonBuildFailed, fmt.Sprintf("The builder exited with code %d", st.exitCode)
 	}
-	r.Message = fmt.Sprintf("The builder exited with code %d", st.Terminated.ExitCode)
-}
-
-func outOfMemory(t *corev1.ContainerStateTerminated, reason string) bool {
-	return t.Reason == "OOMKilled" || reason == "OOMKilled"
 }

@@ -4,15 +4,17 @@
 package tekton
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"regexp"
 	"strings"
+	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -29,22 +31,23 @@ type Logs interface {
 	Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error)
 }
 
-// Log copies the output of all steps of a build, in their order, each under a
-// heading. If follow is set it goes on until the build ends.
+// Log copies the output of all steps of a build, in their order, each under a heading. If
+// follow is set it continues until the build ends.
 func (c *Client) Log(ctx context.Context, id string, w io.Writer, follow bool) error {
-	pr, err := c.runs.Get(ctx, build.RunName(id), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("build %s: %w", id, build.ErrNotFound)
-	}
+	pr, err := c.get(ctx, id)
 	if err != nil {
-		return fmt.Errorf("get run of build %s: %w", id, err)
+		return err
 	}
-	for _, s := range stagesOf(pr) {
+	h, _, ours := headOf(pr)
+	if !ours {
+		return fmt.Errorf("run %s is not ours: %w", pr.Name, build.ErrNotFound)
+	}
+	for _, s := range h.stages {
 		tr, err := c.await(ctx, pr, s, follow)
 		if err != nil || tr == nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "== %s\n", s.task); err != nil {
+		if _, err := fmt.Fprintf(w, "== %s\n", cmp.Or(s.task, s.action)); err != nil {
 			return fmt.Errorf("write log: %w", err)
 		}
 		if err := c.copyLog(ctx, w, tr, s.step, follow); err != nil {
@@ -69,30 +72,40 @@ func (c *Client) copyLog(ctx context.Context, w io.Writer, tr *v1.TaskRun, step 
 	return nil
 }
 
+// pollEvery is the interval between two reads of a run whose log is followed.
+const pollEvery = 500 * time.Millisecond
+
 // await returns the TaskRun of a stage, nil if there is none and none will come.
-func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, s stage, follow bool) (*v1.TaskRun, error) {
-	for wait := shortWait; ; wait = longer(wait) {
+func (c *Client) await(ctx context.Context, pr *v1.PipelineRun, s stage, follow bool) (found *v1.TaskRun, err error) {
+	err = wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
 		now, err := c.runs.Get(ctx, pr.Name, metav1.GetOptions{})
 		if err != nil {
-			return nil, fmt.Errorf("get run %s: %w", pr.Name, err)
+			return false, fmt.Errorf("get run %s: %w", pr.Name, err)
 		}
-		tasks, err := c.tasksOf(ctx, labelBuild+"="+pr.Labels[labelBuild])
+		children, err := c.tasksOf(ctx, pr)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		if tr, _ := tasks[pr.UID].of(s); tr != nil || !follow || now.IsDone() {
-			return tr, nil
-		}
-		if err := pause(ctx, wait); err != nil {
-			return nil, err
-		}
-	}
+		found = carriesOut(pr, children, s)
+		return found != nil || !follow || now.IsDone(), nil
+	})
+	return found, err
 }
 
-// excerpt returns the one line of the builder's output that says best why it
-// failed: the first of the last lines that speaks of an error, else the last.
-func (c *Client) excerpt(ctx context.Context, tasks taskRuns) string {
-	tr, _ := tasks.of(stageBuild)
+// carriesOut returns the TaskRun of a stage, nil if there is none.
+func carriesOut(pr *v1.PipelineRun, children []*v1.TaskRun, s stage) *v1.TaskRun {
+	for _, tr := range children {
+		if name := tr.Labels[labelPipelineTask]; metav1.IsControlledBy(tr, pr) && (name == taskPod || name == s.task) {
+			return tr
+		}
+	}
+	return nil
+}
+
+// excerpt returns the one line of the builder's output that explains its failure best: the
+// first of the last lines that names an error, else the last.
+func (c *Client) excerpt(ctx context.Context, pr *v1.PipelineRun, children []*v1.TaskRun) string {
+	tr := carriesOut(pr, children, stageBuild)
 	if tr == nil || c.logs == nil {
 		return ""
 	}
@@ -137,7 +150,8 @@ func Excerpt(log string) string {
 	best := last[len(last)-1]
 	for _, line := range last[max(0, len(last)-lines):] {
 		lower := strings.ToLower(line)
-		if strings.Contains(lower, "error:") || strings.HasPrefix(lower, "error") || (located.MatchString(line) && !strings.Contains(lower, "warning")) {
+		if strings.Contains(lower, "error:") || strings.HasPrefix(lower, "error") ||
+			(located.MatchString(line) && !strings.Contains(lower, "warning")) {
 			best = line
 			break
 		}

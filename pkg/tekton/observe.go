@@ -4,109 +4,190 @@
 package tekton
 
 import (
-	"encoding/json"
 	"fmt"
-	"time"
+	"slices"
+	"strconv"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"knative.dev/pkg/apis"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
-// Observe reads a build from its PipelineRun and the TaskRuns of it, by
-// pipeline task. It reports false for a PipelineRun that is not one of ours.
-func Observe(pr *v1.PipelineRun, children map[string]*v1.TaskRun) (build.Run, bool) {
-	a := pr.Annotations
-	requested, err := time.Parse(time.RFC3339Nano, a[annotationRequested])
-	r := build.Run{
-		ID: pr.Labels[labelBuild], Name: pr.Name, UID: string(pr.UID),
-		Target:          build.Target{Application: a[annotationApplication], Device: a[annotationDevice]},
-		DescriptionHash: a[annotationHash], Requester: a[annotationRequester], Trigger: build.Trigger(a[annotationTrigger]),
-		Requested: requested, Started: instant(pr.Status.StartTime), Completed: instant(pr.Status.CompletionTime),
-	}
-	// A run whose name does not follow from its id was not made by us.
-	if pr.Labels[labelManagedBy] != managedBy || err != nil || r.Target.Validate() != nil || build.RunName(r.ID) != pr.Name {
+// Observe reads a build, with its description, from its PipelineRun and the TaskRuns of
+// that. It reports false for a PipelineRun that is not ours.
+func Observe(pr *v1.PipelineRun, children []*v1.TaskRun) (build.Run, bool) {
+	h, d, ours := headOf(pr)
+	if !ours {
 		return build.Run{}, false
 	}
-	d := descriptionOf(pr)
-	stages, tasks := stagesOf(pr), taskRuns(children)
+	var list tasks
+	for _, tr := range children {
+		if t, ok := taskOf(tr); ok && t.owner == pr.UID {
+			list = append(list, t)
+		}
+	}
+	r := observe(h, list)
 	r.Description = d
-	r.Commit = tasks.result(stageFetch, "commit")
-	r.Artifact = artifact(tasks, d, build.Artifact{Version: tasks.result(stageFetch, "version")})
-	p := publicationOf(pr)
-	if p != nil {
-		r.Commit = p.Commit
-		if r.Artifact = artifact(tasks, d, p.Artifact); r.Artifact == nil && p.Claim == "" {
-			r.Artifact = &p.Artifact
-		}
-	}
-	switch c := pr.Status.GetCondition(apis.ConditionSucceeded); {
-	case c == nil || pr.Spec.Status == v1.PipelineRunSpecStatusPending:
-		r.Phase, r.Reason = build.Queued, build.ReasonQueued
-	case c.IsTrue():
-		if r.Artifact == nil { // its TaskRuns are gone
-			r.Artifact = &build.Artifact{}
-		}
-		succeeded(&r, d)
-	case c.IsFalse():
-		ended(&r, pr, c, tasks, d)
-		// What cannot be published now cannot be later: the description is what it was.
-		if r.Reason != build.ReasonArtifactNotFound && r.Reason != build.ReasonArtifactInvalid {
-			r.Kept = tasks.kept(pr, r.ID)
-		}
-	default:
-		r.Phase = build.Running
-		now := tasks.current(stages)
-		r.Reason, r.Progress = now.reason, now.progress
-	}
-	r.Message = build.Clean(r.Message)
 	return r, true
 }
 
-// descriptionOf reads the description that a run was made of. A run that somebody
-// broke is observed as far as it goes.
-func descriptionOf(pr *v1.PipelineRun) (d build.Description) {
-	_ = json.Unmarshal([]byte(pr.Annotations[annotationDescription]), &d)
-	return d
-}
-
-func instant(t *metav1.Time) time.Time {
-	if t == nil {
-		return time.Time{}
+// observe derives the state of a build.
+func observe(h *head, t tasks) build.Run {
+	r := h.run
+	r.Commit = t.result(stageFetch, "commit")
+	r.Artifact = h.artifact(t, build.Artifact{Version: t.result(stageFetch, "version")})
+	if p := h.publication; p != nil {
+		r.Commit, r.Publishes = p.Commit, p.Build
+		if r.Artifact = h.artifact(t, p.Artifact); r.Artifact == nil && p.Claim == "" {
+			a := p.Artifact
+			r.Artifact = &a
+		}
 	}
-	return t.Time
+	switch {
+	case !h.condition.known || h.run.Pending:
+		r.Phase, r.Reason = build.Queued, build.ReasonQueued
+	case h.condition.ok:
+		if r.Artifact == nil { // its TaskRuns are gone
+			r.Artifact = &build.Artifact{}
+		}
+		succeeded(&r, h)
+	case h.condition.failed:
+		failed(&r, h, t)
+		// What cannot be published now cannot be later: the description is what it was.
+		if r.Reason != build.ReasonArtifactNotFound && r.Reason != build.ReasonArtifactInvalid {
+			r.Retained = t.retained(h)
+		}
+	default:
+		now := t.current(h.stages)
+		r.Phase, r.Reason, r.Progress = build.Running, now.reason, now.progress
+	}
+	r.Message = build.Clean(r.Message)
+	r.Lingering = r.Phase.Final() &&
+		slices.ContainsFunc(t, func(tr *task) bool { return !tr.condition.ok && !tr.condition.failed })
+	return r
 }
 
-func succeeded(r *build.Run, d build.Description) {
+func succeeded(r *build.Run, h *head) {
 	r.Phase, r.Reason, r.Progress = build.Succeeded, build.ReasonSucceeded, 100
 	// OCI-4: what is delivered as the version is the tag.
-	if tag := d.Tag(); tag != "" && tag != r.Artifact.Version {
-		r.Message = fmt.Sprintf("Warning: the update server delivers the tag %q as the version, the firmware was built as %q: "+
-			"unless it reports the tag, devices are updated again and again", tag, r.Artifact.Version)
+	if h.tag != "" && h.tag != r.Artifact.Version {
+		r.Message = fmt.Sprintf(
+			"Warning: the update server delivers the tag %q as the version, the firmware was built as %q: "+
+				"unless it reports the tag, devices are updated again and again",
+			h.tag,
+			r.Artifact.Version,
+		)
 	}
 }
 
-// artifact adds what was published so far to what is known, nil for nothing: a build that fails at
-// one place may have succeeded at another.
-func artifact(tasks taskRuns, d build.Description, a build.Artifact) *build.Artifact {
+// artifact adds what was published so far to what is known; nil for nothing. A build that
+// fails at one destination may have succeeded at the other.
+func (h *head) artifact(t tasks, a build.Artifact) *build.Artifact {
 	var published bool
 	for _, s := range []stage{stageOCI, stageHawkbit} {
-		checksum := tasks.result(s, "checksum")
+		checksum := t.result(s, "checksum")
 		if checksum == "" {
 			continue
 		}
 		published = true
-		a.SHA256, a.Size = checksum, tasks.number(s, "size")
+		a.SHA256, a.Size = checksum, t.number(s, "size")
 		if s == stageHawkbit {
-			a.Hawkbit = &build.HawkbitArtifact{Controller: d.Controller, DistributionSet: tasks.number(s, "distribution-set"), Action: tasks.number(s, "action")}
+			a.Hawkbit = &build.HawkbitArtifact{
+				Controller:      h.controller,
+				DistributionSet: t.number(s, "distribution-set"),
+				Action:          t.number(s, "action"),
+			}
 		} else {
-			a.Reference, a.Digest = tasks.result(s, "image-url"), tasks.result(s, "image-digest")
+			a.Reference, a.Digest = t.result(s, "image-url"), t.result(s, "image-digest")
 		}
 	}
 	if !published {
 		return nil
 	}
 	return &a
+}
+
+// tasks are the TaskRuns of one PipelineRun.
+type tasks []*task
+
+// named returns the TaskRun of a pipeline task, nil if there is none.
+func (t tasks) named(name string) *task {
+	for _, tr := range t {
+		if tr.task == name {
+			return tr
+		}
+	}
+	return nil
+}
+
+// of returns the TaskRun that carries out a stage, and whether others are in it too.
+func (t tasks) of(s stage) (tr *task, shared bool) {
+	if tr := t.named(taskPod); tr != nil {
+		return tr, true
+	}
+	return t.named(s.task), false
+}
+
+// step returns the state of a stage's step, nil if it is not known yet.
+func (t tasks) step(s stage) *step {
+	tr, _ := t.of(s)
+	if tr == nil {
+		return nil
+	}
+	for i := range tr.steps {
+		if tr.steps[i].name == s.step {
+			return &tr.steps[i]
+		}
+	}
+	return nil
+}
+
+// result returns what a stage's step left, "" if it left nothing. Results of tasks and runs
+// are not read: a builder can add to them.
+func (t tasks) result(s stage, name string) string {
+	if st := t.step(s); st != nil {
+		return st.results[name]
+	}
+	return ""
+}
+
+// number is a numeric result; anything else reads as 0.
+func (t tasks) number(s stage, name string) int64 {
+	n, _ := strconv.ParseInt(t.result(s, name), 10, 64)
+	return n
+}
+
+// current is the stage that was reached, the first one if none was. Nothing after a step that
+// failed is reached: Tekton marks the steps after it as terminated, too.
+func (t tasks) current(stages []stage) stage {
+	reached := stages[0]
+	for _, s := range stages {
+		tr, shared := t.of(s)
+		if tr == nil {
+			break
+		}
+		reached = s
+		if st := t.step(s); shared && (st == nil || !st.terminated || st.exitCode != 0) {
+			break
+		}
+	}
+	return reached
+}
+
+// retained returns what the builder of a run left, nil if it left nothing that outlives the
+// run. The workspace of a pod is gone with it; a volume claim exists as long as the run that
+// made it.
+func (t tasks) retained(h *head) *build.Retained {
+	if p := h.publication; p != nil {
+		// Tekton lets nobody change the spec of a run, other than an annotation.
+		if h.claim != "" {
+			return &build.Retained{Build: p.Build, Claim: h.claim, Version: p.Artifact.Version}
+		}
+		return nil
+	}
+	tr, shared := t.of(stageBuild)
+	if shared || tr == nil || !tr.condition.ok || tr.claim == "" {
+		return nil
+	}
+	return &build.Retained{Build: h.run.ID, Claim: tr.claim, Version: t.result(stageFetch, "version")}
 }

@@ -4,7 +4,6 @@
 package tekton_test
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -14,8 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/pkg/apis"
 
-	podtemplate "github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
-
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/tekton"
 )
@@ -24,21 +21,31 @@ const id = "0190f2a4-6c3b-7a57-8f0e-0242ac120002"
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC)
 
-func request() build.Request {
-	return build.Request{
-		ID: id, Target: build.Target{Application: "greenhouse", Device: "sensor #7"}, DescriptionHash: "hash", Requester: "alice",
-		Trigger: build.TriggerAPI, Time: now,
+func spec() build.Spec {
+	return build.Spec{
+		ID: id, Object: build.ObjectRef{Application: "greenhouse", Device: "sensor #7"}, Hash: "hash", Requester: "alice",
+		Cause: build.CauseAPI, Requested: now,
 		Description: build.Description{
-			Registry: build.OCI, Image: "greenhouse:4f1c2ab", Builder: "rust:1", Source: build.Source{URI: "https://h/r", Rev: "main", Path: "sub"},
-			Env: []build.EnvVar{{Name: "BOARD", Value: "a b; $x"}}, Args: []string{"--release"}, Artifact: "out/fw.bin", Timeout: build.Duration(30 * time.Minute),
+			Registry: build.OCI,
+			Image:    "greenhouse:4f1c2ab",
+			Builder:  "rust:1",
+			Source:   build.Source{URI: "https://h/r", Rev: "main", Path: "sub"},
+			Env: []build.EnvVar{
+				{Name: "BOARD", Value: "a b; $x"},
+			},
+			Args:     []string{"--release"},
+			Artifact: "out/fw.bin",
+			Timeout:  build.Duration(30 * time.Minute),
 		},
 	}
 }
 
 func render(t *testing.T) *v1.PipelineRun {
 	t.Helper()
-	pr, err := tekton.Render(request(), tekton.Config{
-		Namespace: "builds", RegistryPrefix: "quay.io/acme/", Sources: tekton.Sources{Schemes: "https", Hosts: "h", Addresses: "public"},
+	pr, err := tekton.Render(spec(), tekton.Config{
+		Namespace:      "builds",
+		RegistryPrefix: "quay.io/acme/",
+		Sources:        tekton.Sources{Schemes: "https", Hosts: "h", Addresses: "public"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -46,48 +53,38 @@ func render(t *testing.T) *v1.PipelineRun {
 	return pr
 }
 
-func TestRender(t *testing.T) {
+func TestRenderingTwiceGivesTheSame(t *testing.T) {
 	t.Parallel()
-	pr := render(t)
-	if err := pr.Validate(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if diff := cmp.Diff(pr, render(t)); diff != "" {
-		t.Error("rendering twice differs", diff)
-	}
-	want := map[string]string{
-		"app.kubernetes.io/managed-by": "ajour", "ajour.drogue.io/build": id, "ajour.drogue.io/target": request().Target.Hash(),
-		"application": "greenhouse", // the device's name is no valid value and stays out
-	}
-	if diff := cmp.Diff(want, pr.Labels); diff != "" {
+	if diff := cmp.Diff(render(t), render(t)); diff != "" {
 		t.Error(diff)
 	}
-	params := map[string]string{}
-	for _, p := range pr.Spec.Params {
-		params[p.Name] = p.Value.StringVal + strings.Join(p.Value.ArrayVal, ",")
+}
+
+// observe reads a build from a run and its TaskRuns by pipeline task.
+func observe(pr *v1.PipelineRun, tasks map[string]*v1.TaskRun) (build.Run, bool) {
+	var children []*v1.TaskRun
+	for name, tr := range tasks {
+		tr = tr.DeepCopy()
+		tr.Labels = map[string]string{"tekton.dev/pipelineTask": name}
+		tr.OwnerReferences = []metav1.OwnerReference{{Name: pr.Name, UID: pr.UID, Controller: new(true)}}
+		children = append(children, tr)
 	}
-	wantParams := map[string]string{
-		"uri": "https://h/r", "revision": "main", "path": "sub", "builder": "rust:1", "artifact": "out/fw.bin",
-		"image": "quay.io/acme/greenhouse:4f1c2ab", "plain-http": "false", "args": "--release", "max-size": "0", "attachments": "",
-		"schemes": "https", "hosts": "h", "addresses": "public",
-	}
-	if diff := cmp.Diff(wantParams, params); diff != "" {
-		t.Error(diff)
-	}
-	env := pr.Spec.TaskRunSpecs[0].PodTemplate.Env
-	if diff := cmp.Diff([]corev1.EnvVar{{Name: "BOARD", Value: "a b; $x"}}, env); diff != "" || pr.Spec.TaskRunSpecs[0].PipelineTaskName != "build-firmware" {
-		t.Error(diff)
-	}
-	if pr.Spec.Timeouts.Pipeline.Duration != 30*time.Minute {
-		t.Error(pr.Spec.Timeouts)
-	}
+	return tekton.Observe(pr, children)
+}
+
+// started is a run that somebody has started.
+func started(pr *v1.PipelineRun) *v1.PipelineRun {
+	pr.Spec.Status = ""
+	return pr
 }
 
 // task is a TaskRun with a condition, steps that failed if code is not 0, and
 // results of its steps.
 func task(status corev1.ConditionStatus, reason, message string, code int32, results ...string) *v1.TaskRun {
 	tr := &v1.TaskRun{}
-	tr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: reason, Message: message})
+	tr.Status.SetCondition(
+		&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: reason, Message: message},
+	)
 	for _, name := range []string{"fetch", "build", "publish"} {
 		tr.Status.Steps = append(tr.Status.Steps, step(name, code, results...))
 	}
@@ -128,46 +125,96 @@ func TestObserveOnePod(t *testing.T) {
 		progress float64
 		commit   string
 	}{
-		{name: "a pod that is not known yet", tasks: pod(unknown, "Pending", ""), want: build.ReasonFetchingSource, progress: 5},
-		{name: "all containers run from the start", tasks: pod(unknown, "Running", "", step("fetch", -1), step("build", -1), step("publish", -1)), want: build.ReasonFetchingSource, progress: 5},
 		{
-			name: "a fetch that is done", tasks: pod(unknown, "Running", "", step("fetch", 0, "commit", "abc"), step("build", -1), step("publish", -1)),
+			name:     "a pod that is not known yet",
+			tasks:    pod(unknown, "Pending", ""),
+			want:     build.ReasonFetchingSource,
+			progress: 5,
+		},
+		{
+			name:     "all containers run from the start",
+			tasks:    pod(unknown, "Running", "", step("fetch", -1), step("build", -1), step("publish", -1)),
+			want:     build.ReasonFetchingSource,
+			progress: 5,
+		},
+		{
+			name: "a fetch that is done", tasks: pod(
+				unknown, "Running", "", step("fetch", 0, "commit", "abc"), step("build", -1), step("publish", -1),
+			),
 			want: build.ReasonBuilding, progress: 20, commit: "abc",
 		},
-		{name: "a builder that is done", tasks: pod(unknown, "Running", "", step("fetch", 0), step("build", 0), step("publish", -1)), want: build.ReasonPublishing, progress: 85},
 		{
-			name: "a fetch that says why it failed", tasks: pod(no, "Failed", "", step("fetch", 1, "reason", "RevisionNotFound", "message", "no such"), step("build", 1), step("publish", 1)),
+			name: "a builder that failed while the pod is not done yet", // the steps after it are skipped
+			tasks: pod(
+				unknown, "Running", "", step("fetch", 0), step("build", 1), step("publish", 1),
+			), want: build.ReasonBuilding, progress: 20,
+		},
+		{
+			name:     "a builder that is done",
+			tasks:    pod(unknown, "Running", "", step("fetch", 0), step("build", 0), step("publish", -1)),
+			want:     build.ReasonPublishing,
+			progress: 85,
+		},
+		{
+			name: "a fetch that says why it failed", tasks: pod(
+				no, "Failed", "", step("fetch", 1, "reason", "RevisionNotFound", "message", "no such"),
+				step("build", 1), step("publish", 1),
+			),
 			want: build.ReasonRevisionNotFound, message: "no such", progress: 5,
 		},
 		{
-			name: "a builder cannot forge a reason", tasks: pod(no, "Failed", "", step("fetch", 0), step("build", 3, "reason", "RegistryAuthFailed"), step("publish", 1)),
+			name: "a builder cannot forge a reason", tasks: pod(
+				no, "Failed", "", step("fetch", 0), step("build", 3, "reason", "RegistryAuthFailed"),
+				step("publish", 1),
+			),
 			want: build.ReasonBuildFailed, message: "The builder exited with code 3", progress: 20,
 		},
-		{name: "a builder without memory", tasks: pod(no, "Failed", "", step("fetch", 0), oom, step("publish", 1)), want: build.ReasonBuildOutOfMemory, message: "The builder ran out of memory", progress: 20},
 		{
-			name:  "a builder that fills the disk", // as Tekton 1.15 has it
-			tasks: pod(no, "PodEvicted", "Pod ephemeral local storage usage exceeds the total limit of containers 8Gi.", step("fetch", 0), step("build", 255), step("publish", 2)),
-			want:  build.ReasonBuildFailed, progress: 20,
+			name:     "a builder without memory",
+			tasks:    pod(no, "Failed", "", step("fetch", 0), oom, step("publish", 1)),
+			want:     build.ReasonBuildOutOfMemory,
+			message:  "The builder ran out of memory",
+			progress: 20,
+		},
+		{
+			name: "a builder that fills the disk", // as Tekton 1.15 has it
+			tasks: pod(
+				no, "PodEvicted", "Pod ephemeral local storage usage exceeds the total limit of containers 8Gi.",
+				step("fetch", 0), step("build", 255), step("publish", 2),
+			),
+			want: build.ReasonBuildFailed, progress: 20,
 			message: "The cluster ended the pod of the builder: Pod ephemeral local storage usage exceeds the total limit of containers 8Gi.",
 		},
 		{
-			name:  "a builder image that cannot be pulled",
-			tasks: pod(no, "TaskRunImagePullFailed", `the step "build" in TaskRun "x" failed to pull the image ""`, step("fetch", 1), step("build", 1), step("publish", 1)),
-			want:  build.ReasonBuilderImagePullFailed, message: `the step "build" in TaskRun "x" failed to pull the image ""`, progress: 20,
+			name: "a builder image that cannot be pulled",
+			tasks: pod(
+				no, "TaskRunImagePullFailed", `the step "build" in TaskRun "x" failed to pull the image ""`,
+				step("fetch", 1), step("build", 1), step("publish", 1),
+			),
+			want: build.ReasonBuilderImagePullFailed, progress: 20,
+			message: `the step "build" in TaskRun "x" failed to pull the image ""`,
 		},
 		{
-			name:  "an image of ours that cannot be pulled",
-			tasks: pod(no, "TaskRunImagePullFailed", `the step "fetch" in TaskRun "x" failed to pull the image ""`, step("fetch", 1), step("build", 1), step("publish", 1)),
-			want:  build.ReasonInternalError, message: `the step "fetch" in TaskRun "x" failed to pull the image ""`, progress: 5,
+			name: "an image of ours that cannot be pulled",
+			tasks: pod(
+				no, "TaskRunImagePullFailed", `the step "fetch" in TaskRun "x" failed to pull the image ""`,
+				step("fetch", 1), step("build", 1), step("publish", 1),
+			),
+			want: build.ReasonInternalError, message: `the step "fetch" in TaskRun "x" failed to pull the image ""`, progress: 5,
 		},
 		{
-			name:  "a pod that the cluster does not admit",
-			tasks: pod(no, "PodAdmissionFailed", `pods "x" is forbidden`), want: build.ReasonInternalError, message: `pods "x" is forbidden`, progress: 5,
+			name: "a pod that the cluster does not admit",
+			tasks: pod(
+				no, "PodAdmissionFailed", `pods "x" is forbidden`,
+			), want: build.ReasonInternalError, message: `pods "x" is forbidden`, progress: 5,
 		},
 		{
-			name:  "a builder that would run as root",
-			tasks: pod(no, "CreateContainerConfigError", "image will run as root", step("fetch", 1), step("build", 1), step("publish", 1)),
-			want:  build.ReasonBuilderImagePullFailed, progress: 20,
+			name: "a builder that would run as root",
+			tasks: pod(
+				no, "CreateContainerConfigError", "image will run as root", step("fetch", 1), step("build", 1),
+				step("publish", 1),
+			),
+			want: build.ReasonBuilderImagePullFailed, progress: 20,
 			message: "The builder image cannot be started: image will run as root. Builders run without any privilege, and not as root: give the image a numeric USER",
 		},
 	} {
@@ -178,11 +225,16 @@ func TestObserveOnePod(t *testing.T) {
 			if tt.tasks["firmware"].Status.GetCondition(apis.ConditionSucceeded).IsFalse() {
 				phase, status = build.Failed, no
 			}
-			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: "Failed", Message: "of the run"})
-			got, ours := tekton.Observe(pr, tt.tasks)
+			pr.Status.SetCondition(
+				&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: "Failed", Message: "of the run"},
+			)
+			got, ours := observe(started(pr), tt.tasks)
 			want := build.Run{
-				ID: id, Name: pr.Name, Target: request().Target, Description: request().Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
-				Phase: phase, Reason: tt.want, Message: tt.message, Progress: tt.progress, Commit: tt.commit,
+				ID: id, Name: pr.Name, Object: spec().Object, Description: spec().Description, Requester: "alice",
+				Status: build.Status{
+					DescriptionHash: "hash", Cause: build.CauseAPI, Requested: now,
+					Phase: phase, Reason: tt.want, Message: tt.message, Progress: tt.progress, Commit: tt.commit,
+				},
 			}
 			if diff := cmp.Diff(want, got); diff != "" || !ours {
 				t.Error(ours, diff)
@@ -191,23 +243,19 @@ func TestObserveOnePod(t *testing.T) {
 	}
 }
 
-// TestRenderOnePod: steps share a pod, and have no token of the API.
-func TestRenderOnePod(t *testing.T) {
+// TestAPendingRunIsQueued, whatever Tekton says of it.
+func TestAPendingRunIsQueued(t *testing.T) {
 	t.Parallel()
-	pr, err := tekton.Render(request(), tekton.Config{Namespace: "builds", Layout: tekton.OnePod})
-	if err != nil {
-		t.Fatal(err)
+	pr := render(t)
+	pr.Status.SetCondition(
+		&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown, Reason: "PipelineRunPending"},
+	)
+	if got, _ := observe(pr, nil); !got.Pending || got.Phase != build.Queued || got.Cancelling {
+		t.Errorf("%+v", got)
 	}
-	if err := pr.Validate(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if pr.Spec.PipelineRef.Name != "firmware-oci-pod" || pr.Spec.Workspaces != nil || pr.Spec.TaskRunSpecs[0].PipelineTaskName != "firmware" {
-		t.Errorf("%+v", pr.Spec)
-	}
-	for _, template := range []*podtemplate.PodTemplate{pr.Spec.TaskRunTemplate.PodTemplate, pr.Spec.TaskRunSpecs[0].PodTemplate} {
-		if *template.AutomountServiceAccountToken {
-			t.Error("pods get a token")
-		}
+	pr.Spec.Status = v1.PipelineRunSpecStatusCancelled
+	if got, _ := observe(pr, nil); got.Pending || !got.Cancelling || !got.Active() {
+		t.Errorf("cancelled: %+v", got)
 	}
 }
 
@@ -228,44 +276,105 @@ func TestObserve(t *testing.T) {
 		message         string
 		progress        float64
 	}{
-		{name: "a run that was not looked at yet", phase: build.Queued, want: build.ReasonQueued},
-		{name: "a run that started", status: unknown, reason: "Started", phase: build.Running, want: build.ReasonFetchingSource, progress: 5},
-		{name: "a run that builds", status: unknown, reason: "Running", fetch: ok(), bld: task(unknown, "Running", "", 0), phase: build.Running, want: build.ReasonBuilding, progress: 20},
-		{name: "a run that publishes", status: unknown, reason: "Running", fetch: ok(), bld: ok(), pub: task(unknown, "Running", "", 0), phase: build.Running, want: build.ReasonPublishing, progress: 85},
+		{name: "a run that Tekton has not seen yet", phase: build.Queued, want: build.ReasonQueued},
 		{
-			name: "a step says why it failed", status: no, reason: "Failed", fetch: task(no, "Failed", "exited", 1, "reason", "RevisionNotFound", "message", "no such"),
+			name:     "a run that started",
+			status:   unknown,
+			reason:   "Started",
+			phase:    build.Running,
+			want:     build.ReasonFetchingSource,
+			progress: 5,
+		},
+		{
+			name:     "a run that builds",
+			status:   unknown,
+			reason:   "Running",
+			fetch:    ok(),
+			bld:      task(unknown, "Running", "", 0),
+			phase:    build.Running,
+			want:     build.ReasonBuilding,
+			progress: 20,
+		},
+		{
+			name:     "a run that publishes",
+			status:   unknown,
+			reason:   "Running",
+			fetch:    ok(),
+			bld:      ok(),
+			pub:      task(unknown, "Running", "", 0),
+			phase:    build.Running,
+			want:     build.ReasonPublishing,
+			progress: 85,
+		},
+		{
+			name: "a step says why it failed", status: no, reason: "Failed", fetch: task(
+				no, "Failed", "exited", 1, "reason", "RevisionNotFound", "message", "no such",
+			),
 			phase: build.Failed, want: build.ReasonRevisionNotFound, message: "no such", progress: 5,
 		},
 		{
-			name: "a step says something that it cannot mean", status: no, reason: "Failed", fetch: task(no, "Failed", "exited", 1, "reason", "Succeeded", "message", "x"),
+			name: "a step says something that it cannot mean", status: no, reason: "Failed", fetch: task(
+				no, "Failed", "exited", 1, "reason", "Succeeded", "message", "x",
+			),
 			phase: build.Failed, want: build.ReasonInternalError, message: "x", progress: 5,
 		},
 		{
-			name: "a step that says nothing", status: no, reason: "Failed", fetch: ok(), bld: ok(), pub: task(no, "Failed", `"step-publish" exited with code 2`, 2),
+			name: "a step that says nothing", status: no, reason: "Failed", fetch: ok(), bld: ok(), pub: task(
+				no, "Failed", `"step-publish" exited with code 2`, 2,
+			),
 			phase: build.Failed, want: build.ReasonInternalError, message: `"step-publish" exited with code 2`, progress: 85,
 		},
 		{
-			name: "a builder cannot forge a reason", status: no, reason: "Failed", fetch: ok(), bld: task(no, "Failed", "", 3, "reason", "RegistryAuthFailed", "message", "forged"),
+			name: "a builder cannot forge a reason", status: no, reason: "Failed", fetch: ok(), bld: task(
+				no, "Failed", "", 3, "reason", "RegistryAuthFailed", "message", "forged",
+			),
 			phase: build.Failed, want: build.ReasonBuildFailed, message: "The builder exited with code 3", progress: 20,
 		},
-		{name: "a builder without memory", status: no, reason: "Failed", fetch: ok(), bld: oom, phase: build.Failed, want: build.ReasonBuildOutOfMemory, message: "The builder ran out of memory", progress: 20},
 		{
-			name: "a builder image that cannot be pulled", status: no, reason: "Failed", fetch: ok(), bld: task(no, "TaskRunImagePullFailed", "no such image", 0),
+			name:     "a builder without memory",
+			status:   no,
+			reason:   "Failed",
+			fetch:    ok(),
+			bld:      oom,
+			phase:    build.Failed,
+			want:     build.ReasonBuildOutOfMemory,
+			message:  "The builder ran out of memory",
+			progress: 20,
+		},
+		{
+			name: "a builder image that cannot be pulled", status: no, reason: "Failed", fetch: ok(), bld: task(
+				no, "TaskRunImagePullFailed", "no such image", 0,
+			),
 			phase: build.Failed, want: build.ReasonBuilderImagePullFailed, message: "no such image", progress: 20,
 		},
 		{
-			name: "a run that took too long", status: no, reason: "PipelineRunTimeout", fetch: ok(), bld: task(no, "TaskRunCancelled", "", 137),
+			name: "a run that took too long", status: no, reason: "PipelineRunTimeout", fetch: ok(), bld: task(
+				no, "TaskRunCancelled", "", 137,
+			),
 			phase: build.Failed, want: build.ReasonTimedOut, message: "The build did not end within 30m0s: raise build.timeout, or let it do less", progress: 20,
 		},
 		{
-			name: "a cancelled run", status: no, reason: "Cancelled", annotations: map[string]string{"ajour.drogue.io/cancelled": "Cancelled", "ajour.drogue.io/cancelled-by": "bob"},
+			name: "a cancelled run", status: no, reason: "Cancelled", annotations: map[string]string{
+				"ajour.drogue.io/cancelled":    "Cancelled",
+				"ajour.drogue.io/cancelled-by": "bob",
+			},
 			phase: build.Cancelled, want: build.ReasonCancelled, message: "The build was cancelled by bob", progress: 5,
 		},
 		{
-			name: "a superseded run", status: no, reason: "Cancelled", annotations: map[string]string{"ajour.drogue.io/cancelled": "Superseded"},
-			phase: build.Cancelled, want: build.ReasonSuperseded, message: "A newer build of the same object was requested", progress: 5,
+			name: "a superseded run", status: no, reason: "Cancelled",
+			annotations: map[string]string{"ajour.drogue.io/cancelled": "Superseded"},
+			phase:       build.Cancelled, want: build.ReasonSuperseded,
+			message: "A newer build of the same object was requested", progress: 5,
 		},
-		{name: "a run that Tekton could not begin", status: no, reason: "CouldntGetPipeline", phase: build.Failed, want: build.ReasonInternalError, message: "of the run", progress: 5},
+		{
+			name:     "a run that Tekton could not begin",
+			status:   no,
+			reason:   "CouldntGetPipeline",
+			phase:    build.Failed,
+			want:     build.ReasonInternalError,
+			message:  "of the run",
+			progress: 5,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -275,7 +384,9 @@ func TestObserve(t *testing.T) {
 				pr.Annotations[k] = v
 			}
 			if tt.status != "" {
-				pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: tt.status, Reason: tt.reason, Message: "of the run"})
+				pr.Status.SetCondition(
+					&apis.Condition{Type: apis.ConditionSucceeded, Status: tt.status, Reason: tt.reason, Message: "of the run"},
+				)
 			}
 			tasks := map[string]*v1.TaskRun{}
 			for name, tr := range map[string]*v1.TaskRun{"fetch-source": tt.fetch, "build-firmware": tt.bld, "publish": tt.pub} {
@@ -283,10 +394,13 @@ func TestObserve(t *testing.T) {
 					tasks[name] = tr
 				}
 			}
-			got, ours := tekton.Observe(pr, tasks)
+			got, ours := observe(started(pr), tasks)
 			want := build.Run{
-				ID: id, Name: pr.Name, UID: "uid", Target: request().Target, Description: request().Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
-				Phase: tt.phase, Reason: tt.want, Message: tt.message, Progress: tt.progress,
+				ID: id, Name: pr.Name, UID: "uid", Object: spec().Object, Description: spec().Description, Requester: "alice",
+				Status: build.Status{
+					DescriptionHash: "hash", Cause: build.CauseAPI, Requested: now,
+					Phase: tt.phase, Reason: tt.want, Message: tt.message, Progress: tt.progress,
+				},
 			}
 			if diff := cmp.Diff(want, got); diff != "" || !ours {
 				t.Error(ours, diff)
@@ -299,27 +413,60 @@ func TestObserveASuccess(t *testing.T) {
 	t.Parallel()
 	for version, warned := range map[string]bool{"4f1c2ab": false, "1234567": true} {
 		pr := render(t)
-		started, completed := metav1.NewTime(now), metav1.NewTime(now.Add(time.Minute))
-		pr.Status.StartTime, pr.Status.CompletionTime = &started, &completed
-		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"})
+		began, completed := metav1.NewTime(now), metav1.NewTime(now.Add(time.Minute))
+		pr.Status.StartTime, pr.Status.CompletionTime = &began, &completed
+		pr.Status.SetCondition(
+			&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded"},
+		)
 		fetched := []string{"commit", version + "xyz", "version", version}
-		published := []string{"image-url", "quay.io/acme/greenhouse:4f1c2ab", "image-digest", "sha256:1", "size", "20", "checksum", "abc"}
+		published := []string{
+			"image-url",
+			"quay.io/acme/greenhouse:4f1c2ab",
+			"image-digest",
+			"sha256:1",
+			"size",
+			"20",
+			"checksum",
+			"abc",
+		}
 		forged := []string{"commit", "forged", "image-digest", "sha256:forged"}
-		tasks := pod(corev1.ConditionTrue, "Succeeded", "", step("fetch", 0, fetched...), step("build", 0, forged...), step("publish", 0, published...))
+		tasks := pod(
+			corev1.ConditionTrue, "Succeeded", "", step("fetch", 0, fetched...), step("build", 0, forged...),
+			step("publish", 0, published...),
+		)
 		for _, name := range []string{"commit", "version", "image-digest"} {
 			forgery := *v1.NewStructuredValues("forged")
-			tasks["firmware"].Status.Results = append(tasks["firmware"].Status.Results, v1.TaskRunResult{Name: name, Value: forgery})
+			tasks["firmware"].Status.Results = append(
+				tasks["firmware"].Status.Results,
+				v1.TaskRunResult{Name: name, Value: forgery},
+			)
 			pr.Status.Results = append(pr.Status.Results, v1.PipelineRunResult{Name: name, Value: forgery})
 		}
-		got, _ := tekton.Observe(pr, tasks)
+		got, _ := observe(started(pr), tasks)
 		if (got.Message != "") != warned {
 			t.Errorf("version %s: %q", version, got.Message)
 		}
 		got.Message = ""
 		want := build.Run{
-			ID: id, Name: pr.Name, Target: request().Target, Description: request().Description, DescriptionHash: "hash", Requester: "alice", Trigger: build.TriggerAPI, Requested: now,
-			Started: now, Completed: now.Add(time.Minute), Phase: build.Succeeded, Reason: build.ReasonSucceeded, Progress: 100, Commit: version + "xyz",
-			Artifact: &build.Artifact{Reference: "quay.io/acme/greenhouse:4f1c2ab", Digest: "sha256:1", Version: version, Size: 20, SHA256: "abc"},
+			ID: id, Name: pr.Name, Object: spec().Object, Description: spec().Description, Requester: "alice",
+			Status: build.Status{
+				DescriptionHash: "hash",
+				Cause:           build.CauseAPI,
+				Requested:       now,
+				Started:         now,
+				Completed:       now.Add(time.Minute),
+				Phase:           build.Succeeded,
+				Reason:          build.ReasonSucceeded,
+				Progress:        100,
+				Commit:          version + "xyz",
+				Artifact: &build.Artifact{
+					Reference: "quay.io/acme/greenhouse:4f1c2ab",
+					Digest:    "sha256:1",
+					Version:   version,
+					Size:      20,
+					SHA256:    "abc",
+				},
+			},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
@@ -327,10 +474,10 @@ func TestObserveASuccess(t *testing.T) {
 	}
 }
 
-// TestAPlaceThatFailedDoesNotHideTheOther: the artifact is where it is.
-func TestAPlaceThatFailedDoesNotHideTheOther(t *testing.T) {
+// TestAFailedDestinationDoesNotHideTheOther: the artifact is where it is.
+func TestAFailedDestinationDoesNotHideTheOther(t *testing.T) {
 	t.Parallel()
-	req := request()
+	req := spec()
 	req.Description.Controller = "sensor-7"
 	pr, err := tekton.Render(req, tekton.Config{Namespace: "builds", Layout: tekton.OnePod})
 	if err != nil {
@@ -344,26 +491,33 @@ func TestAPlaceThatFailedDoesNotHideTheOther(t *testing.T) {
 	for _, tt := range []struct {
 		status  corev1.ConditionStatus
 		hawkbit v1.StepState
-		want    build.Run
+		want    build.Status
 	}{
 		{
 			corev1.ConditionUnknown, step("publish-hawkbit", -1),
-			build.Run{Phase: build.Running, Reason: build.ReasonPublishing, Progress: 90, Artifact: &artifact},
+			build.Status{Phase: build.Running, Reason: build.ReasonPublishing, Progress: 90, Artifact: &artifact},
 		},
 		{
 			corev1.ConditionFalse, step("publish-hawkbit", 1, "reason", "HawkbitPushFailed", "message", "away"),
-			build.Run{Phase: build.Failed, Reason: build.ReasonHawkbitPushFailed, Message: "away", Progress: 90, Artifact: &artifact},
+			build.Status{
+				Phase:    build.Failed,
+				Reason:   build.ReasonHawkbitPushFailed,
+				Message:  "away",
+				Progress: 90,
+				Artifact: &artifact,
+			},
 		},
 		{
-			corev1.ConditionTrue, step("publish-hawkbit", 0, "distribution-set", "9", "action", "13", "size", "20", "checksum", "abc"),
-			build.Run{Phase: build.Succeeded, Reason: build.ReasonSucceeded, Progress: 100, Artifact: &both},
+			corev1.ConditionTrue, step(
+				"publish-hawkbit", 0, "distribution-set", "9", "action", "13", "size", "20", "checksum", "abc",
+			),
+			build.Status{Phase: build.Succeeded, Reason: build.ReasonSucceeded, Progress: 100, Artifact: &both},
 		},
 	} {
 		pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: tt.status, Reason: "Failed"})
-		got, _ := tekton.Observe(pr, pod(tt.status, "Failed", "", fetched, step("build", 0), published, tt.hawkbit))
-		tt.want.ID, tt.want.Name, tt.want.Target, tt.want.DescriptionHash, tt.want.Description = id, pr.Name, req.Target, "hash", req.Description
-		tt.want.Requester, tt.want.Trigger, tt.want.Requested, tt.want.Commit = "alice", build.TriggerAPI, now, "4f1c2abx"
-		if diff := cmp.Diff(tt.want, got); diff != "" {
+		got, _ := observe(started(pr), pod(tt.status, "Failed", "", fetched, step("build", 0), published, tt.hawkbit))
+		tt.want.DescriptionHash, tt.want.Cause, tt.want.Requested, tt.want.Commit = "hash", build.CauseAPI, now, "4f1c2abx"
+		if diff := cmp.Diff(tt.want, got.Status); diff != "" {
 			t.Errorf("%s: %s", tt.status, diff)
 		}
 	}
@@ -379,7 +533,7 @@ func TestOtherRunsAreNotOurs(t *testing.T) {
 	} {
 		pr := render(t)
 		change(pr)
-		if _, ours := tekton.Observe(pr, nil); ours {
+		if _, ours := observe(started(pr), nil); ours {
 			t.Error(name)
 		}
 	}

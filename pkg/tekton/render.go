@@ -7,166 +7,97 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	podtemplate "github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
-// Labels of our PipelineRuns; Tekton copies them to TaskRuns and pods.
-const (
-	labelManagedBy   = "app.kubernetes.io/managed-by"
-	labelBuild       = "ajour.drogue.io/build"
-	labelTarget      = "ajour.drogue.io/target"
-	labelApplication = "application"
-	labelDevice      = "device"
-
-	managedBy = "ajour"
-)
-
-// Annotations of our PipelineRuns.
-const (
-	annotationApplication = "ajour.drogue.io/application"
-	annotationDevice      = "ajour.drogue.io/device"
-	annotationDescription = "ajour.drogue.io/description"
-	annotationHash        = "ajour.drogue.io/description-hash"
-	annotationRequester   = "ajour.drogue.io/requester"
-	annotationTrigger     = "ajour.drogue.io/trigger"
-	annotationRequested   = "ajour.drogue.io/requested"
-	annotationCancelled   = "ajour.drogue.io/cancelled"
-	annotationCancelledBy = "ajour.drogue.io/cancelled-by"
-	annotationPublication = "ajour.drogue.io/publication"
-)
-
-// The tasks of our pipelines.
-const (
-	taskFetch   = "fetch-source"
-	taskBuild   = "build-firmware"
-	taskOCI     = "publish"
-	taskHawkbit = "publish-hawkbit"
-	// taskPod has all of them as steps.
-	taskPod = "firmware"
-)
-
-// workspaceSource is the workspace of our pipelines and tasks.
-const workspaceSource = "source"
-
-// Layout is how the steps of a build are spread over pods.
-type Layout string
-
-// The layouts. See docs/architecture.md for what keeps steps apart in each.
-const (
-	// OnePod runs all steps in one pod, on a volume of that pod.
-	OnePod Layout = "pod"
-	// PodPerTask runs each step in a pod of its own, on a volume claim.
-	PodPerTask Layout = "tasks"
-)
-
-// Config is what an installation sets for all of its builds.
-type Config struct {
-	// Namespace is where builds run.
-	Namespace string
-	// RegistryPrefix is put in front of the image of a description, without
-	// anything between them: the update server does the same (OCI-2).
-	RegistryPrefix string
-	// PlainHTTP speaks HTTP to the registry.
-	PlainHTTP bool
-	// Sources says where source may come from.
-	Sources Sources
-	// ServiceAccount of the builds; the namespace's default if empty.
-	ServiceAccount string
-	// Layout of the pods; PodPerTask if empty.
-	Layout Layout
-	// Storage is the size of the volume claim of PodPerTask; 4Gi if empty. The
-	// Tasks limit what one pod may store.
-	Storage string
-}
-
-// Sources are the flags of the fetch step that bound where source may come from, each
-// a list that is separated by commas: see pkg/git.
-type Sources struct {
-	// Schemes are any of https, ssh and http.
-	Schemes string
-	// Hosts are names, or "*.NAME"; any host if empty.
-	Hosts string
-	// Addresses are ranges, "public" or "any".
-	Addresses string
-}
-
-// Render returns the PipelineRun of a request. The same request always gives
-// the same PipelineRun.
-func Render(req build.Request, c Config) (*v1.PipelineRun, error) {
-	description, err := json.Marshal(req.Description)
+// Render returns the PipelineRun of a build, which is born pending: the plan of the builder
+// starts it. The same spec always gives the same PipelineRun.
+//
+// A build with a pod for each task refers to one of the Pipelines that are installed; every
+// other one embeds a pipeline that is composed of the same StepActions.
+func Render(s build.Spec, c Config) (*v1.PipelineRun, error) {
+	annotations, err := annotationsOf(s)
 	if err != nil {
-		return nil, fmt.Errorf("render build %s: %w", req.ID, err)
-	}
-	volumes, err := workspaces(c)
-	if err != nil {
-		return nil, fmt.Errorf("render build %s: %w", req.ID, err)
-	}
-	pipeline, builderTask := "firmware"+places(req.Description), taskBuild
-	if c.Layout == OnePod {
-		pipeline, builderTask = pipeline+"-pod", taskPod
+		return nil, fmt.Errorf("render build %s: %w", s.ID, err)
 	}
 	pr := &v1.PipelineRun{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: build.RunName(req.ID), Namespace: c.Namespace, Labels: labels(req),
-			Annotations: map[string]string{
-				annotationApplication: req.Target.Application,
-				annotationDevice:      req.Target.Device,
-				annotationDescription: string(description),
-				annotationHash:        req.DescriptionHash,
-				annotationRequester:   req.Requester,
-				annotationTrigger:     string(req.Trigger),
-				annotationRequested:   req.Time.UTC().Format(time.RFC3339Nano),
-			},
+			Name:        build.RunName(s.ID),
+			Namespace:   c.Namespace,
+			Labels:      labels(s),
+			Annotations: annotations,
 		},
 		Spec: v1.PipelineRunSpec{
-			PipelineRef: &v1.PipelineRef{Name: pipeline},
-			Params:      params(req, c),
-			Timeouts:    &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: time.Duration(req.Description.Timeout)}},
-			Workspaces:  volumes,
-			TaskRunTemplate: v1.PipelineTaskRunTemplate{
-				ServiceAccountName: c.ServiceAccount, PodTemplate: podTemplate(),
-			},
+			Status:          v1.PipelineRunSpecStatusPending,
+			Timeouts:        &v1.TimeoutFields{Pipeline: &metav1.Duration{Duration: time.Duration(s.Description.Timeout)}},
+			TaskRunTemplate: v1.PipelineTaskRunTemplate{ServiceAccountName: c.ServiceAccount, PodTemplate: podTemplate()},
 		},
 	}
-	if req.Publication != nil {
-		return pr, republish(pr, req, c)
+	stages, builderTask := stagesOf(s.Description, s.Publication), taskPod
+	if s.Publication == nil && c.Layout != OnePod {
+		builderTask = stageBuild.task
+		pr.Spec.PipelineRef = &v1.PipelineRef{Name: pipelineOf(s.Description)}
+		pr.Spec.Params = params(s, c, namesOf(s.Description))
+	} else {
+		builder, err := c.resources()
+		if err != nil {
+			return nil, fmt.Errorf("render build %s: %w", s.ID, err)
+		}
+		pr.Spec.PipelineSpec = compose(stages, builder)
+		var names []string
+		for _, p := range pr.Spec.PipelineSpec.Params {
+			names = append(names, p.Name)
+		}
+		pr.Spec.Params = params(s, c, names)
 	}
-	if env := environment(req.Description); len(env) > 0 {
-		// The number of variables differs from build to build, which a Task's
-		// steps cannot express: they go into the pod of the builder. Steps of ours
-		// that share it ignore them.
-		pr.Spec.TaskRunSpecs = []v1.PipelineTaskRunSpec{{
-			PipelineTaskName: builderTask, PodTemplate: podTemplate(),
-		}}
+	if pr.Spec.Workspaces, err = workspaces(s, c); err != nil {
+		return nil, fmt.Errorf("render build %s: %w", s.ID, err)
+	}
+	if env := environment(s.Description); len(env) > 0 && s.Publication == nil {
+		// The number of variables differs from build to build, which a Task's steps cannot
+		// express: they go into the pod of the builder. Steps of ours that share it ignore them.
+		pr.Spec.TaskRunSpecs = []v1.PipelineTaskRunSpec{{PipelineTaskName: builderTask, PodTemplate: podTemplate()}}
 		pr.Spec.TaskRunSpecs[0].PodTemplate.Env = env
 	}
 	return pr, nil
 }
 
-// labels adds the names only where they are valid values (A25); the hash of the
-// target always is.
-func labels(req build.Request) map[string]string {
-	l := map[string]string{labelManagedBy: managedBy, labelBuild: req.ID, labelTarget: req.Target.Hash()}
-	for name, value := range map[string]string{labelApplication: req.Target.Application, labelDevice: req.Target.Device} {
-		if value != "" && len(validation.IsValidLabelValue(value)) == 0 {
-			l[name] = value
-		}
+func annotationsOf(s build.Spec) (map[string]string, error) {
+	description, err := json.Marshal(s.Description)
+	if err != nil {
+		return nil, err
 	}
-	return l
+	a := map[string]string{
+		annotationApplication: s.Object.Application,
+		annotationDevice:      s.Object.Device,
+		annotationDescription: string(description),
+		annotationHash:        s.Hash,
+		annotationRequester:   s.Requester,
+		annotationCause:       string(s.Cause),
+		annotationRequested:   s.Requested.UTC().Format(time.RFC3339Nano),
+	}
+	if s.Publication != nil {
+		publication, err := json.Marshal(s.Publication)
+		if err != nil {
+			return nil, err
+		}
+		a[annotationPublication] = string(publication)
+	}
+	return a, nil
 }
 
-// places names those that a description has published to, as the names of pipelines do.
-func places(d build.Description) (name string) {
+// pipelineOf names the installed Pipeline for the destinations of a description.
+func pipelineOf(d build.Description) string {
+	name := "firmware"
 	if d.Image != "" {
 		name += "-oci"
 	}
@@ -174,6 +105,59 @@ func places(d build.Description) (name string) {
 		name += "-hawkbit"
 	}
 	return name
+}
+
+// namesOf are the parameters of that Pipeline.
+func namesOf(d build.Description) []string {
+	names := []string{
+		"uri",
+		"revision",
+		"path",
+		"schemes",
+		"hosts",
+		"addresses",
+		"builder",
+		"args",
+		"artifact",
+		"max-size",
+	}
+	if d.Image != "" {
+		names = append(names, "image", "attachments", "plain-http")
+	}
+	if d.Controller != "" {
+		names = append(names, "name", "controller")
+	}
+	return names
+}
+
+// params returns the values of the named parameters.
+func params(s build.Spec, c Config, names []string) (list v1.Params) {
+	d := s.Description
+	values := map[string]string{
+		"uri": d.Source.URI, "revision": d.Source.Rev, "path": d.Source.Path,
+		"schemes": c.Sources.Schemes, "hosts": c.Sources.Hosts, "addresses": c.Sources.Addresses,
+		"builder": d.Builder, "artifact": d.Artifact, "max-size": strconv.FormatInt(d.MaxSize, 10),
+		"image": c.RegistryPrefix + d.Image, "plain-http": strconv.FormatBool(c.PlainHTTP),
+		"name": s.Object.HawkbitName(), "controller": d.Controller,
+	}
+	if p := s.Publication; p != nil {
+		values["version"] = p.Artifact.Version
+		if p.Claim == "" {
+			repository := p.Artifact.Reference[:max(strings.LastIndex(p.Artifact.Reference, ":"), 0)]
+			values["image"] = repository + "@" + p.Artifact.Digest
+		}
+	}
+	for _, name := range names {
+		switch name {
+		case "args":
+			list = append(list, array(name, d.Args))
+		case "attachments":
+			list = append(list, array(name, d.Attachments))
+		default:
+			list = append(list, text(name, values[name]))
+		}
+	}
+	return list
 }
 
 func text(name, value string) v1.Param {
@@ -184,29 +168,6 @@ func array(name string, values []string) v1.Param {
 	return v1.Param{Name: name, Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: append([]string{}, values...)}}
 }
 
-// params are those of all tasks.
-func params(req build.Request, c Config) v1.Params {
-	d := req.Description
-	return append(v1.Params{
-		text("uri", d.Source.URI), text("revision", d.Source.Rev),
-		text("schemes", c.Sources.Schemes), text("hosts", c.Sources.Hosts), text("addresses", c.Sources.Addresses),
-		text("builder", d.Builder), array("args", d.Args),
-	}, publishParams(req, c)...)
-}
-
-// publishParams are those of the tasks that publish, but for the version.
-func publishParams(req build.Request, c Config) v1.Params {
-	d := req.Description
-	list := v1.Params{text("path", d.Source.Path), text("artifact", d.Artifact), text("max-size", strconv.FormatInt(d.MaxSize, 10))}
-	if d.Image != "" {
-		list = append(list, text("image", c.RegistryPrefix+d.Image), array("attachments", d.Attachments), text("plain-http", strconv.FormatBool(c.PlainHTTP)))
-	}
-	if d.Controller != "" {
-		list = append(list, text("name", req.Target.HawkbitName()), text("controller", d.Controller))
-	}
-	return list
-}
-
 func environment(d build.Description) (env []corev1.EnvVar) {
 	for _, e := range d.Env {
 		env = append(env, corev1.EnvVar{Name: e.Name, Value: e.Value})
@@ -214,18 +175,23 @@ func environment(d build.Description) (env []corev1.EnvVar) {
 	return env
 }
 
-// workspaces gives every build a volume of its own, never a shared one. One pod has
-// the empty volume that Tekton gives it.
-func workspaces(c Config) ([]v1.WorkspaceBinding, error) {
-	if c.Layout == OnePod {
+// workspaces gives every build a volume of its own, never a shared one. One pod has the
+// empty volume that Tekton gives it; a publication reads the claim of the earlier build.
+func workspaces(s build.Spec, c Config) ([]v1.WorkspaceBinding, error) {
+	switch {
+	case s.Publication != nil && s.Publication.Claim != "":
+		return []v1.WorkspaceBinding{
+			{
+				Name:                  workspaceSource,
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: s.Publication.Claim, ReadOnly: true},
+			},
+		}, nil
+	case s.Publication != nil || c.Layout == OnePod:
 		return nil, nil
 	}
-	if c.Storage == "" {
-		c.Storage = "4Gi"
-	}
-	size, err := resource.ParseQuantity(c.Storage)
+	size, err := c.storage()
 	if err != nil {
-		return nil, fmt.Errorf("read size of workspace %q: %w", c.Storage, err)
+		return nil, err
 	}
 	return []v1.WorkspaceBinding{{Name: workspaceSource, VolumeClaimTemplate: &corev1.PersistentVolumeClaim{
 		Spec: corev1.PersistentVolumeClaimSpec{
@@ -235,23 +201,18 @@ func workspaces(c Config) ([]v1.WorkspaceBinding, error) {
 	}}}, nil
 }
 
-// Validate reports what cannot be rendered.
-func (c Config) Validate() error {
-	if c.Layout != OnePod && c.Layout != PodPerTask && c.Layout != "" {
-		return fmt.Errorf("layout %q is neither %q nor %q", c.Layout, OnePod, PodPerTask)
-	}
-	_, err := workspaces(c)
-	return err
-}
-
-// podTemplate holds for all pods of a build: no token of the cluster's API, and
-// a group that all steps share the workspace by.
+// podTemplate holds for all pods of a build: no token of the cluster's API, and a group that
+// all steps share the workspace by.
 func podTemplate() *podtemplate.PodTemplate {
 	return &podtemplate.PodTemplate{
 		AutomountServiceAccountToken: new(false),
 		EnableServiceLinks:           new(false),
 		SecurityContext: &corev1.PodSecurityContext{
-			FSGroup: new(int64(65532)), RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			FSGroup: new(
+				int64(65532),
+			),
+			RunAsNonRoot:   new(true),
+			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
 	}
 }

@@ -51,9 +51,12 @@ var kafkaSource string
 // replacements are images that are named, but never run here, or that come from
 // a registry that cannot be reached.
 var replacements = strings.NewReplacer(
-	"cgr.dev/chainguard/busybox@sha256:19f02276bf8dbdd62f069b922f10c65262cc34b710eea26ff928129a736be791", registryAddress+"/busybox:latest",
-	"ko://knative.dev/eventing/cmd/apiserver_receive_adapter", "unused",
-	"ko://knative.dev/eventing/cmd/auth_proxy", "unused",
+	"cgr.dev/chainguard/busybox@sha256:19f02276bf8dbdd62f069b922f10c65262cc34b710eea26ff928129a736be791",
+	registryAddress+"/busybox:latest",
+	"ko://knative.dev/eventing/cmd/apiserver_receive_adapter",
+	"unused",
+	"ko://knative.dev/eventing/cmd/auth_proxy",
+	"unused",
 )
 
 // resolveAddons builds the images of Tekton and Knative with ko, and writes their
@@ -160,7 +163,9 @@ func unreserve(o *unstructured.Unstructured) {
 		}
 	}
 	if len(containers) > 0 {
-		_ = unstructured.SetNestedSlice(o.Object, containers, "spec", "template", "spec", "containers") // it was read from there
+		_ = unstructured.SetNestedSlice(
+			o.Object, containers, "spec", "template", "spec", "containers",
+		) // it was read from there
 	}
 }
 
@@ -206,7 +211,10 @@ func unusedImages(objects []*unstructured.Unstructured) []*unstructured.Unstruct
 	var list []*unstructured.Unstructured
 	for name, data := range maps {
 		list = append(list, &unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name, "namespace": "knative-eventing"}, "data": data,
+			"apiVersion": "v1",
+			"kind":       "ConfigMap",
+			"metadata":   map[string]any{"name": name, "namespace": "knative-eventing"},
+			"data":       data,
 		}})
 	}
 	return list

@@ -12,7 +12,7 @@
 // is gone. The one way in is a proxy on a port of the loopback address, which the
 // kubeconfig and the output of "cluster env" name.
 //
-// Programs and images are kept in the user's cache folder, by version, so that the
+// Programs and images are stored in the user's cache folder, by version, so that the
 // second start takes seconds. It has to be run as root, in the folder of the
 // repository.
 package main

@@ -56,11 +56,17 @@ func images() ([]image, error) {
 	}
 	static := []tarFile{
 		{tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil},
-		{tar.Header{Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n")},
+		{
+			tar.Header{Name: "etc/passwd", Mode: 0o644},
+			[]byte("root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n"),
+		},
 		{tar.Header{Name: "etc/ssl/certs/ca-certificates.crt", Mode: 0o644}, certs},
 	}
 	tools := append(static[:len(static):len(static)], tarFile{tar.Header{Name: busybox[1:], Mode: 0o755}, shell})
-	for _, applet := range []string{"sh", "cat", "cp", "cut", "dd", "echo", "env", "grep", "head", "id", "ln", "ls", "mkdir", "mkfifo", "printf", "sleep", "tail", "true", "wget"} {
+	for _, applet := range []string{
+		"sh", "cat", "cp", "cut", "dd", "echo", "env", "grep", "head", "id", "ln", "ls",
+		"mkdir", "mkfifo", "printf", "sleep", "tail", "true", "wget",
+	} {
 		tools = append(tools, tarFile{tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: busybox}, nil})
 	}
 	return []image{
@@ -69,7 +75,12 @@ func images() ([]image, error) {
 		{name: "busybox:latest", entrypoint: []string{busybox}, files: tools},
 		{name: "shell:latest", entrypoint: []string{"/bin/sh", "-c"}, user: "65532", files: tools},
 		{name: "git:latest", user: "65532", packages: []string{"git", "git-lfs", "ca-certificates", "openssh-client"}},
-		{name: "microbit:latest", entrypoint: []string{"make"}, user: "65532", packages: []string{"make", "gcc-arm-none-eabi"}},
+		{
+			name:       "microbit:latest",
+			entrypoint: []string{"make"},
+			user:       "65532",
+			packages:   []string{"make", "gcc-arm-none-eabi"},
+		},
 	}, nil
 }
 
@@ -118,17 +129,31 @@ func (i image) build(ctx context.Context, dir string) (v1.Image, error) {
 	}
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", "amd64" // containerd passes over images of no platform
-	config.Config = v1.Config{Entrypoint: i.entrypoint, User: i.user, Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}
+	config.Config = v1.Config{
+		Entrypoint: i.entrypoint,
+		User:       i.user,
+		Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+	}
 	return mutate.ConfigFile(img, config)
 }
 
 func (i image) layer(ctx context.Context, dir string) (v1.Layer, error) {
 	if len(i.packages) > 0 {
 		file := path.Join(dir, i.name+".tar")
-		if err := command(ctx, nil, "mmdebstrap", "--mode=root", "--variant=essential", "--include="+strings.Join(i.packages, ","),
+		if err := command(
+			ctx,
+			nil,
+			"mmdebstrap",
+			"--mode=root",
+			"--variant=essential",
+			"--include="+strings.Join(i.packages, ","),
 			`--customize-hook=echo nonroot:x:65532:65532:nonroot:/tmp:/bin/sh >> "$1/etc/passwd"`, // ssh wants to know who it is
-			"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/man/*",
-			"bookworm", file); err != nil {
+			"--dpkgopt=path-exclude=/usr/share/doc/*",
+			"--dpkgopt=path-exclude=/usr/share/locale/*",
+			"--dpkgopt=path-exclude=/usr/share/man/*",
+			"bookworm",
+			file,
+		); err != nil {
 			return nil, err
 		}
 		return tarball.LayerFromFile(file)
@@ -153,11 +178,20 @@ func (i image) layer(ctx context.Context, dir string) (v1.Layer, error) {
 // buildImages fills the registry and the cache.
 func buildImages(ctx context.Context, l layout, s *sandbox, say func(string, ...any)) error {
 	if err := poll(ctx, "registry", func(ctx context.Context) error {
-		return command(ctx, []string{fmt.Sprintf("HTTP_PROXY=http://127.0.0.1:%d", s.port)}, l.bin("crane"), "catalog", "--insecure", registryAddress)
+		return command(
+			ctx,
+			[]string{fmt.Sprintf("HTTP_PROXY=http://127.0.0.1:%d", s.port)},
+			l.bin("crane"),
+			"catalog",
+			"--insecure",
+			registryAddress,
+		)
 	}); err != nil {
 		return err
 	}
-	if err := pushImages(ctx, registryAddress, &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", s.port)}, say); err != nil {
+	if err := pushImages(
+		ctx, registryAddress, &url.URL{Scheme: "http", Host: fmt.Sprintf("127.0.0.1:%d", s.port)}, say,
+	); err != nil {
 		return err
 	}
 	temp := l.images() + ".new"

@@ -30,7 +30,7 @@ const (
 // layout names all files of the cluster.
 type layout struct {
 	data  string // gone with the cluster
-	cache string // kept, by version
+	cache string // stored, by version
 }
 
 func newLayout() (layout, error) {
@@ -89,22 +89,22 @@ func (l layout) running() (*sandbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for the cluster: %w", err)
 	}
-	words := strings.Fields(string(data))
-	if len(words) != 2 {
+	fields := strings.Fields(string(data))
+	if len(fields) != 2 {
 		return nil, fmt.Errorf("look for the cluster: %s is broken", l.path("sandbox"))
 	}
-	pid, err := strconv.Atoi(words[0])
+	pid, err := strconv.Atoi(fields[0])
 	if err != nil {
 		return nil, fmt.Errorf("look for the cluster: %w", err)
 	}
-	port, err := strconv.Atoi(words[1])
+	port, err := strconv.Atoi(fields[1])
 	if err != nil {
 		return nil, fmt.Errorf("look for the cluster: %w", err)
 	}
 	return &sandbox{pid, port}, nil
 }
 
-// lockStart waits for another start of the cluster to end: it must not be taken for
+// lockStart waits for a concurrent start of the cluster to end: it must not be taken for
 // one that never became ready.
 func (l layout) lockStart() (unlock func(), err error) {
 	if err := os.MkdirAll(l.cache, 0o755); err != nil {

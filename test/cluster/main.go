@@ -21,7 +21,7 @@ const usage = `usage: cluster COMMAND
   push REGISTRY
                push the images that the tests build with to a registry, for a
                cluster of your own
-  kill PART    kill one part, which is started again: etcd, kube-apiserver, kubelet, ...`
+  kill PART    kill one part, which is restarted: etcd, kube-apiserver, kubelet, ...`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -65,7 +65,9 @@ func run(ctx context.Context, args []string) error {
 	case command == "kill" && len(args) == 2:
 		return kill(l, args[1])
 	case command == "push" && len(args) == 2:
-		return pushImages(ctx, args[1], nil, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) })
+		return pushImages(
+			ctx, args[1], nil, func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) },
+		)
 	case command == "reap" && len(args) == 1: // started by up, as process 1 of the sandbox
 		return reap()
 	case command == "supervise" && len(args) == 1: // started by reap

@@ -29,39 +29,79 @@ type part struct {
 }
 
 // parts lists what a node runs. They wait for each other by ending and being
-// started again.
+// restarted.
 func parts(l layout) []part {
 	client := func(user string) string { return "--kubeconfig=" + l.kubeconfig(user) }
 	return []part{
 		{name: "etcd", command: []string{
-			l.bin("server"), "--data-dir=" + l.path("etcd"), "--unsafe-no-fsync", "--log-level=warn",
-			"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379", "--listen-peer-urls=http://127.0.0.1:2380",
+			l.bin("server"),
+			"--data-dir=" + l.path("etcd"),
+			"--unsafe-no-fsync",
+			"--log-level=warn",
+			"--listen-client-urls=http://127.0.0.1:2379",
+			"--advertise-client-urls=http://127.0.0.1:2379",
+			"--listen-peer-urls=http://127.0.0.1:2380",
 		}},
 		{name: "registry", command: []string{"docker-registry", "serve", l.path("registry.yaml")}},
 		{name: "containerd", command: []string{"containerd", "--config=" + l.path("containerd.toml")}},
 		{name: "kube-apiserver", command: []string{
-			l.bin("kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--bind-address=" + nodeIP, "--advertise-address=" + nodeIP,
-			"--service-cluster-ip-range=" + serviceCIDR, "--authorization-mode=Node,RBAC", "--allow-privileged=true",
-			"--client-ca-file=" + l.cert("ca"), "--tls-cert-file=" + l.cert("server"), "--tls-private-key-file=" + l.key("server"),
-			"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=" + l.key("service-accounts"),
+			l.bin(
+				"kube-apiserver",
+			),
+			"--etcd-servers=http://127.0.0.1:2379",
+			"--bind-address=" + nodeIP,
+			"--advertise-address=" + nodeIP,
+			"--service-cluster-ip-range=" + serviceCIDR,
+			"--authorization-mode=Node,RBAC",
+			"--allow-privileged=true",
+			"--client-ca-file=" + l.cert(
+				"ca",
+			),
+			"--tls-cert-file=" + l.cert("server"),
+			"--tls-private-key-file=" + l.key("server"),
+			"--service-account-issuer=https://kubernetes.default.svc",
+			"--service-account-key-file=" + l.key("service-accounts"),
 			"--service-account-signing-key-file=" + l.key("service-accounts"),
-			"--kubelet-client-certificate=" + l.cert("apiserver"), "--kubelet-client-key=" + l.key("apiserver"),
-			"--kubelet-preferred-address-types=InternalIP", "--enable-admission-plugins=NodeRestriction", "--cert-dir=" + l.path("pki"),
+			"--kubelet-client-certificate=" + l.cert("apiserver"),
+			"--kubelet-client-key=" + l.key("apiserver"),
+			"--kubelet-preferred-address-types=InternalIP",
+			"--enable-admission-plugins=NodeRestriction",
+			"--cert-dir=" + l.path("pki"),
 		}},
 		{name: "kube-controller-manager", command: []string{
-			l.bin("kube-controller-manager"), client("controller"), "--use-service-account-credentials", "--leader-elect=false",
-			"--service-account-private-key-file=" + l.key("service-accounts"), "--root-ca-file=" + l.cert("ca"), "--enable-hostpath-provisioner=true",
-			"--authentication-skip-lookup", "--cert-dir=" + l.path("pki"),
+			l.bin("kube-controller-manager"),
+			client("controller"),
+			"--use-service-account-credentials",
+			"--leader-elect=false",
+			"--service-account-private-key-file=" + l.key(
+				"service-accounts",
+			),
+			"--root-ca-file=" + l.cert("ca"),
+			"--enable-hostpath-provisioner=true",
+			"--authentication-skip-lookup",
+			"--cert-dir=" + l.path("pki"),
 		}},
 		{name: "kube-scheduler", command: []string{
-			l.bin("kube-scheduler"), client("scheduler"), "--leader-elect=false", "--authentication-skip-lookup", "--cert-dir=" + l.path("pki"),
+			l.bin(
+				"kube-scheduler",
+			),
+			client("scheduler"),
+			"--leader-elect=false",
+			"--authentication-skip-lookup",
+			"--cert-dir=" + l.path("pki"),
 		}},
 		{name: "kubelet", command: []string{
 			l.bin("kubelet"), client("kubelet"), "--config=" + l.path("kubelet.yaml"), "--root-dir=" + l.path("kubelet"),
 			"--cert-dir=" + l.path("pki"), "--hostname-override=" + nodeName, "--node-ip=" + nodeIP,
 		}},
 		{name: "kube-proxy", command: []string{
-			l.bin("kube-proxy"), client("proxy"), "--proxy-mode=nftables", "--conntrack-max-per-core=0", "--hostname-override=" + nodeName,
+			l.bin(
+				"kube-proxy",
+			),
+			client("proxy"),
+			"--proxy-mode=nftables",
+			"--conntrack-max-per-core=0",
+			"--hostname-override=" + nodeName,
 		}},
 		{name: "coredns", command: []string{l.bin("coredns"), "-conf", l.path("Corefile")}},
 	}
@@ -116,14 +156,20 @@ state = "/run/containerd"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "%s"
 `, l.path("containerd"), registryAddress, l.path("cni"), l.path("certs.d")),
-		l.path("certs.d", registryAddress, "hosts.toml"): fmt.Sprintf("server = \"http://%[1]s\"\n[host.\"http://%[1]s\"]\n", registryAddress),
+		l.path("certs.d", registryAddress, "hosts.toml"): fmt.Sprintf(
+			"server = \"http://%[1]s\"\n[host.\"http://%[1]s\"]\n",
+			registryAddress,
+		),
 		l.path("cni", "10-bridge.conflist"): fmt.Sprintf(`{"cniVersion": "0.4.0", "name": "pods", "plugins": [
   {"type": "bridge", "bridge": "kpods", "isGateway": true, "ipMasq": true, "hairpinMode": true,
    "ipam": {"type": "host-local", "ranges": [[{"subnet": "%s"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 `, podCIDR),
 		l.path("kubelet.yaml"): kubeletConfig,
-		l.path("Corefile"):     fmt.Sprintf(".:53 {\n  bind %s\n  errors\n  kubernetes cluster.local {\n    kubeconfig %s\n  }\n  cache 2\n}\n", nodeIP, l.kubeconfig("dns")),
+		l.path("Corefile"): fmt.Sprintf(
+			".:53 {\n  bind %s\n  errors\n  kubernetes cluster.local {\n    kubeconfig %s\n  }\n  cache 2\n}\n",
+			nodeIP, l.kubeconfig("dns"),
+		),
 	}
 	for name, content := range files {
 		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {

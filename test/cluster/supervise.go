@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// supervise makes the sandbox and runs every part in it, each again when it
+// supervise makes the sandbox and runs every part in itand restarts each when it
 // ends, as an init system does on a real node.
 func supervise(ctx context.Context, l layout) error {
 	if err := enclose(ctx, l); err != nil {
@@ -90,7 +90,7 @@ func openVolumes(ctx context.Context) error {
 	}
 }
 
-// kill kills one part of the running cluster, whose supervisor starts it again.
+// kill kills one part of the running cluster, whose supervisor restarts it.
 func kill(l layout, name string) error {
 	s, err := l.running()
 	if err != nil {

@@ -69,10 +69,15 @@ func up(ctx context.Context, l layout, out io.Writer) error {
 		}
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("only root can make namespaces with a network: run this as root, or set KUBECONFIG to a cluster that you have")
+		return errors.New(
+			"only root can make namespaces with a network: run this as root, or set KUBECONFIG to a cluster that you have",
+		)
 	}
 	if strings.HasPrefix(l.bin(""), "/tmp/") {
-		return fmt.Errorf("the cache %s is below /tmp, of which the cluster has its own: set XDG_CACHE_HOME to another folder", l.bin(""))
+		return fmt.Errorf(
+			"the cache %s is below /tmp, of which the cluster has its own: set XDG_CACHE_HOME to another folder",
+			l.bin(""),
+		)
 	}
 	if err := down(ctx, l); err != nil { // one that was killed, or did not become ready
 		return err
@@ -119,7 +124,9 @@ func start(ctx context.Context, l layout, say func(string, ...any)) error {
 			return err
 		}
 	}
-	if err := poll(ctx, "API server", func(ctx context.Context) error { return kubectl(ctx, l, "", "get", "--raw=/readyz") }); err != nil {
+	if err := poll(
+		ctx, "API server", func(ctx context.Context) error { return kubectl(ctx, l, "", "get", "--raw=/readyz") },
+	); err != nil {
 		return err
 	}
 	say("API server is ready")
@@ -159,9 +166,16 @@ func compile(ctx context.Context, l layout, say func(string, ...any)) error {
 
 // programs run on the node, or prepare it.
 var programs = []string{
-	"github.com/coredns/coredns", "github.com/google/go-containerregistry/cmd/crane", "github.com/google/ko", "go.etcd.io/etcd/server/v3",
-	"k8s.io/kubernetes/cmd/kube-apiserver", "k8s.io/kubernetes/cmd/kube-controller-manager", "k8s.io/kubernetes/cmd/kube-proxy",
-	"k8s.io/kubernetes/cmd/kube-scheduler", "k8s.io/kubernetes/cmd/kubectl", "k8s.io/kubernetes/cmd/kubelet",
+	"github.com/coredns/coredns",
+	"github.com/google/go-containerregistry/cmd/crane",
+	"github.com/google/ko",
+	"go.etcd.io/etcd/server/v3",
+	"k8s.io/kubernetes/cmd/kube-apiserver",
+	"k8s.io/kubernetes/cmd/kube-controller-manager",
+	"k8s.io/kubernetes/cmd/kube-proxy",
+	"k8s.io/kubernetes/cmd/kube-scheduler",
+	"k8s.io/kubernetes/cmd/kubectl",
+	"k8s.io/kubernetes/cmd/kubelet",
 }
 
 // install applies Tekton and Knative, and waits for them and the node.
@@ -184,7 +198,11 @@ func install(ctx context.Context, l layout, say func(string, ...any)) error {
 	})
 	for _, namespace := range []string{"tekton-pipelines", "knative-eventing", "knative-serving"} {
 		g.Go(func() error {
-			err := kubectl(ctx, l, "", append(slices.Clone(wait), "--for=condition=Available", "--namespace="+namespace, "deployment", "--all")...)
+			err := kubectl(
+				ctx,
+				l,
+				"",
+				append(slices.Clone(wait), "--for=condition=Available", "--namespace="+namespace, "deployment", "--all")...)
 			say("%s is ready", namespace)
 			return err
 		})
@@ -192,7 +210,7 @@ func install(ctx context.Context, l layout, say func(string, ...any)) error {
 	return g.Wait()
 }
 
-// poll tries again until f succeeds, and names what did not come.
+// poll retries until f succeeds, and names what did not come.
 func poll(ctx context.Context, what string, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -204,7 +222,10 @@ func poll(ctx context.Context, what string, f func(context.Context) error) error
 
 // kubectl runs one command against the cluster.
 func kubectl(ctx context.Context, l layout, stdin string, args ...string) error {
-	cmd := exec.CommandContext(ctx, l.bin("kubectl"), append([]string{"--kubeconfig=" + l.kubeconfig("admin")}, args...)...)
+	cmd := exec.CommandContext(
+		ctx,
+		l.bin("kubectl"),
+		append([]string{"--kubeconfig=" + l.kubeconfig("admin")}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -91,7 +91,7 @@ func run(ctx context.Context, out io.Writer, program, source string, once bool) 
 }
 
 // configDir is where the session goes: for a demo that stays up, where the
-// commands look for it.
+// commands search for it.
 func configDir(dir string, once bool) (string, error) {
 	if once {
 		return dir, nil
@@ -172,10 +172,21 @@ func buildAndShow(ctx context.Context, out io.Writer, dev *devtest.Dev, reposito
 		return fmt.Errorf("the build ended as %s: %s", o.Status.Build.Reason, o.Status.Build.Message)
 	}
 	a := o.Status.Build.Artifact
-	fmt.Fprintf(out, "\nArtifact %s\nDigest   %s\nSize     %d bytes\nSHA-256  %s\nVersion  %s\n\nConditions of the application in the registry:\n",
-		a.Reference, a.Digest, a.Size, a.SHA256, a.Version)
+	fmt.Fprintf(
+		out,
+		"\nArtifact %s\nDigest   %s\nSize     %d bytes\nSHA-256  %s\nVersion  %s\n\n"+
+			"Conditions of the application in the registry:\n",
+		a.Reference,
+		a.Digest,
+		a.Size,
+		a.SHA256,
+		a.Version,
+	)
 	for _, c := range o.Status.Firmware.Conditions {
-		fmt.Fprintf(out, "  %-14s %-8s %-10s %-8s %s\n", c.Type, c.Status, c.Reason, c.Message, c.LastTransitionTime.Format(time.RFC3339))
+		fmt.Fprintf(
+			out, "  %-14s %-8s %-10s %-8s %s\n", c.Type, c.Status, c.Reason, c.Message,
+			c.LastTransitionTime.Format(time.RFC3339),
+		)
 	}
 	return nil
 }

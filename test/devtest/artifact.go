@@ -38,12 +38,15 @@ func HawkbitSpec(url, controller, image, builder string, args []string, change .
 		}
 	})...)
 	firmware := spec["firmware"].(map[string]any)
-	firmware["hawkbit"] = map[string]any{"controller": controller, "build": firmware["container"].(map[string]any)["build"]}
+	firmware["hawkbit"] = map[string]any{
+		"controller": controller,
+		"build":      firmware["container"].(map[string]any)["build"],
+	}
 	delete(firmware, "container")
 	return spec
 }
 
-// Pull returns the layers of an artifact, read with a client of another make
+// Pull returns the layers of an artifact, read with a client of a different make
 // than the one that pushed it.
 func Pull(reference string, options ...remote.Option) (firmware, metadata []byte, err error) {
 	ref, err := name.ParseReference(reference, name.Insecure)

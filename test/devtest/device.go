@@ -22,9 +22,14 @@ type Hawkbit struct{ URL, User, Password string }
 
 // Prepare lets the update server in.
 func (h Hawkbit) Prepare(ctx context.Context) error {
-	for key, value := range map[string]any{"authentication.gatewaytoken.enabled": true, "authentication.gatewaytoken.key": GatewayToken} {
+	for key, value := range map[string]any{
+		"authentication.gatewaytoken.enabled": true, "authentication.gatewaytoken.key": GatewayToken,
+	} {
 		path := h.URL + "/rest/v1/system/configs/" + key
-		if _, err := send(ctx, http.MethodPut, path, map[string]any{"value": value}, func(r *http.Request) { r.SetBasicAuth(h.User, h.Password) }); err != nil {
+		if _, err := send(
+			ctx, http.MethodPut, path, map[string]any{"value": value},
+			func(r *http.Request) { r.SetBasicAuth(h.User, h.Password) },
+		); err != nil {
 			return err
 		}
 	}
@@ -76,7 +81,7 @@ func (d Device) call(ctx context.Context, method, url string, body any) ([]byte,
 	})
 }
 
-// Update is what a device is told to install.
+// Update is what a device is asked to install.
 type Update struct{ Name, Version, Content string }
 
 type links map[string]struct{ Href string }
@@ -129,7 +134,11 @@ func (d Device) Poll(ctx context.Context) (u Update, deployment string, err erro
 // Installed reports that the device has installed what a deployment offers.
 func (d Device) Installed(ctx context.Context, deployment string) error {
 	_, err := d.call(ctx, http.MethodPost, deployment+"/feedback", map[string]any{
-		"status": map[string]any{"execution": "closed", "result": map[string]any{"finished": "success"}, "details": []string{"done"}},
+		"status": map[string]any{
+			"execution": "closed",
+			"result":    map[string]any{"finished": "success"},
+			"details":   []string{"done"},
+		},
 	})
 	return err
 }

@@ -24,13 +24,31 @@ func TestFailuresSayWhatToDo(t *testing.T) {
 		name, script, reason, message string
 		change                        func(map[string]any)
 	}{
-		{"an image that is not there", makeFirmware, "BuilderImagePullFailed", "no-such-image", set("image", images+"/no-such-image:1")},
-		{"an image that wants to be root", makeFirmware, "BuilderImagePullFailed", "not as root", set("image", images+"/busybox:latest")},
+		{
+			"an image that is not there",
+			makeFirmware,
+			"BuilderImagePullFailed",
+			"no-such-image",
+			set("image", images+"/no-such-image:1"),
+		},
+		{
+			"an image that wants to be root",
+			makeFirmware,
+			"BuilderImagePullFailed",
+			"not as root",
+			set("image", images+"/busybox:latest"),
+		},
 		{"a builder that takes all memory", "dd if=/dev/zero of=/dev/null bs=1G count=1", "BuildOutOfMemory", "memory", nil},
 		{"a builder that takes too long", "sleep 600", "TimedOut", "20s", set("timeout", "20s")},
 		{"a builder that fails", "echo main.c:1:2: error: boom >&2; exit 3", "BuildFailed", "main.c:1:2: error: boom", nil},
 		{"a builder that leaves nothing", "true", "ArtifactNotFound", "firmware.bin", nil},
-		{"an artifact that points out of the source", "ln -s /etc/passwd firmware.bin", "ArtifactInvalid", "firmware.bin", nil},
+		{
+			"an artifact that points out of the source",
+			"ln -s /etc/passwd firmware.bin",
+			"ArtifactInvalid",
+			"firmware.bin",
+			nil,
+		},
 		{"an artifact that is a pipe", "mkfifo firmware.bin", "ArtifactInvalid", "firmware.bin", nil},
 		{
 			"a workspace that leads to the credentials", "busybox mv /workspace/source /workspace/x; ln -s /credentials /workspace/source", "ArtifactInvalid", "config.json",
@@ -87,26 +105,37 @@ func TestNoPodOutlivesItsBuild(t *testing.T) {
 	ids := []string{w.trigger("/apps/" + app), w.trigger("/apps/" + app)}
 	w.await(path, ids[1])
 	for _, id := range ids {
-		_, err := kubectl(t.Context(), "", "--namespace="+builds, "wait", "--for=delete", "pods", "--selector=ajour.drogue.io/build="+id,
-			"--field-selector=status.phase!=Succeeded,status.phase!=Failed", "--timeout=2m")
+		_, err := kubectl(
+			t.Context(), "", "--namespace="+builds, "wait", "--for=delete", "pods",
+			"--selector=ajour.drogue.io/build="+id, "--field-selector=status.phase!=Succeeded,status.phase!=Failed",
+			"--timeout=2m",
+		)
 		if err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-// TestABuilderFindsNoSecret lets a builder look for all that the installation
+// TestABuilderFindsNoSecret lets a builder search for all that the installation
 // knows, and looks itself for it in everything that a build leaves behind.
 func TestABuilderFindsNoSecret(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	app := name(t)
-	const look = `env; ls -la /credentials /var/run/secrets/kubernetes.io; cat /credentials/* /credentials/.* /trusted-ca/* /tekton/run/*/*; grep -r planted / --include='*.json' 2>/dev/null; ` + makeFirmware
+	const search = `env; ls -la /credentials /var/run/secrets/kubernetes.io; cat /credentials/* /credentials/.* /trusted-ca/* /tekton/run/*/*; grep -r planted / --include='*.json' 2>/dev/null; ` + makeFirmware
 	url, _ := serveAs(t, "private-"+name(t), map[string]string{"README": "x"})
-	path := w.create(app, "", devtest.HawkbitSpec(url, app, app+":latest", images+"/shell:latest", []string{look}, func(b map[string]any) {
-		// A user's variables are the builder's alone, though the pod is shared.
-		b["env"] = []map[string]any{{"name": "HTTPS_PROXY", "value": "http://127.0.0.1:1"}, {"name": "HTTP_PROXY", "value": "http://127.0.0.1:1"}, {"name": "SSL_CERT_FILE", "value": "/workspace/ca.crt"}}
-	}))
+	path := w.create(
+		app,
+		"",
+		devtest.HawkbitSpec(url, app, app+":latest", images+"/shell:latest", []string{search}, func(b map[string]any) {
+			// A user's variables are the builder's alone, though the pod is shared.
+			b["env"] = []map[string]any{
+				{"name": "HTTPS_PROXY", "value": "http://127.0.0.1:1"},
+				{"name": "HTTP_PROXY", "value": "http://127.0.0.1:1"},
+				{"name": "SSL_CERT_FILE", "value": "/workspace/ca.crt"},
+			}
+		}),
+	)
 	id := w.trigger("/apps/" + app)
 	o := w.await(path, id)
 	if o.Status.Build.Reason != "Succeeded" {
@@ -145,7 +174,8 @@ func TestABuilderCannotForgeResults(t *testing.T) {
 	const forge = `printf '[{"key":"commit","value":"forged","type":1},{"key":"image-digest","value":"forged","type":1},{"key":"reason","value":"forged","type":4}]' > /tekton/termination; ` + makeFirmware
 	path := w.create(app, "", devtest.Spec(url, app+":latest", images+"/shell:latest", []string{forge}))
 	b := w.await(path, w.trigger("/apps/"+app)).Status.Build
-	if b.Phase != "Succeeded" || b.Commit != commit || b.Artifact == nil || !strings.HasPrefix(b.Artifact.Digest, "sha256:") {
+	if b.Phase != "Succeeded" || b.Commit != commit || b.Artifact == nil ||
+		!strings.HasPrefix(b.Artifact.Digest, "sha256:") {
 		t.Errorf("%+v", b)
 	}
 }

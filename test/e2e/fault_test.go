@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,9 +59,18 @@ func TestNothingIsLostWhenEverythingIsKilled(t *testing.T) {
 			wait(t.Context(), 3*time.Second)
 		}
 	})
-	ids := make([]string, builds)
+	watching, unwatch := context.WithCancel(t.Context())
+	var beside sync.WaitGroup
+	beside.Go(func() { killLeaders(watching, t) })
+	beside.Go(func() { oneRunsAtATime(watching, t) })
+	defer beside.Wait()
+	defer unwatch()
+	ids, superseded := make([]string, builds), map[string]string{}
 	for i, app := range apps {
-		ids[i] = triggerUntilAccepted(t, w, app)
+		if i%4 == 0 { // a build that is superseded, whenever that happens
+			superseded[app] = triggerUntilAccepted(t, w, app, "first")
+		}
+		ids[i] = triggerUntilAccepted(t, w, app, "")
 		wait(t.Context(), time.Second)
 	}
 	killing.Wait()
@@ -70,14 +80,68 @@ func TestNothingIsLostWhenEverythingIsKilled(t *testing.T) {
 	for i, app := range apps {
 		awaitThroughFaults(ctx, t, w, app, ids[i])
 	}
+	unwatch()
+	beside.Wait()
 	for i, app := range apps {
 		out, err := kubectl(t.Context(), "", "--namespace=ajour-builds", "get", "pods", "--selector=application="+app,
 			"--output=jsonpath={range .items[*]}{.metadata.labels.ajour\\.drogue\\.io/build}{' '}{end}")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]string{ids[i]}, strings.Fields(out)); diff != "" {
+		pods := slices.DeleteFunc(strings.Fields(out), func(id string) bool { return id == superseded[app] })
+		if diff := cmp.Diff([]string{ids[i]}, pods); diff != "" {
 			t.Errorf("%s ran in other pods than one: %s", app, diff)
+		}
+	}
+}
+
+// killLeaders kills the leader of the builder every few seconds.
+func killLeaders(ctx context.Context, t *testing.T) {
+	t.Helper()
+	for killed := 0; ; {
+		wait(ctx, 5*time.Second)
+		if ctx.Err() != nil {
+			t.Logf("the leader was killed %d times", killed)
+			return
+		}
+		leader, err := kubectl(
+			ctx, "", "--namespace=ajour", "get", "lease", "ajour-builder",
+			"--output=jsonpath={.spec.holderIdentity}",
+		)
+		if err != nil || leader == "" {
+			continue // the API server is killed, too
+		}
+		if _, err := kubectl(
+			ctx, "", "--namespace=ajour", "delete", "pod", leader, "--force", "--grace-period=0", "--wait=false",
+		); err == nil {
+			killed++
+		}
+	}
+}
+
+// oneRunsAtATime fails the test if two builds of an object run at the same time.
+func oneRunsAtATime(ctx context.Context, t *testing.T) {
+	t.Helper()
+	const object, state = `{.metadata.labels.ajour\.drogue\.io/target}`, `{.spec.status}/{.status.conditions[0].status}`
+	for ; ctx.Err() == nil; wait(ctx, 500*time.Millisecond) {
+		out, err := kubectl(
+			ctx, "", "--namespace="+builds, "get", "pipelineruns", "--selector=app.kubernetes.io/managed-by=ajour",
+			`--output=jsonpath={range .items[*]}`+object+` `+state+`{"\n"}{end}`,
+		)
+		if err != nil {
+			continue // the API server is killed, too
+		}
+		running := map[string]int{}
+		for line := range strings.Lines(out) {
+			object, state, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if state == "/Unknown" || state == "/" {
+				running[object]++
+			}
+		}
+		for object, n := range running {
+			if n > 1 {
+				t.Errorf("%d builds of %s run at the same time", n, object)
+			}
 		}
 	}
 }
@@ -107,7 +171,10 @@ func kill(t *testing.T, i int) {
 		return
 	}
 	for { // the API server may be among the dead
-		out, err := kubectl(ctx, "", "--namespace="+v.namespace, "delete", "pod", "--selector="+v.selector, "--force", "--grace-period=0", "--wait=false")
+		out, err := kubectl(
+			ctx, "", "--namespace="+v.namespace, "delete", "pod", "--selector="+v.selector, "--force",
+			"--grace-period=0", "--wait=false",
+		)
 		if err == nil && strings.Contains(out, "deleted") {
 			return
 		}
@@ -121,13 +188,13 @@ func kill(t *testing.T, i int) {
 
 // triggerUntilAccepted repeats a call that was not answered with the same key, as
 // clients should.
-func triggerUntilAccepted(t *testing.T, w *world, app string) string {
+func triggerUntilAccepted(t *testing.T, w *world, app, key string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for {
 		var accepted struct{ ID string }
-		err := w.CallWithKey(ctx, app, http.MethodPost, devtest.Builds+"/apps/"+app+"/trigger", &accepted)
+		err := w.CallWithKey(ctx, app+key, http.MethodPost, devtest.Builds+"/apps/"+app+"/trigger", &accepted)
 		if err == nil {
 			return accepted.ID
 		}
@@ -142,7 +209,10 @@ func triggerUntilAccepted(t *testing.T, w *world, app string) string {
 func awaitThroughFaults(ctx context.Context, t *testing.T, w *world, app, id string) {
 	t.Helper()
 	for {
-		o, err := w.Watch(ctx, devtest.AppPath(app), nil, func(o devtest.Object) bool { return o.Status.Build.Build == id && o.Status.Build.Final() })
+		o, err := w.Watch(
+			ctx, devtest.AppPath(app), nil,
+			func(o devtest.Object) bool { return o.Status.Build.Build == id && o.Status.Build.Final() },
+		)
 		if err == nil {
 			if o.Status.Build.Reason != "Succeeded" {
 				t.Errorf("%s: %s: %s", app, o.Status.Build.Reason, o.Status.Build.Message)
@@ -150,7 +220,10 @@ func awaitThroughFaults(ctx context.Context, t *testing.T, w *world, app, id str
 			return
 		}
 		if ctx.Err() != nil {
-			out, _ := kubectl(context.WithoutCancel(ctx), "", "--namespace=ajour-builds", "get", "pipelineruns", "--selector=application="+app, "--output=yaml")
+			out, _ := kubectl(
+				context.WithoutCancel(ctx), "", "--namespace=ajour-builds", "get", "pipelineruns",
+				"--selector=application="+app, "--output=yaml",
+			)
 			t.Fatalf("build %s of %s does not end: %v\n%s", id, app, err, fmt.Sprintf("%.4000s", out))
 		}
 		wait(ctx, 300*time.Millisecond)

@@ -41,7 +41,10 @@ var images = os.Getenv("AJOUR_TEST_REGISTRY")
 
 func TestMain(m *testing.M) {
 	if images == "" || os.Getenv("KUBECONFIG") == "" {
-		fmt.Fprintln(os.Stderr, `no cluster: run "make e2e", which prepares one, or set KUBECONFIG, AJOUR_TEST_REGISTRY and HTTP_PROXY`)
+		fmt.Fprintln(
+			os.Stderr,
+			`no cluster: run "make e2e", which prepares one, or set KUBECONFIG, AJOUR_TEST_REGISTRY and HTTP_PROXY`,
+		)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -140,7 +143,9 @@ func (w *world) create(app, device string, spec map[string]any) (path string) {
 		at, metadata = path+"/devices", map[string]any{"application": app, "name": device}
 		path = devtest.DevicePath(app, device)
 	}
-	if err := w.Call(w.t.Context(), http.MethodPost, at, map[string]any{"metadata": metadata, "spec": spec}, nil); err != nil {
+	if err := w.Call(
+		w.t.Context(), http.MethodPost, at, map[string]any{"metadata": metadata, "spec": spec}, nil,
+	); err != nil {
 		w.t.Fatal(err)
 	}
 	return path

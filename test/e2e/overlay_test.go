@@ -39,9 +39,14 @@ func TestEveryOverlayIsAccepted(t *testing.T) {
 			manifests = strings.NewReplacer(
 				"namespace: ajour-builds\n", "namespace: "+pods+"\n", "namespace: ajour\n", "namespace: "+services+"\n",
 			).Replace(manifests)
-			if out, err := kubectl(t.Context(), manifests, "apply", "--dry-run=server", "--validate=strict", "--filename=-"); err != nil {
+			if out, err := kubectl(
+				t.Context(), manifests, "apply", "--dry-run=server", "--validate=strict", "--filename=-",
+			); err != nil {
 				t.Error(err)
-			} else if !strings.Contains(out, "trigger.eventing.knative.dev/builder created") {
+			} else if !strings.Contains(
+				out,
+				"trigger.eventing.knative.dev/builder created",
+			) {
 				t.Error(out)
 			}
 		})
@@ -58,10 +63,16 @@ func TestTheServicesMayDoNoMoreThanTheyHaveTo(t *testing.T) {
 	}
 	for _, account := range []string{"ajour:api", "ajour:builder", "ajour:status", "ajour-builds:ajour-build"} {
 		for _, act := range [][]string{
-			{"get", "secrets"}, {"create", "pods"}, {"create", "pods/exec"}, {"delete", "pipelineruns.tekton.dev"}, {"delete", "pods"}, {"update", "tasks.tekton.dev"},
+			{"get", "secrets"}, {"create", "pods"}, {"create", "pods/exec"}, {
+				"delete",
+				"pipelineruns.tekton.dev",
+			}, {"delete", "pods"}, {"update", "tasks.tekton.dev"},
 		} {
 			for _, namespace := range []string{"ajour", builds, "kube-system"} {
-				out, err := kubectl(t.Context(), "", append([]string{"auth", "can-i", "--as=system:serviceaccount:" + account, "--namespace=" + namespace}, act...)...)
+				out, err := kubectl(
+					t.Context(),
+					"",
+					append([]string{"auth", "can-i", "--as=system:serviceaccount:" + account, "--namespace=" + namespace}, act...)...)
 				want := may[account+" "+strings.Join(act, " ")+" "+namespace]
 				if (err == nil) != want || strings.HasPrefix(out, "yes") != want {
 					t.Errorf("whether %s may %v in %s: %s, not %t", account, act, namespace, out, want)
@@ -75,7 +86,10 @@ func TestTheServicesMayDoNoMoreThanTheyHaveTo(t *testing.T) {
 func TestPodsWithPrivilegesAreNotAdmitted(t *testing.T) {
 	t.Parallel()
 	for _, namespace := range []string{"ajour", builds} {
-		_, err := kubectl(t.Context(), "", "--namespace="+namespace, "run", "--image="+images+"/busybox:latest", "--restart=Never", "--dry-run=server", "intruder")
+		_, err := kubectl(
+			t.Context(), "", "--namespace="+namespace, "run", "--image="+images+"/busybox:latest",
+			"--restart=Never", "--dry-run=server", "intruder",
+		)
 		if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
 			t.Errorf("%s: %v", namespace, err)
 		}
@@ -85,7 +99,10 @@ func TestPodsWithPrivilegesAreNotAdmitted(t *testing.T) {
 func TestMetricsAreServed(t *testing.T) {
 	t.Parallel()
 	for _, service := range []string{"api", "builder", "status"} {
-		out, err := kubectl(t.Context(), "", "get", "--raw", "/api/v1/namespaces/ajour/pods/"+firstPod(t, service)+":9090/proxy/metrics")
+		out, err := kubectl(
+			t.Context(), "", "get", "--raw",
+			"/api/v1/namespaces/ajour/pods/"+firstPod(t, service)+":9090/proxy/metrics",
+		)
 		if err != nil || !strings.Contains(out, "process_resident_memory_bytes") {
 			t.Errorf("%s: %v %.300s", service, err, out)
 		}
@@ -94,7 +111,10 @@ func TestMetricsAreServed(t *testing.T) {
 
 func firstPod(t *testing.T, service string) string {
 	t.Helper()
-	out, err := kubectl(t.Context(), "", "--namespace=ajour", "get", "pods", "--selector=app.kubernetes.io/name="+service, "--field-selector=status.phase=Running", "--output=jsonpath={.items[0].metadata.name}")
+	out, err := kubectl(
+		t.Context(), "", "--namespace=ajour", "get", "pods", "--selector=app.kubernetes.io/name="+service,
+		"--field-selector=status.phase=Running", "--output=jsonpath={.items[0].metadata.name}",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

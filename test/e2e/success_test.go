@@ -42,7 +42,12 @@ func TestTheMicrobitFirmwareBoots(t *testing.T) {
 		conditions = append(conditions, c)
 	}
 	want := []devtest.Condition{
-		{Type: "BuildStatus", Status: "True", Reason: "Succeeded"}, {Type: "BuildProgress", Status: "True", Message: "100.0 %"},
+		{
+			Type:   "BuildStatus",
+			Status: "True",
+			Reason: "Succeeded",
+		},
+		{Type: "BuildProgress", Status: "True", Message: "100.0 %"},
 	}
 	if diff := cmp.Diff(want, conditions); diff != "" {
 		t.Fatal(diff, o.Status.Build.Message)
@@ -63,7 +68,8 @@ func TestTheMicrobitFirmwareBoots(t *testing.T) {
 		t.Errorf("the firmware prints %q, want %q: %v", printed, a.Version, err)
 	}
 	var log bytes.Buffer
-	if err := w.Stream(t.Context(), devtest.Builds+"/builds/"+id+"/log", &log); err != nil || !strings.Contains(log.String(), "arm-none-eabi-gcc") {
+	if err := w.Stream(t.Context(), devtest.Builds+"/builds/"+id+"/log", &log); err != nil ||
+		!strings.Contains(log.String(), "arm-none-eabi-gcc") {
 		t.Errorf("the log has no call of the compiler: %v %s", err, log.String())
 	}
 }
@@ -100,15 +106,19 @@ func TestABuildStartsInItsFolder(t *testing.T) {
 	app := name(t)
 	url, _ := serve(t, map[string]string{"boards/a/name": "a", "boards/a/src/main.c": "c", "boards/b/name": "b"})
 	script := `grep -q a name && grep -q b ../b/name && echo x > src/other && ` + makeFirmware
-	path := w.create(app, "", devtest.Spec(url, app+":latest", asUser(t, "1000"), []string{script}, func(b map[string]any) {
-		b["source"].(map[string]any)["git"].(map[string]any)["project"] = "boards/a"
-	}))
+	path := w.create(
+		app,
+		"",
+		devtest.Spec(url, app+":latest", asUser(t, "1000"), []string{script}, func(b map[string]any) {
+			b["source"].(map[string]any)["git"].(map[string]any)["project"] = "boards/a"
+		}),
+	)
 	if o := w.await(path, w.trigger("/apps/"+app)); o.Status.Build.Reason != "Succeeded" {
 		t.Error(o.Status.Build)
 	}
 }
 
-// asUser pushes the image "shell" for another user, and returns its reference.
+// asUser pushes the image "shell" for a different user, and returns its reference.
 func asUser(t *testing.T, user string) string {
 	t.Helper()
 	from, err := gcr.ParseReference(images+"/shell:latest", gcr.Insecure)
@@ -161,13 +171,19 @@ func TestAPrivateRepositoryAndARegistryWithALogin(t *testing.T) {
 	app := name(t)
 	url, commit := serveAs(t, "private-"+name(t), map[string]string{"README": "x"})
 	secure := strings.Replace(backend, "http://", "https://", 1)
-	path := w.create(app, "", devtest.Spec(strings.Replace(url, backend, secure, 1), app+":latest", images+"/shell:latest", []string{makeFirmware}))
+	path := w.create(
+		app, "",
+		devtest.Spec(strings.Replace(url, backend, secure, 1), app+":latest", images+"/shell:latest", []string{makeFirmware}),
+	)
 	b := w.await(path, createInPods(t, w, app, path, secure)).Status.Build
 	if b.Reason != "Succeeded" || b.Commit != commit {
 		t.Fatalf("%+v", b)
 	}
 	plain := strings.Replace(b.Artifact.Reference, "/", ":80/", 1)
-	firmware, _, err := devtest.Pull(plain, remote.WithAuth(&authn.Basic{Username: "ci", Password: "planted-registry-password"}))
+	firmware, _, err := devtest.Pull(
+		plain,
+		remote.WithAuth(&authn.Basic{Username: "ci", Password: "planted-registry-password"}),
+	)
 	if err != nil || string(firmware) != commit[:7] {
 		t.Errorf("%q %v", firmware, err)
 	}
@@ -189,7 +205,10 @@ func trustBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	manifest, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "trusted-ca", "namespace": builds}, "data": map[string]string{"ca.crt": string(ca)},
+		"apiVersion": "v1",
+		"kind":       "ConfigMap",
+		"metadata":   map[string]any{"name": "trusted-ca", "namespace": builds},
+		"data":       map[string]string{"ca.crt": string(ca)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +221,9 @@ func trustBackend(t *testing.T) {
 // prepareHawkbit lets devices in.
 func prepareHawkbit(t *testing.T) {
 	t.Helper()
-	if err := (devtest.Hawkbit{URL: backend, User: "admin", Password: "planted-hawkbit-password"}).Prepare(t.Context()); err != nil {
+	if err := (devtest.Hawkbit{URL: backend, User: "admin", Password: "planted-hawkbit-password"}).Prepare(
+		t.Context(),
+	); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -227,7 +248,8 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 					id = w.trigger("/apps/" + app)
 				}
 				b := w.await(path, id).Status.Build
-				if b.Reason != "Succeeded" || b.Artifact == nil || b.Artifact.Hawkbit == nil || b.Artifact.Hawkbit.Controller != app {
+				if b.Reason != "Succeeded" || b.Artifact == nil || b.Artifact.Hawkbit == nil ||
+					b.Artifact.Hawkbit.Controller != app {
 					t.Fatalf("%+v %+v", b, b.Artifact)
 				}
 				if image != "" {
@@ -236,7 +258,11 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 					}
 				}
 				got, _, err := devtest.Device{Hawkbit: backend, Controller: app}.Poll(t.Context())
-				if diff := cmp.Diff(devtest.Update{Name: app, Version: commit[:7], Content: commit[:7]}, got); diff != "" || err != nil {
+				if diff := cmp.Diff(
+					devtest.Update{Name: app, Version: commit[:7], Content: commit[:7]},
+					got,
+				); diff != "" ||
+					err != nil {
 					t.Error(err, diff)
 				}
 			})
@@ -244,8 +270,8 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 	}
 }
 
-// TestFirmwareIsPublishedAgain from the OCI registry, without a builder.
-func TestFirmwareIsPublishedAgain(t *testing.T) {
+// TestFirmwareIsRepublished from the OCI registry, without a builder.
+func TestFirmwareIsRepublished(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	app := name(t)
@@ -257,11 +283,14 @@ func TestFirmwareIsPublishedAgain(t *testing.T) {
 		t.Fatalf("%+v", built)
 	}
 	var accepted struct{ ID string }
-	if err := w.Call(t.Context(), http.MethodPost, devtest.Builds+"/builds/"+first+"/publish", nil, &accepted); err != nil {
+	if err := w.Call(
+		t.Context(), http.MethodPost, devtest.Builds+"/builds/"+first+"/publish", nil, &accepted,
+	); err != nil {
 		t.Fatal(err)
 	}
 	b := w.await(path, accepted.ID).Status.Build
-	if b.Reason != "Succeeded" || b.Commit != commit || b.Artifact.Digest != built.Artifact.Digest || b.Artifact.Hawkbit == nil {
+	if b.Reason != "Succeeded" || b.Commit != commit || b.Artifact.Digest != built.Artifact.Digest ||
+		b.Artifact.Hawkbit == nil {
 		t.Errorf("%+v %+v", b, b.Artifact)
 	}
 }
@@ -294,10 +323,14 @@ func TestWhatNoRegistryTookIsPublishedFromItsWorkspace(t *testing.T) {
 		t.Fatalf("%+v %+v", b, b.Artifact)
 	}
 	firmware, _, err := devtest.Pull(b.Artifact.Reference)
-	if err != nil || !strings.HasPrefix(string(firmware), commit[:7]+" ") || !strings.Contains(log.String(), string(firmware)) {
+	if err != nil || !strings.HasPrefix(string(firmware), commit[:7]+" ") ||
+		!strings.Contains(log.String(), string(firmware)) {
 		t.Errorf("the registry has %q, the builder made:\n%s%v", firmware, log.String(), err)
 	}
-	if got, _, err := (devtest.Device{Hawkbit: backend, Controller: app}).Poll(t.Context()); err != nil || got.Content != string(firmware) {
+	if got, _, err := (devtest.Device{Hawkbit: backend, Controller: app}).Poll(
+		t.Context(),
+	); err != nil ||
+		got.Content != string(firmware) {
 		t.Errorf("%+v %v", got, err)
 	}
 }
@@ -307,7 +340,9 @@ func TestWhoMayNotTriggerIsRefused(t *testing.T) {
 	w := start(t)
 	app := name(t)
 	w.create(app, "", shell(t, makeFirmware))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+devtest.Builds+"/apps/"+app+"/trigger", http.NoBody)
+	req, err := http.NewRequestWithContext(
+		t.Context(), http.MethodPost, api+devtest.Builds+"/apps/"+app+"/trigger", http.NoBody,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

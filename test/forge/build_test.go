@@ -50,14 +50,26 @@ func read(t *testing.T, files ...string) (all string) {
 
 // dev starts "ajour dev", which fetches with the credentials and publishes to a registry
 // with a certificate and a login of its own, by a token or not.
-func (w *world) dev(t *testing.T, credentials map[string]string, token bool) (*devtest.Dev, remote.Option, remote.Option) {
+func (w *world) dev(
+	t *testing.T, credentials map[string]string, token bool,
+) (*devtest.Dev, remote.Option, remote.Option) {
 	t.Helper()
-	registry := servers.StartRegistry(t, servers.RegistryOptions{User: "ci", Password: "planted-registry", Token: token, TLS: true})
+	registry := servers.StartRegistry(
+		t,
+		servers.RegistryOptions{User: "ci", Password: "planted-registry", Token: token, TLS: true},
+	)
 	auth := base64.StdEncoding.EncodeToString([]byte("ci:planted-registry"))
 	var log bytes.Buffer
 	dev, err := devtest.Start(t.Context(), devtest.Options{
-		Program: ajour, Config: t.TempDir(), Log: &log,
-		Env: []string{"DOCKER_CONFIG=" + folder(t, map[string]string{"config.json": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, registry.Host, auth)})},
+		Program: ajour,
+		Config:  t.TempDir(),
+		Log:     &log,
+		Env: []string{
+			"DOCKER_CONFIG=" + folder(
+				t,
+				map[string]string{"config.json": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, registry.Host, auth)},
+			),
+		},
 		Args: []string{
 			"--listen=127.0.0.1:0", "--engine=none", "--builder=shell=sh", "--registry=" + registry.Host + "/acme/",
 			"--git-credentials=" + folder(t, credentials),
@@ -72,7 +84,11 @@ func (w *world) dev(t *testing.T, credentials map[string]string, token bool) (*d
 			t.Errorf("end of ajour dev: %v\n%s", err, &log)
 		}
 	})
-	return dev, remote.WithAuth(&authn.Basic{Username: "ci", Password: "planted-registry"}), remote.WithTransport(registry.Client(t).Transport)
+	return dev, remote.WithAuth(
+			&authn.Basic{Username: "ci", Password: "planted-registry"},
+		), remote.WithTransport(
+			registry.Client(t).Transport,
+		)
 }
 
 // buildAll builds what the forge has, by the embedded mode from its description to the
@@ -86,16 +102,27 @@ func (w *world) buildAll(t *testing.T, uri string, credentials map[string]string
 		{w.commits[0][:8], "cat boards/a/main.c", w.commits[0], "first"},
 	} {
 		app := "app-" + tt.rev
-		spec := devtest.Spec(uri, app+":latest", "shell:1", []string{"-c", tt.script + " > firmware.bin"}, func(b map[string]any) {
-			b["source"] = map[string]any{"git": map[string]any{"uri": uri, "rev": tt.rev, "project": "."}}
-		})
-		if err := dev.Call(t.Context(), http.MethodPost, devtest.Apps, map[string]any{"metadata": map[string]any{"name": app}, "spec": spec}, nil); err != nil {
+		spec := devtest.Spec(
+			uri,
+			app+":latest",
+			"shell:1",
+			[]string{"-c", tt.script + " > firmware.bin"},
+			func(b map[string]any) {
+				b["source"] = map[string]any{"git": map[string]any{"uri": uri, "rev": tt.rev, "project": "."}}
+			},
+		)
+		if err := dev.Call(
+			t.Context(), http.MethodPost, devtest.Apps,
+			map[string]any{"metadata": map[string]any{"name": app}, "spec": spec}, nil,
+		); err != nil {
 			t.Fatal(err)
 		}
 		if err := dev.Call(t.Context(), http.MethodPost, devtest.Builds+"/apps/"+app+"/trigger", nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		o, err := dev.Watch(t.Context(), devtest.AppPath(app), nil, func(o devtest.Object) bool { return o.Status.Build.Final() })
+		o, err := dev.Watch(
+			t.Context(), devtest.AppPath(app), nil, func(o devtest.Object) bool { return o.Status.Build.Final() },
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

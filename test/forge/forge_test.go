@@ -66,10 +66,19 @@ func start(t *testing.T) *world {
 	home := t.TempDir()
 	git := func(dir string, args ...string) string {
 		t.Helper()
-		cmd := exec.Command("git", append([]string{"-c", "http.sslCAInfo=" + w.forge.CA, "-c", "init.defaultBranch=main"}, args...)...)
+		cmd := exec.Command(
+			"git",
+			append([]string{"-c", "http.sslCAInfo=" + w.forge.CA, "-c", "init.defaultBranch=main"}, args...)...)
 		cmd.Dir = dir
 		cmd.Env = []string{
-			"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org",
+			"PATH=" + os.Getenv(
+				"PATH",
+			),
+			"HOME=" + home,
+			"GIT_AUTHOR_NAME=a",
+			"GIT_AUTHOR_EMAIL=a@example.org",
+			"GIT_COMMITTER_NAME=a",
+			"GIT_COMMITTER_EMAIL=a@example.org",
 		}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -87,7 +96,10 @@ func start(t *testing.T) *world {
 		return dir
 	}
 	write := func(dir, name, content string) {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600)); err != nil {
+		if err := errors.Join(
+			os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755),
+			os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600),
+		); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -148,9 +160,15 @@ func (w *world) key(t *testing.T, repository string) string {
 	switch repository {
 	case "":
 	case "*":
-		w.forge.Call(http.MethodPost, "/user/keys", map[string]any{"title": filepath.Base(t.TempDir()) + t.Name(), "key": string(public)})
+		w.forge.Call(
+			http.MethodPost, "/user/keys",
+			map[string]any{"title": filepath.Base(t.TempDir()) + t.Name(), "key": string(public)},
+		)
 	default:
-		w.forge.Call(http.MethodPost, "/repos/"+servers.User+"/"+repository+"/keys", map[string]any{"title": t.Name(), "key": string(public), "read_only": true})
+		w.forge.Call(
+			http.MethodPost, "/repos/"+servers.User+"/"+repository+"/keys",
+			map[string]any{"title": t.Name(), "key": string(public), "read_only": true},
+		)
 	}
 	return string(private)
 }
@@ -167,8 +185,14 @@ func (w *world) fetch(t *testing.T, uri, revision string, credentials map[string
 	t.Helper()
 	results, dir := t.TempDir(), filepath.Join(t.TempDir(), "source")
 	cmd := exec.CommandContext(t.Context(), program, append([]string{
-		"--uri=" + uri, "--revision=" + revision, "--output=" + dir, "--results=" + filepath.Join(results, "commit"), "--schemes=https,ssh",
-		"--addresses=127.0.0.0/8", "--credentials=" + folder(t, credentials), "--trusted-ca=" + w.forge.CA,
+		"--uri=" + uri,
+		"--revision=" + revision,
+		"--output=" + dir,
+		"--results=" + filepath.Join(results, "commit"),
+		"--schemes=https,ssh",
+		"--addresses=127.0.0.0/8",
+		"--credentials=" + folder(t, credentials),
+		"--trusted-ca=" + w.forge.CA,
 	}, flags...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
 	var out bytes.Buffer
@@ -235,7 +259,10 @@ func (w *world) check(t *testing.T, f fetched) {
 		}
 		files[name] = string(data)
 	}
-	if diff := cmp.Diff(map[string]string{"boards/a/main.c": "second", "blob.bin": lfsContent, "library/lib.c": "first"}, files); diff != "" {
+	if diff := cmp.Diff(
+		map[string]string{"boards/a/main.c": "second", "blob.bin": lfsContent, "library/lib.c": "first"},
+		files,
+	); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -274,7 +301,12 @@ func TestARealForge(t *testing.T) {
 		w.check(t, w.fetch(t, ssh, "main", map[string]string{"ssh-privatekey": key, "known_hosts": w.forge.KnownHosts}))
 		// A key for this host wins, and may lack the newline at its end.
 		w.check(t, w.fetch(t, ssh, "main", map[string]string{
-			"ssh-privatekey": w.key(t, ""), "ssh-privatekey.127.0.0.1": strings.TrimSpace(key), "known_hosts": w.forge.KnownHosts,
+			"ssh-privatekey": w.key(
+				t,
+				"",
+			),
+			"ssh-privatekey.127.0.0.1": strings.TrimSpace(key),
+			"known_hosts":              w.forge.KnownHosts,
 		}))
 	})
 	t.Run("every kind of revision", func(t *testing.T) {
@@ -283,7 +315,8 @@ func TestARealForge(t *testing.T) {
 			"v1": w.commits[0], "refs/tags/v1": w.commits[0], w.commits[0]: w.commits[0], w.commits[0][:8]: w.commits[0], "main": w.commits[1], "": w.commits[1],
 		} {
 			f := w.fetch(t, https, revision, token)
-			if f.results["commit"] != want || f.results["version"] != want[:7] || !strings.HasSuffix(f.results["commit-time"], "Z") {
+			if f.results["commit"] != want || f.results["version"] != want[:7] ||
+				!strings.HasSuffix(f.results["commit-time"], "Z") {
 				t.Errorf("%q: %v\n%s", revision, f.results, f.output)
 			}
 		}
@@ -296,7 +329,11 @@ func TestARealForge(t *testing.T) {
 			registryToken bool
 		}{
 			"by HTTPS": {https, token, false},
-			"by ssh, to a registry that wants a token": {ssh, map[string]string{"ssh-privatekey": w.key(t, "*"), "known_hosts": w.forge.KnownHosts}, true},
+			"by ssh, to a registry that wants a token": {
+				ssh,
+				map[string]string{"ssh-privatekey": w.key(t, "*"), "known_hosts": w.forge.KnownHosts},
+				true,
+			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -320,22 +357,95 @@ func (w *world) failures(t *testing.T, https, ssh string, token map[string]strin
 		reason, message string
 		flags           []string
 	}{
-		"no credentials":            {https, "", nil, "SourceAuthFailed", "has credentials for its host", nil},
-		"a wrong token":             {https, "", w.line(servers.User, "wrong"), "SourceAuthFailed", "was refused", nil},
-		"those of another host":     {https, "", map[string]string{".git-credentials": "https://ci:" + w.forge.Token + "@git.example.org\n"}, "SourceAuthFailed", "was refused", nil},
-		"no such repository":        {w.url(nil) + "none.git", "", token, "SourceNotFound", "was not found", nil},
-		"no such repository by ssh": {strings.Replace(ssh, "firmware.git", "none.git", 1), "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "SourceNotFound", "was not found", nil},
-		"no such revision":          {https, "none", token, "RevisionNotFound", `Revision "none"`, nil},
-		"no such commit":            {https, strings.Repeat("a", 40), token, "RevisionNotFound", "aaaa", nil},
-		"a certificate of nobody":   {https, "", token, "SourceUnavailable", "ConfigMap trusted-ca", []string{"--trusted-ca="}},
-		"no key":                    {ssh, "", map[string]string{"known_hosts": known}, "SourceAuthFailed", "was refused", nil},
-		"a key that is not known":   {ssh, "", map[string]string{"ssh-privatekey": w.key(t, ""), "known_hosts": known}, "SourceAuthFailed", "was refused", nil},
-		"a key of another one":      {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "SourceAuthFailed", "was refused", nil},
-		"a host that is not known":  {ssh, "", map[string]string{"ssh-privatekey": deploy}, "SourceAuthFailed", "known_hosts", nil},
-		"a host with another key":   {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": strings.Fields(known)[0] + " ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2b6vZb6kH6zF8xj8mS8kq8t7m8v8J8x8l8b8n8m8Q8"}, "SourceAuthFailed", "known_hosts", nil},
-		"an address not allowed":    {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "InvalidBuildSpec", "no address", []string{"--addresses=public"}},
-		"a host not allowed":        {ssh, "", map[string]string{"ssh-privatekey": deploy, "known_hosts": known}, "InvalidBuildSpec", `host "127.0.0.1"`, []string{"--hosts=*.example.org"}},
-		"the same, by HTTPS":        {https, "", token, "InvalidBuildSpec", "no address", []string{"--addresses=public"}},
+		"no credentials": {https, "", nil, "SourceAuthFailed", "has credentials for its host", nil},
+		"a wrong token":  {https, "", w.line(servers.User, "wrong"), "SourceAuthFailed", "was denied", nil},
+		"those of another host": {
+			https,
+			"",
+			map[string]string{".git-credentials": "https://ci:" + w.forge.Token + "@git.example.org\n"},
+			"SourceAuthFailed",
+			"was denied",
+			nil,
+		},
+		"no such repository": {w.url(nil) + "none.git", "", token, "SourceNotFound", "was not found", nil},
+		"no such repository by ssh": {
+			strings.Replace(ssh, "firmware.git", "none.git", 1),
+			"",
+			map[string]string{"ssh-privatekey": deploy, "known_hosts": known},
+			"SourceNotFound",
+			"was not found",
+			nil,
+		},
+		"no such revision": {https, "none", token, "RevisionNotFound", `Revision "none"`, nil},
+		"no such commit":   {https, strings.Repeat("a", 40), token, "RevisionNotFound", "aaaa", nil},
+		"a certificate of nobody": {
+			https,
+			"",
+			token,
+			"SourceUnavailable",
+			"ConfigMap trusted-ca",
+			[]string{"--trusted-ca="},
+		},
+		"no key": {
+			ssh,
+			"",
+			map[string]string{"known_hosts": known},
+			"SourceAuthFailed",
+			"was denied",
+			nil,
+		},
+		"a key that is not known": {
+			ssh,
+			"",
+			map[string]string{"ssh-privatekey": w.key(t, ""), "known_hosts": known},
+			"SourceAuthFailed",
+			"was denied",
+			nil,
+		},
+		"a key of another one": {
+			ssh,
+			"",
+			map[string]string{"ssh-privatekey": deploy, "known_hosts": known},
+			"SourceAuthFailed",
+			"was denied",
+			nil,
+		},
+		"a host that is not known": {
+			ssh,
+			"",
+			map[string]string{"ssh-privatekey": deploy},
+			"SourceAuthFailed",
+			"known_hosts",
+			nil,
+		},
+		"a host with another key": {
+			ssh,
+			"",
+			map[string]string{
+				"ssh-privatekey": deploy,
+				"known_hosts":    strings.Fields(known)[0] + " ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2b6vZb6kH6zF8xj8mS8kq8t7m8v8J8x8l8b8n8m8Q8",
+			},
+			"SourceAuthFailed",
+			"known_hosts",
+			nil,
+		},
+		"an address not allowed": {
+			ssh,
+			"",
+			map[string]string{"ssh-privatekey": deploy, "known_hosts": known},
+			"InvalidBuildSpec",
+			"no address",
+			[]string{"--addresses=public"},
+		},
+		"a host not allowed": {
+			ssh,
+			"",
+			map[string]string{"ssh-privatekey": deploy, "known_hosts": known},
+			"InvalidBuildSpec",
+			`host "127.0.0.1"`,
+			[]string{"--hosts=*.example.org"},
+		},
+		"the same, by HTTPS": {https, "", token, "InvalidBuildSpec", "no address", []string{"--addresses=public"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

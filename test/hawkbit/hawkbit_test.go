@@ -46,7 +46,14 @@ func each(t *testing.T, test func(*testing.T, devtest.Hawkbit)) {
 		test(t, s)
 	}
 	if url := os.Getenv("HAWKBIT_URL"); url != "" {
-		prepared(t, devtest.Hawkbit{URL: strings.TrimSuffix(url, "/"), User: env("HAWKBIT_USER", "admin"), Password: env("HAWKBIT_PASSWORD", "admin")})
+		prepared(
+			t,
+			devtest.Hawkbit{
+				URL:      strings.TrimSuffix(url, "/"),
+				User:     env("HAWKBIT_USER", "admin"),
+				Password: env("HAWKBIT_PASSWORD", "admin"),
+			},
+		)
 		return
 	}
 	for _, g := range []hawkbittest.Generation{hawkbittest.V0, hawkbittest.V1} {
@@ -96,9 +103,19 @@ func newPublisher(t *testing.T, s devtest.Hawkbit) publisher {
 		}
 	}
 	name := "ajour-test-" + strings.ToLower(rand.Text()[:12])
-	return publisher{t, hawkbit.Options{
-		Firmware: artifact.Firmware{Root: t.TempDir(), Artifact: "fw.bin"}, Name: name, Controller: name, Credentials: credentials, Log: t.Output(),
-	}}
+	return publisher{
+		t,
+		hawkbit.Options{
+			Firmware: artifact.Firmware{
+				Root:     t.TempDir(),
+				Artifact: "fw.bin",
+			},
+			Name:        name,
+			Controller:  name,
+			Credentials: credentials,
+			Log:         t.Output(),
+		},
+	}
 }
 
 func (p publisher) device(s devtest.Hawkbit) device {
@@ -143,7 +160,7 @@ func TestTheUpdateServerReadsTheSameBytesAndVersion(t *testing.T) {
 	})
 }
 
-func TestPublishingAgainChangesNothing(t *testing.T) {
+func TestRepublishingChangesNothing(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, s devtest.Hawkbit) {
 		p := newPublisher(t, s)
@@ -153,9 +170,9 @@ func TestPublishingAgainChangesNothing(t *testing.T) {
 		}
 		_, at := p.device(s).poll()
 		p.device(s).install(at)
-		again := p.mustPublish("1", "one")
-		if again.Set != first.Set || again.Action != 0 {
-			t.Errorf("after it was installed: %+v, was %+v", again, first)
+		second := p.mustPublish("1", "one")
+		if second.Set != first.Set || second.Action != 0 {
+			t.Errorf("after it was installed: %+v, was %+v", second, first)
 		}
 	})
 }
@@ -187,7 +204,10 @@ func TestACancellationThatWasLeftIsEnded(t *testing.T) {
 	each(t, func(t *testing.T, s devtest.Hawkbit) {
 		p := newPublisher(t, s)
 		first := p.mustPublish("1", "one")
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", s.URL, p.options.Controller, first.Action), http.NoBody)
+		req, err := http.NewRequestWithContext(
+			t.Context(), http.MethodDelete,
+			fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", s.URL, p.options.Controller, first.Action), http.NoBody,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +242,11 @@ func TestOtherBytesOfTheSameVersionAreRefused(t *testing.T) {
 		p := newPublisher(t, s)
 		p.mustPublish("1", "one")
 		_, err := p.publish(t.Context(), "1", "other")
-		if want := fmt.Sprintf("Failed publishing to hawkBit: version 1 of %s is there with other bytes", p.options.Name); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if want := fmt.Sprintf(
+			"Failed publishing to hawkBit: version 1 of %s is there with other bytes",
+			p.options.Name,
+		); err == nil ||
+			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v", err)
 		}
 		if got, _ := p.device(s).poll(); got.Content != "one" {

@@ -21,7 +21,7 @@ import (
 const kills = 50
 
 // TestNothingIsLostAndNothingIsBuiltTwice kills "ajour dev" at random points and
-// starts it again. Every build that was accepted has to end exactly once, with
+// restarts it. Every build that was accepted has to end exactly once, with
 // its conditions on the object.
 func TestNothingIsLostAndNothingIsBuiltTwice(t *testing.T) {
 	t.Parallel()
@@ -31,8 +31,17 @@ func TestNothingIsLostAndNothingIsBuiltTwice(t *testing.T) {
 	begin := func() *world {
 		t.Helper()
 		dev, err := devtest.Start(t.Context(), devtest.Options{
-			Program: program, Config: config, Log: log,
-			Args: []string{"--listen=" + address, "--data=" + data, "--engine=none", "--builder=shell=sh", "--parallel=4", "--verbose"},
+			Program: program,
+			Config:  config,
+			Log:     log,
+			Args: []string{
+				"--listen=" + address,
+				"--data=" + data,
+				"--engine=none",
+				"--builder=shell=sh",
+				"--parallel=4",
+				"--verbose",
+			},
 		})
 		if err != nil {
 			t.Fatalf("%v\n%s", err, log)
@@ -72,7 +81,10 @@ func TestNothingIsLostAndNothingIsBuiltTwice(t *testing.T) {
 	}
 	for app, id := range accepted {
 		o := w.await(devtest.AppPath(app), id)
-		want := []devtest.Condition{{Type: "BuildStatus", Status: "True", Reason: "Succeeded"}, {Type: "BuildProgress", Status: "True", Message: "100.0 %"}}
+		want := []devtest.Condition{
+			{Type: "BuildStatus", Status: "True", Reason: "Succeeded"},
+			{Type: "BuildProgress", Status: "True", Message: "100.0 %"},
+		}
 		got := conditions(t, o)
 		if len(got) > 0 {
 			got[0].Message = "" // the warning about the tag

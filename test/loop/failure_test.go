@@ -42,16 +42,43 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 		reason  string
 		message string // a pattern
 	}{
-		"branch":   {shell(url, makeFirmware, source("rev", "nosuch")), "RevisionNotFound", `^Revision "nosuch" is not a branch, tag or commit of http://.*$`},
-		"missing":  {shell(url+"x", makeFirmware), "SourceNotFound", `^Repository .* was not found: check its address`},
-		"away":     {shell(closed.URL+"/fw.git", makeFirmware), "SourceUnavailable", `^Repository .* could not be reached: `},
-		"folder":   {shell(url, makeFirmware, source("project", "none")), "SourceNotFound", `has no folder "none"$`},
-		"compiler": {shell(url, "echo 'cc main.c'; echo 'main.c:3:1: error: unknown type name \"foo\"' >&2; echo 'make: *** [firmware.bin] Error 1' >&2; exit 2"), "BuildFailed", `^The builder exited with code 2: main.c:3:1: error: unknown type name "foo"$`},
+		"branch": {
+			shell(url, makeFirmware, source("rev", "nosuch")),
+			"RevisionNotFound",
+			`^Revision "nosuch" is not a branch, tag or commit of http://.*$`,
+		},
+		"missing": {shell(url+"x", makeFirmware), "SourceNotFound", `^Repository .* was not found: check its address`},
+		"away":    {shell(closed.URL+"/fw.git", makeFirmware), "SourceUnavailable", `^Repository .* could not be reached: `},
+		"folder":  {shell(url, makeFirmware, source("project", "none")), "SourceNotFound", `has no folder "none"$`},
+		"compiler": {
+			shell(
+				url,
+				"echo 'cc main.c'; echo 'main.c:3:1: error: unknown type name \"foo\"' >&2; echo 'make: *** [firmware.bin] Error 1' >&2; exit 2",
+			),
+			"BuildFailed",
+			`^The builder exited with code 2: main.c:3:1: error: unknown type name "foo"$`,
+		},
 		"artifact": {shell(url, "true"), "ArtifactNotFound", `^The builder left no file "firmware.bin": check artifact.path`},
-		"empty":    {shell(url, ": > firmware.bin"), "ArtifactInvalid", `^Artifact "firmware.bin" cannot be published: it is empty$`},
-		"link":     {shell(url, "ln -s /etc/passwd firmware.bin"), "ArtifactInvalid", `cannot be read inside the source folder$`},
-		"image":    {devtest.Spec(url, "fw:1", "quay.io/acme/builder:1", nil), "BuilderImagePullFailed", `^Builder image "quay.io/acme/builder:1" cannot be run here: install podman or docker, or map it .*--builder quay.io/acme/builder=PROGRAM$`},
-		"timeout":  {shell(url, "sleep 60", member("timeout", "1s")), "TimedOut", `^The build did not end within 1s: raise build.timeout`},
+		"empty": {
+			shell(url, ": > firmware.bin"),
+			"ArtifactInvalid",
+			`^Artifact "firmware.bin" cannot be published: it is empty$`,
+		},
+		"link": {
+			shell(url, "ln -s /etc/passwd firmware.bin"),
+			"ArtifactInvalid",
+			`cannot be read inside the source folder$`,
+		},
+		"image": {
+			devtest.Spec(url, "fw:1", "quay.io/acme/builder:1", nil),
+			"BuilderImagePullFailed",
+			`^Builder image "quay.io/acme/builder:1" cannot be run here: install podman or docker, or map it .*--builder quay.io/acme/builder=PROGRAM$`,
+		},
+		"timeout": {
+			shell(url, "sleep 60", member("timeout", "1s")),
+			"TimedOut",
+			`^The build did not end within 1s: raise build.timeout`,
+		},
 	} {
 		t.Run(app, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +88,8 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 			o := w.await(devtest.AppPath(app), id)
 			match := regexp.MustCompile(tt.message)
 			c := o.Condition("BuildStatus")
-			if c.Status != "False" || c.Reason != tt.reason || !match.MatchString(c.Message) || o.Condition("BuildProgress").Status != "False" {
+			if c.Status != "False" || c.Reason != tt.reason || !match.MatchString(c.Message) ||
+				o.Condition("BuildProgress").Status != "False" {
 				t.Errorf("the object has %+v", conditions(t, o))
 			}
 			if b := w.cliBuild(id); b.Status != "Failed" || b.Reason != tt.reason || !match.MatchString(b.Message) {
@@ -87,7 +115,8 @@ func TestAWrongDescriptionIsRefusedAndReported(t *testing.T) {
 	}
 	o := w.until(devtest.AppPath("wrong"), func(o devtest.Object) bool { return o.Status.Build.Final() })
 	c := o.Condition("BuildStatus")
-	if c.Status != "False" || c.Reason != "InvalidBuildSpec" || !strings.Contains(c.Message, "spec.firmware.container.build.timeout") {
+	if c.Status != "False" || c.Reason != "InvalidBuildSpec" ||
+		!strings.Contains(c.Message, "spec.firmware.container.build.timeout") {
 		t.Errorf("%+v", c)
 	}
 	if list := w.builds(""); len(list) != 0 {
@@ -141,7 +170,10 @@ func TestABuilderSeesOnlyWhatIsDeclared(t *testing.T) {
 	t.Setenv("PLANTED_SECRET", "hunter2")
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	w := start(t)
-	w.createApp("fw", shell(anything(t), "env; pwd; "+makeFirmware, member("env", []map[string]any{{"name": "MYENV", "value": "foo"}})))
+	w.createApp(
+		"fw",
+		shell(anything(t), "env; pwd; "+makeFirmware, member("env", []map[string]any{{"name": "MYENV", "value": "foo"}})),
+	)
 	id := w.trigger("/apps/fw")
 	w.await(devtest.AppPath("fw"), id)
 	_, out, _ := w.ajour("logs", id)

@@ -42,7 +42,9 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "ajour")
-	if out, err := exec.Command("go", "build", "-o", program, "github.com/drogue-iot/ajour/cmd/ajour").CombinedOutput(); err != nil {
+	if out, err := exec.Command(
+		"go", "build", "-o", program, "github.com/drogue-iot/ajour/cmd/ajour",
+	).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build ajour: %v\n%s", err, out)
 		return 1
 	}
@@ -73,10 +75,18 @@ func startWith(t *testing.T, env []string, args ...string) *world {
 		t.Fatal(err)
 	}
 	args = append([]string{
-		"--listen=127.0.0.1:0", "--engine=none", "--verbose", "--builder=shell=sh", "--builder=golang=go", "--builder=make=make",
+		"--listen=127.0.0.1:0",
+		"--engine=none",
+		"--verbose",
+		"--builder=shell=sh",
+		"--builder=golang=go",
+		"--builder=make=make",
 		"--builder-env=GOCACHE=" + strings.TrimSpace(string(cache)),
 	}, args...)
-	w.Dev, err = devtest.Start(t.Context(), devtest.Options{Program: program, Config: w.config, Args: args, Env: env, Log: w.log})
+	w.Dev, err = devtest.Start(
+		t.Context(),
+		devtest.Options{Program: program, Config: w.config, Args: args, Env: env, Log: w.log},
+	)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, w.log)
 	}
@@ -200,8 +210,8 @@ func (w *world) until(path string, done func(devtest.Object) bool) devtest.Objec
 
 // build is what is read of a build in the API.
 type build struct {
-	ID, App, Device, Status, Reason, Message, Trigger, Requester string
-	Progress                                                     float64
+	ID, App, Device, Status, Reason, Message, Cause, Requester string
+	Progress                                                   float64
 }
 
 func (w *world) builds(query string) []build {

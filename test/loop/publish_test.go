@@ -55,11 +55,16 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 		source, commit := serve(t, fstest.MapFS{"README": {Data: []byte("x"), Mode: 0o644}})
 		w.createApp(app, devtest.HawkbitSpec(source, app, image, "shell:1", []string{"-c", makeFirmware}))
 		b := w.await(devtest.AppPath(app), w.trigger("/apps/"+app)).Status.Build
-		if b.Reason != "Succeeded" || b.Artifact.Hawkbit == nil || b.Artifact.Hawkbit.Controller != app || (b.Artifact.Reference != "") != (image != "") {
+		if b.Reason != "Succeeded" || b.Artifact.Hawkbit == nil || b.Artifact.Hawkbit.Controller != app ||
+			(b.Artifact.Reference != "") != (image != "") {
 			t.Errorf("%s: %+v %+v", app, b, b.Artifact)
 		}
 		got, _, err := devtest.Device{Hawkbit: url, Controller: app}.Poll(t.Context())
-		if diff := cmp.Diff(devtest.Update{Name: app, Version: commit[:7], Content: commit[:7]}, got); diff != "" || err != nil {
+		if diff := cmp.Diff(
+			devtest.Update{Name: app, Version: commit[:7], Content: commit[:7]},
+			got,
+		); diff != "" ||
+			err != nil {
 			t.Error(err, diff)
 		}
 		if _, out, _ := w.ajour("get", "build", b.Build); !strings.Contains(out, app+", distribution set ") {
@@ -81,7 +86,7 @@ func TestHawkbitThatIsNotThereIsReported(t *testing.T) {
 	}
 }
 
-// TestAFailedPublishIsRepeatedWithoutCompiling: one of the places refuses at first. The
+// TestAFailedPublishIsRepeatedWithoutCompiling: one of the destinations refuses at first. The
 // builder counts how often it ran.
 func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 	t.Parallel()
@@ -89,15 +94,36 @@ func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 		image, refusing, reason, message string
 		pushed                           bool
 	}{
-		"from the OCI registry to hawkBit":                {"fw:latest", "hawkbit", "HawkbitPushFailed", "refuses the credentials", true},
-		"from the workspace to hawkBit":                   {"", "hawkbit", "HawkbitPushFailed", "refuses the credentials", false},
-		"from the workspace to the registry, and hawkBit": {"fw:latest", "registry", "RegistryAuthFailed", "Unauthorized", false},
+		"from the OCI registry to hawkBit": {
+			"fw:latest",
+			"hawkbit",
+			"HawkbitPushFailed",
+			"refuses the credentials",
+			true,
+		},
+		"from the workspace to hawkBit": {
+			"",
+			"hawkbit",
+			"HawkbitPushFailed",
+			"refuses the credentials",
+			false,
+		},
+		"from the workspace to the registry, and hawkBit": {
+			"fw:latest",
+			"registry",
+			"RegistryAuthFailed",
+			"Unauthorized",
+			false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url, hawkbitFolder := hawkbit(t, hawkbittest.New(hawkbittest.Options{User: "ci", Password: "right"}))
 			host := servers.StartRegistry(t, servers.RegistryOptions{User: "ci", Password: "right"}).Host
-			passwords := map[string]string{"hawkbit": filepath.Join(hawkbitFolder, "password"), "registry": filepath.Join(credentials(t, login(host, "right")), "config.json")}
+			passwords := map[string]string{
+				"hawkbit":  filepath.Join(hawkbitFolder, "password"),
+				"registry": filepath.Join(credentials(t, login(host, "right")), "config.json"),
+			}
 			right, err := os.ReadFile(passwords[tt.refusing])
 			if err != nil {
 				t.Fatal(err)
@@ -106,12 +132,22 @@ func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 			if err := os.WriteFile(passwords[tt.refusing], []byte(wrong), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			w := startWith(t, []string{"DOCKER_CONFIG=" + filepath.Dir(passwords["registry"])}, "--hawkbit="+hawkbitFolder, "--registry="+host+"/acme/", "--registry-plain-http")
+			w := startWith(
+				t, []string{"DOCKER_CONFIG=" + filepath.Dir(passwords["registry"])}, "--hawkbit="+hawkbitFolder,
+				"--registry="+host+"/acme/", "--registry-plain-http",
+			)
 			ran := filepath.Join(t.TempDir(), "ran")
-			w.createApp("fw", devtest.HawkbitSpec(anything(t), "fw", tt.image, "shell:1", []string{"-c", "echo x >> " + ran + "; " + makeFirmware}))
+			w.createApp(
+				"fw",
+				devtest.HawkbitSpec(
+					anything(t), "fw", tt.image, "shell:1",
+					[]string{"-c", "echo x >> " + ran + "; " + makeFirmware},
+				),
+			)
 			id := w.trigger("/apps/fw")
 			failed := w.await(devtest.AppPath("fw"), id).Status.Build
-			if failed.Reason != tt.reason || !strings.Contains(failed.Message, tt.message) || (failed.Artifact != nil) != tt.pushed {
+			if failed.Reason != tt.reason || !strings.Contains(failed.Message, tt.message) ||
+				(failed.Artifact != nil) != tt.pushed {
 				t.Fatalf("%+v", failed)
 			}
 			if err := os.WriteFile(passwords[tt.refusing], right, 0o600); err != nil {
@@ -121,14 +157,21 @@ func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 			if code != 0 || !strings.Contains(out, "fw, distribution set ") {
 				t.Fatalf("exit %d: %s%s", code, out, errs)
 			}
-			b := w.until(devtest.AppPath("fw"), func(o devtest.Object) bool { return o.Status.Build.Build != id && o.Status.Build.Final() }).Status.Build
-			if b.Reason != "Succeeded" || b.Commit != failed.Commit || (b.Artifact.Digest != "") != (tt.image != "") || b.Artifact.Hawkbit == nil {
+			b := w.until(
+				devtest.AppPath("fw"),
+				func(o devtest.Object) bool { return o.Status.Build.Build != id && o.Status.Build.Final() },
+			).Status.Build
+			if b.Reason != "Succeeded" || b.Commit != failed.Commit || (b.Artifact.Digest != "") != (tt.image != "") ||
+				b.Artifact.Hawkbit == nil {
 				t.Errorf("%+v %+v", b, b.Artifact)
 			}
 			if tt.pushed && b.Artifact.Digest != failed.Artifact.Digest {
 				t.Errorf("another artifact: %+v", b.Artifact)
 			}
-			if got, _, err := (devtest.Device{Hawkbit: url, Controller: "fw"}).Poll(t.Context()); err != nil || got.Content != b.Commit[:7] {
+			if got, _, err := (devtest.Device{Hawkbit: url, Controller: "fw"}).Poll(
+				t.Context(),
+			); err != nil ||
+				got.Content != b.Commit[:7] {
 				t.Errorf("%+v %v", got, err)
 			}
 			if times, err := os.ReadFile(ran); err != nil || string(times) != "x\n" {
@@ -138,7 +181,7 @@ func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 	}
 }
 
-func TestABuildThatLeftNothingIsNotPublishedAgain(t *testing.T) {
+func TestABuildThatLeftNothingIsNotRepublished(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	w.createApp("fw", shell(anything(t), "exit 1"))
@@ -167,12 +210,32 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 	auth := base64.StdEncoding.EncodeToString([]byte("ci:planted-registry"))
 	source := private(t, "planted-git")
 	data := t.TempDir()
-	w := startWith(t, []string{"DOCKER_CONFIG=" + credentials(t, login(host, "planted-registry"))}, "--data="+data, "--hawkbit="+hawkbitFolder, "--registry="+host+"/acme/", "--registry-plain-http",
-		"--git-credentials="+credentials(t, map[string]string{".git-credentials": strings.Replace(source, "http://", "http://ci:planted-git@", 1)}))
-	const look = `env; cat /proc/self/environ /proc/self/mounts; find "$HOME/../.." -type f | xargs cat; `
-	w.createApp("fw", devtest.HawkbitSpec(source, "fw", "fw:latest", "shell:1", []string{"-c", look + makeFirmware}, func(b map[string]any) {
-		b["artifact"] = map[string]any{"path": "firmware.bin", "maxSize": "1Ki", "attachments": []string{"README"}}
-	}))
+	w := startWith(
+		t,
+		[]string{"DOCKER_CONFIG=" + credentials(t, login(host, "planted-registry"))},
+		"--data="+data,
+		"--hawkbit="+hawkbitFolder,
+		"--registry="+host+"/acme/",
+		"--registry-plain-http",
+		"--git-credentials="+credentials(
+			t,
+			map[string]string{".git-credentials": strings.Replace(source, "http://", "http://ci:planted-git@", 1)},
+		),
+	)
+	const search = `env; cat /proc/self/environ /proc/self/mounts; find "$HOME/../.." -type f | xargs cat; `
+	w.createApp(
+		"fw",
+		devtest.HawkbitSpec(
+			source,
+			"fw",
+			"fw:latest",
+			"shell:1",
+			[]string{"-c", search + makeFirmware},
+			func(b map[string]any) {
+				b["artifact"] = map[string]any{"path": "firmware.bin", "maxSize": "1Ki", "attachments": []string{"README"}}
+			},
+		),
+	)
 	id := w.trigger("/apps/fw")
 	if b := w.await(devtest.AppPath("fw"), id).Status.Build; b.Reason != "Succeeded" {
 		t.Fatalf("%+v", b)

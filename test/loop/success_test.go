@@ -38,7 +38,12 @@ func TestTheGatewayFirmwareIsBuilt(t *testing.T) {
 	id := w.trigger("/apps/gateway")
 	o := w.await(devtest.AppPath("gateway"), id)
 	want := []devtest.Condition{
-		{Type: "BuildStatus", Status: "True", Reason: "Succeeded"}, {Type: "BuildProgress", Status: "True", Message: "100.0 %"},
+		{
+			Type:   "BuildStatus",
+			Status: "True",
+			Reason: "Succeeded",
+		},
+		{Type: "BuildProgress", Status: "True", Message: "100.0 %"},
 	}
 	if diff := cmp.Diff(want, conditions(t, o)); diff != "" {
 		t.Fatal(diff, o.Status.Build.Message)
@@ -51,10 +56,14 @@ func TestTheGatewayFirmwareIsBuilt(t *testing.T) {
 	if int64(len(firmware)) != a.Size || !strings.HasPrefix(string(firmware), "\x7fELF") {
 		t.Errorf("%d bytes of firmware, want %d of ELF", len(firmware), a.Size)
 	}
-	if !strings.Contains(string(metadata), `"version":"`+commit[:7]+`"`) || a.Version != commit[:7] || o.Status.Build.Commit != commit {
+	if !strings.Contains(string(metadata), `"version":"`+commit[:7]+`"`) || a.Version != commit[:7] ||
+		o.Status.Build.Commit != commit {
 		t.Errorf("version %s, commit %s, %s", a.Version, o.Status.Build.Commit, metadata)
 	}
-	if b := w.cliBuild(id); b.Status != "Succeeded" || b.Progress != 100 || b.Requester != "developer" || b.Trigger != "api" {
+	if b := w.cliBuild(
+		id,
+	); b.Status != "Succeeded" || b.Progress != 100 || b.Requester != "developer" ||
+		b.Cause != "api" {
 		t.Errorf("the command line shows %+v", b)
 	}
 	code, log, errs := w.ajour("logs", id)
@@ -90,7 +99,10 @@ func TestADeviceIsBuiltByItsOwnDescriptionOnly(t *testing.T) {
 	url := anything(t)
 	w.createApp("greenhouse", shell(url, makeFirmware))
 	const odd = "sensor #7/é"
-	w.createDevice("greenhouse", odd, shell(url, makeFirmware, func(b map[string]any) { b["env"] = []map[string]any{{"name": "BOARD", "value": "a"}} }))
+	w.createDevice(
+		"greenhouse", odd,
+		shell(url, makeFirmware, func(b map[string]any) { b["env"] = []map[string]any{{"name": "BOARD", "value": "a"}} }),
+	)
 	w.createDevice("greenhouse", "plain", map[string]any{})
 	path := devtest.DevicePath("greenhouse", odd)
 	id := w.trigger("/apps/greenhouse/devices/sensor%20%237%2F%C3%A9")
@@ -156,8 +168,8 @@ func TestAChangedDescriptionIsBuiltOnce(t *testing.T) {
 	w.createApp("auto", describe("one"))
 	first := ended()
 	put(map[string]any{"a": "b"}, describe("one")) // this drops the status, too: it comes back
-	if again := ended(); again != first {
-		t.Errorf("another build %s after %s for a change of labels", again, first)
+	if second := ended(); second != first {
+		t.Errorf("a second build %s after %s for a change of labels", second, first)
 	}
 	put(map[string]any{}, describe("two"))
 	second := ended(first)
@@ -166,7 +178,7 @@ func TestAChangedDescriptionIsBuiltOnce(t *testing.T) {
 	list := w.builds("?application=auto")
 	var got []string
 	for _, b := range list {
-		got = append(got, b.ID+" "+b.Trigger)
+		got = append(got, b.ID+" "+b.Cause)
 	}
 	if diff := cmp.Diff([]string{third + " change", second + " change", first + " change"}, got); diff != "" {
 		t.Error(diff)
@@ -178,7 +190,12 @@ func TestTriggerWithWaitShowsTheProgress(t *testing.T) {
 	w := start(t)
 	w.createApp("fw", shell(anything(t), "sleep 1; "+makeFirmware))
 	code, out, errs := w.ajour("trigger", "fw", "--wait")
-	if code != 0 || !regexp.MustCompile(`(?s)20\.0 %  Building.*100\.0 %  Succeeded.*Artifact +127\.0\.0\.1:\d+/fw:latest`).MatchString(out) {
+	if code != 0 ||
+		!regexp.MustCompile(
+			`(?s)20\.0 %  Building.*100\.0 %  Succeeded.*Artifact +127\.0\.0\.1:\d+/fw:latest`,
+		).MatchString(
+			out,
+		) {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 	if !strings.Contains(out, "the firmware was built as") {

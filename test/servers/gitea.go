@@ -52,10 +52,15 @@ var giteaProgram = sync.OnceValues(func() (string, error) {
 	}
 	// A copy that can be written to, whose templates and settings the program uses.
 	source := filepath.Join(dir, "source")
-	if out, err := exec.Command("sh", "-c", `rm -rf "$2" && cp -r "$1" "$2" && chmod -R u+w "$2"`, "sh", module.Dir, source).CombinedOutput(); err != nil {
+	if out, err := exec.Command(
+		"sh", "-c", `rm -rf "$2" && cp -r "$1" "$2" && chmod -R u+w "$2"`, "sh", module.Dir, source,
+	).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("copy gitea: %w: %s", err, out)
 	}
-	build := exec.Command("go", "build", "-trimpath", "-tags", "sqlite sqlite_unlock_notify", "-ldflags", "-s -w", "-o", program+".new", ".")
+	build := exec.Command(
+		"go", "build", "-trimpath", "-tags", "sqlite sqlite_unlock_notify", "-ldflags", "-s -w", "-o",
+		program+".new", ".",
+	)
 	build.Dir, build.Env = source, append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compile gitea: %w: %s", err, out)
@@ -131,7 +136,10 @@ func StartGitea(t testing.TB) *Gitea {
 	}
 	dir, port, ssh := t.TempDir(), freePort(t), freePort(t)
 	g := &Gitea{
-		t: t, URL: fmt.Sprintf("https://127.0.0.1:%d", port), CA: filepath.Join(dir, "cert.pem"), SSH: fmt.Sprintf("ssh://git@127.0.0.1:%d", ssh),
+		t:        t,
+		URL:      fmt.Sprintf("https://127.0.0.1:%d", port),
+		CA:       filepath.Join(dir, "cert.pem"),
+		SSH:      fmt.Sprintf("ssh://git@127.0.0.1:%d", ssh),
 		Password: "secret-gitea-password",
 	}
 	run := func(args ...string) string {
@@ -151,7 +159,10 @@ func StartGitea(t testing.TB) *Gitea {
 	}
 	ini := filepath.Join(dir, "app.ini")
 	user := run("id", "-un")
-	text := fmt.Sprintf("I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true\n"+appINI, user, dir, port, ssh, filepath.Join(filepath.Dir(program), "source"))
+	text := fmt.Sprintf(
+		"I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true\n"+appINI, user, dir, port, ssh,
+		filepath.Join(filepath.Dir(program), "source"),
+	)
 	if err := os.WriteFile(ini, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +174,14 @@ func StartGitea(t testing.TB) *Gitea {
 	}
 	g.KnownHosts = fmt.Sprintf("[127.0.0.1]:%d %s", ssh, key)
 	run(program, "--config", ini, "migrate")
-	run(program, "--config", ini, "admin", "user", "create", "--username", User, "--password", g.Password, "--email", "ci@example.org", "--must-change-password=false")
-	g.Token = run(program, "--config", ini, "admin", "user", "generate-access-token", "--username", User, "--scopes", "write:repository,write:user", "--raw")
+	run(
+		program, "--config", ini, "admin", "user", "create", "--username", User, "--password", g.Password,
+		"--email", "ci@example.org", "--must-change-password=false",
+	)
+	g.Token = run(
+		program, "--config", ini, "admin", "user", "generate-access-token", "--username", User, "--scopes",
+		"write:repository,write:user", "--raw",
+	)
 	g.client = trusting(t, g.CA)
 	start(t, g.URL+"/api/v1/version", g.client, program, "--config", ini, "web")
 	return g

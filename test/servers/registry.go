@@ -52,7 +52,10 @@ func StartRegistry(t testing.TB, o RegistryOptions) Registry {
 		listen += fmt.Sprintf(", tls: {certificate: %q, key: %q}", r.CA, filepath.Join(dir, "key.pem"))
 		url, client = "https://"+at+"/v2/", r.Client(t)
 	}
-	config := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {%s}\n%s", filepath.Join(dir, "data"), listen, login)
+	config := fmt.Sprintf(
+		"version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %q}}\nhttp: {%s}\n%s",
+		filepath.Join(dir, "data"), listen, login,
+	)
 	file := filepath.Join(dir, "config.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

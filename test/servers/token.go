@@ -72,14 +72,16 @@ func withTokens(t testing.TB, dir, registry string, o RegistryOptions) (host, co
 		srv.Start()
 	}
 	t.Cleanup(srv.Close)
-	return srv.Listener.Addr().String(), fmt.Sprintf("auth: {token: {realm: %q, service: %s, issuer: %s, rootcertbundle: %q}}\n",
-		srv.URL+"/token", service, issuer, filepath.Join(dir, "cert.pem"))
+	return srv.Listener.Addr().String(), fmt.Sprintf(
+		"auth: {token: {realm: %q, service: %s, issuer: %s, rootcertbundle: %q}}\n", srv.URL+"/token", service,
+		issuer, filepath.Join(dir, "cert.pem"),
+	)
 }
 
 // repositories are those that somebody has pushed to.
 type repositories struct{ names sync.Map }
 
-// access is what is granted of the scopes: as with Quay, nobody may look into a repository
+// access is what is granted of the scopes: as with Quay, nobody may read a repository
 // that nobody has pushed to.
 func (k *repositories) access(scopes []string) (access []map[string]any) {
 	for _, scope := range scopes {

@@ -12,17 +12,25 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/drogue-iot/ajour/pkg/drogue"
+	"github.com/drogue-iot/ajour/pkg/event"
+	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/sink"
 )
 
-// callTimeout bounds a call to another service.
-const callTimeout = 30 * time.Second
+const (
+	// callTimeout bounds a call to a different service.
+	callTimeout = 30 * time.Second
+	// connections is how many idle connections to one host stay open. There are few hosts and
+	// many calls at a time; a new TLS connection costs more than all else of a call.
+	connections = 512
+)
 
 // Config is read by every service.
 type Config struct {
@@ -31,8 +39,17 @@ type Config struct {
 	LogLevel    slog.Level `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	Sink        string     `envconfig:"K_SINK" required:"true" desc:"URL that events are sent to; set by a SinkBinding"`
 	Overrides   string     `envconfig:"K_CE_OVERRIDES" desc:"extensions for every event that is sent, as JSON; set by a SinkBinding"`
+	EventKey    string     `envconfig:"EVENT_KEY" required:"true" desc:"key that events are signed with, the same for all services, at least 32 bytes"`
+	FormerKey   string     `envconfig:"EVENT_KEY_PREVIOUS" desc:"former key, which is accepted besides while keys are rotated"`
 	Registry    string     `envconfig:"REGISTRY_URL" required:"true" desc:"base URL of the Drogue device registry"`
 	Namespace   string     `envconfig:"BUILD_NAMESPACE" default:"ajour-builds" desc:"namespace of the PipelineRuns"`
+	MemoryLimit int64      `envconfig:"MEMORY_LIMIT" desc:"memory limit of the container in bytes, nine tenths of which become that of the Go runtime; GOMEMLIMIT if unset"`
+}
+
+// Replica is read by services that elect a leader among their replicas.
+type Replica struct {
+	Pod          string `envconfig:"POD_NAME" required:"true" desc:"name of the pod, by which replicas elect their leader"`
+	PodNamespace string `envconfig:"POD_NAMESPACE" required:"true" desc:"namespace of the service, which holds its Lease"`
 }
 
 // Credentials are those of a service that acts on its own behalf.
@@ -41,29 +58,54 @@ type Credentials struct {
 	Token string `envconfig:"DROGUE_TOKEN" required:"true" desc:"personal access token of that user"`
 }
 
-// Auth returns what authenticates calls to the registry.
+// Auth returns what authenticates calls to the device registry.
 func (c Credentials) Auth() drogue.Auth { return drogue.Basic(c.User, c.Token) }
 
-// Client returns a client for calls to other services.
-func Client() *http.Client {
-	return &http.Client{Timeout: callTimeout, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute,
-		MaxIdleConnsPerHost: 64, // there are few hosts, and many calls at a time
-	}}
+// Common is what every service works with.
+type Common struct {
+	Log     *slog.Logger
+	HTTP    *http.Client
+	Metrics *server.Metrics
+	// Sender signs events and sends them to the sink.
+	Sender event.Sender
+	// Incoming verifies events.
+	Incoming event.Options
 }
 
-// Events returns the sink of the service's events.
-func (c Config) Events(client *http.Client) (*sink.Sink, error) {
+// Setup makes what every service works with.
+func (c Config) Setup() (s Common, err error) {
+	if c.MemoryLimit > 0 {
+		debug.SetMemoryLimit(c.MemoryLimit / 10 * 9)
+	}
+	s.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	s.HTTP = &http.Client{Timeout: callTimeout, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: connections,
+	}}
+	keys, err := event.NewKeys(c.EventKey, c.FormerKey)
+	if err != nil {
+		return s, fmt.Errorf("EVENT_KEY: %w", err)
+	}
 	overrides, err := sink.ParseOverrides(c.Overrides)
 	if err != nil {
-		return nil, fmt.Errorf("K_CE_OVERRIDES: %w", err)
+		return s, fmt.Errorf("K_CE_OVERRIDES: %w", err)
 	}
-	return sink.New(c.Sink, client).With(overrides), nil
-}
-
-// Log writes JSON lines to standard error.
-func (c Config) Log() *slog.Logger {
-	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	s.Sender = keys.Signed(sink.New(c.Sink, s.HTTP).With(overrides))
+	if s.Metrics, err = server.NewMetrics(); err != nil {
+		return s, err
+	}
+	dropped, err := s.Metrics.Counter(
+		"ajour.events.dropped", "Events that were not believed, by type and reason.", "type", "reason",
+	)
+	if err != nil {
+		return s, err
+	}
+	s.Incoming = event.Options{
+		Log:     s.Log,
+		Keys:    keys,
+		Clock:   time.Now,
+		Dropped: func(ctx context.Context, kind, why string) { dropped(ctx, kind, why) },
+	}
+	return s, nil
 }
 
 // Main reads the configuration into the pointer, and runs until a signal comes
@@ -73,7 +115,7 @@ func Main(config any, run func(context.Context) error) int {
 	context.AfterFunc(ctx, stop) // a second signal kills at once
 	if err := envconfig.Process("", config); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		_ = envconfig.Usagef("", config, os.Stderr, envconfig.DefaultListFormat) // says the same again, at length
+		_ = envconfig.Usagef("", config, os.Stderr, envconfig.DefaultListFormat) // repeats it at length
 		return 2
 	}
 	if err := run(ctx); err != nil {

@@ -32,7 +32,7 @@ type Policy struct {
 	Addresses []string `json:"addresses"`
 }
 
-// Words of Policy.Addresses.
+// Values of Policy.Addresses.
 const (
 	addressesPublic = "public"
 	addressesAny    = "any"
@@ -44,13 +44,13 @@ func Parse(schemes, hosts, addresses string) (Policy, error) {
 	return p, p.Validate()
 }
 
-func list(s string) (words []string) {
-	for word := range strings.SplitSeq(s, ",") {
-		if word = strings.TrimSpace(word); word != "" {
-			words = append(words, word)
+func list(s string) (entries []string) {
+	for entry := range strings.SplitSeq(s, ",") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			entries = append(entries, entry)
 		}
 	}
-	return words
+	return entries
 }
 
 // Validate returns an error for a policy that has no meaning.
@@ -98,7 +98,9 @@ func (p Policy) CheckScheme(scheme string) error {
 	if slices.Contains(p.Schemes, scheme) {
 		return nil
 	}
-	return &DeniedError{fmt.Sprintf("this installation does not fetch by %s: use %s", scheme, strings.Join(p.Schemes, " or "))}
+	return &DeniedError{
+		fmt.Sprintf("this installation does not fetch by %s: use %s", scheme, strings.Join(p.Schemes, " or ")),
+	}
 }
 
 func (p Policy) checkHost(host string) error {
@@ -116,10 +118,13 @@ func (p Policy) checkHost(host string) error {
 }
 
 // special are the ranges without a place on the public internet that the methods
-// of netip.Addr do not know, or that hold an address of another kind: from the
+// of netip.Addr do not know, or that hold an address of a different kind: from the
 // registries of IANA for special-purpose addresses (RFC 6890).
-var special = prefixes("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
-	"203.0.113.0/24", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "5f00::/16")
+var special = prefixes(
+	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
+	"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23",
+	"2001:db8::/32", "2002::/16", "5f00::/16",
+)
 
 func prefixes(list ...string) (p []netip.Prefix) {
 	for _, s := range list {
@@ -129,7 +134,8 @@ func prefixes(list ...string) (p []netip.Prefix) {
 }
 
 func public(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
+	return a.IsGlobalUnicast() && !a.IsPrivate() &&
+		!slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // Allows reports whether an address may be connected to.
@@ -149,7 +155,7 @@ func (p Policy) Allows(a netip.Addr) bool {
 }
 
 // resolve returns the addresses of a host that may be connected to. The caller
-// connects to these, and does not ask for them again: a name may point elsewhere
+// connects to these, and does not resolve them a second time: a name may point elsewhere
 // the next time (DNS rebinding).
 func (p Policy) resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if err := p.checkHost(host); err != nil {

@@ -32,14 +32,29 @@ func New(ctx context.Context, root string, settings ...string) (*Server, error) 
 	if err != nil {
 		return nil, fmt.Errorf("find git: %w", err)
 	}
-	settings = append([]string{"safe.directory=*", "uploadpack.allowFilter=true", "uploadpack.allowReachableSHA1InWant=true"}, settings...)
-	env := []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings))}
+	settings = append(
+		[]string{"safe.directory=*", "uploadpack.allowFilter=true", "uploadpack.allowReachableSHA1InWant=true"},
+		settings...)
+	env := []string{
+		"GIT_PROJECT_ROOT=" + root,
+		"GIT_HTTP_EXPORT_ALL=1",
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=/dev/null",
+		fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(settings)),
+	}
 	for i, setting := range settings {
 		key, value, _ := strings.Cut(setting, "=")
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, key), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, value))
 	}
 	return &Server{root: root, backend: &cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"), Dir: root, Env: env, InheritEnv: []string{"PATH"}, Stderr: io.Discard,
+		Path: filepath.Join(
+			strings.TrimSpace(string(out)),
+			"git-http-backend",
+		),
+		Dir:        root,
+		Env:        env,
+		InheritEnv: []string{"PATH"},
+		Stderr:     io.Discard,
 	}}, nil
 }
 
@@ -126,10 +141,19 @@ func run(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "LC_ALL=C",
-		"GIT_AUTHOR_NAME=Ajour", "GIT_AUTHOR_EMAIL=ajour@example.org", "GIT_COMMITTER_NAME=Ajour", "GIT_COMMITTER_EMAIL=ajour@example.org",
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + dir,
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_CONFIG_GLOBAL=/dev/null",
+		"LC_ALL=C",
+		"GIT_AUTHOR_NAME=Ajour",
+		"GIT_AUTHOR_EMAIL=ajour@example.org",
+		"GIT_COMMITTER_NAME=Ajour",
+		"GIT_COMMITTER_EMAIL=ajour@example.org",
 		// Nothing goes on in a repository after the command that was run.
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=maintenance.auto", "GIT_CONFIG_VALUE_0=false",
+		"GIT_CONFIG_COUNT=1",
+		"GIT_CONFIG_KEY_0=maintenance.auto",
+		"GIT_CONFIG_VALUE_0=false",
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -14,8 +14,14 @@ import (
 // its status, more than that (HBW-90).
 func (a *action) json(s *Server, r *http.Request, t *target) map[string]any {
 	m := map[string]any{
-		"createdBy": s.User, "createdAt": a.created, "lastModifiedBy": s.User, "lastModifiedAt": a.created, "id": a.id, "type": a.kind, "forceType": a.force,
-		"_links": self(fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", base(r), t.id, a.id)),
+		"createdBy":      s.User,
+		"createdAt":      a.created,
+		"lastModifiedBy": s.User,
+		"lastModifiedAt": a.created,
+		"id":             a.id,
+		"type":           a.kind,
+		"forceType":      a.force,
+		"_links":         self(fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", base(r), t.id, a.id)),
 	}
 	if s.old() {
 		m["status"], m["detailStatus"] = a.oldStatus(), a.detail
@@ -75,7 +81,7 @@ func (s *Server) action(r *http.Request) (*target, *action, error) {
 			return t, a, nil
 		}
 	}
-	for _, other := range s.targets { // HBW-94: another target's has no body
+	for _, other := range s.targets { // HBW-94: that of a different target has no body
 		if slices.ContainsFunc(other.actions, func(a *action) bool { return a.id == id }) {
 			return nil, nil, empty(http.StatusNotFound)
 		}
@@ -99,7 +105,13 @@ func (s *Server) cancelAction(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	refuse := func(code, message string) (int, any, error) {
-		return 0, nil, &fault{http.StatusMethodNotAllowed, packages + "CancelActionNotAllowedException", "action." + code, message, nil}
+		return 0, nil, &fault{
+			http.StatusMethodNotAllowed,
+			packages + "CancelActionNotAllowedException",
+			"action." + code,
+			message,
+			nil,
+		}
 	}
 	if r.URL.Query().Get("force") != "true" {
 		if a.kind == "cancel" || !a.active {

@@ -18,8 +18,19 @@ import (
 func (a *artifact) json(s *Server, r *http.Request, m *module) map[string]any {
 	href := fmt.Sprintf("%s/rest/v1/softwaremodules/%d/artifacts/%d", base(r), m.id, a.id)
 	return map[string]any{
-		"createdBy": s.User, "createdAt": a.created, "lastModifiedBy": s.User, "lastModifiedAt": a.created, "id": a.id,
-		"hashes": map[string]any{"sha1": a.sha1, "md5": a.md5, "sha256": a.sha256}, "providedFilename": a.filename, "size": len(a.data), "_links": self(href),
+		"createdBy":      s.User,
+		"createdAt":      a.created,
+		"lastModifiedBy": s.User,
+		"lastModifiedAt": a.created,
+		"id":             a.id,
+		"hashes": map[string]any{
+			"sha1":   a.sha1,
+			"md5":    a.md5,
+			"sha256": a.sha256,
+		},
+		"providedFilename": a.filename,
+		"size":             len(a.data),
+		"_links":           self(href),
 	}
 }
 
@@ -81,16 +92,30 @@ func (s *Server) accept(r *http.Request, m *module, a *artifact) error {
 		return constraint("filename size must be between 1 and 256.")
 	case len(m.artifacts) >= 50:
 		return &fault{
-			http.StatusTooManyRequests, packages + "AssignmentQuotaExceededException", "quota.tooManyEntries",
-			fmt.Sprintf("Quota exceeded: Cannot assign 1 more Artifact entities to SoftwareModule '%d'. The maximum is 50.", m.id), nil,
+			http.StatusTooManyRequests,
+			packages + "AssignmentQuotaExceededException",
+			"quota.tooManyEntries",
+			fmt.Sprintf(
+				"Quota exceeded: Cannot assign 1 more Artifact entities to SoftwareModule '%d'. The maximum is 50.",
+				m.id,
+			),
+			nil,
 		}
 	}
-	for _, sum := range []struct{ name, class, is string }{{"sha1", "Sha1", a.sha1}, {"md5", "MD5", a.md5}, {"sha256", "Sha256", a.sha256}} {
+	for _, sum := range []struct{ name, class, is string }{
+		{"sha1", "Sha1", a.sha1}, {"md5", "MD5", a.md5}, {"sha256", "Sha256", a.sha256},
+	} {
 		given, ok := r.Form[sum.name+"sum"]
 		if ok && !strings.EqualFold(given[0], sum.is) {
 			return &fault{
-				http.StatusBadRequest, packages + "Invalid" + sum.class + "HashException", "artifact.uploadFailed.checksum." + sum.name + ".match",
-				fmt.Sprintf("The given %s hash %s does not match the calculated %s hash %s", sum.name, given[0], sum.name, sum.is), nil,
+				http.StatusBadRequest,
+				packages + "Invalid" + sum.class + "HashException",
+				"artifact.uploadFailed.checksum." + sum.name + ".match",
+				fmt.Sprintf(
+					"The given %s hash %s does not match the calculated %s hash %s", sum.name, given[0], sum.name,
+					sum.is,
+				),
+				nil,
 			}
 		}
 	}

@@ -68,7 +68,10 @@ func (s *Server) poll(r *http.Request) (int, any, error) {
 	} else if a := offered("update"); a != nil {
 		links["deploymentBase"] = link(fmt.Sprintf("%s/deploymentBase/%d?c=%d", s.root(r, t), a.id, a.created))
 	}
-	return http.StatusOK, map[string]any{"config": map[string]any{"polling": map[string]any{"sleep": "00:05:00"}}, "_links": links}, nil
+	return http.StatusOK, map[string]any{
+		"config": map[string]any{"polling": map[string]any{"sleep": "00:05:00"}},
+		"_links": links,
+	}, nil
 }
 
 // deployment describes what to install (HBW-113, HBW-115).
@@ -87,8 +90,10 @@ func (s *Server) deployment(r *http.Request) (int, any, error) {
 		for _, f := range m.artifacts {
 			href := fmt.Sprintf("%s/softwaremodules/%d/artifacts/%s", s.root(r, t), m.id, f.filename)
 			files = append(files, map[string]any{
-				"filename": f.filename, "size": len(f.data), "hashes": map[string]any{"sha1": f.sha1, "md5": f.md5, "sha256": f.sha256},
-				"_links": map[string]any{"download-http": link(href), "md5sum-http": link(href + ".MD5SUM")},
+				"filename": f.filename,
+				"size":     len(f.data),
+				"hashes":   map[string]any{"sha1": f.sha1, "md5": f.md5, "sha256": f.sha256},
+				"_links":   map[string]any{"download-http": link(href), "md5sum-http": link(href + ".MD5SUM")},
 			})
 		}
 		part := m.kind
@@ -97,7 +102,12 @@ func (s *Server) deployment(r *http.Request) (int, any, error) {
 		}
 		chunks = append(chunks, map[string]any{"part": part, "version": m.version, "name": m.name, "artifacts": files})
 	}
-	mode := map[string]string{"forced": "forced", "timeforced": "forced", "soft": "attempt", "downloadonly": "forced"}[a.force]
+	mode := map[string]string{
+		"forced":       "forced",
+		"timeforced":   "forced",
+		"soft":         "attempt",
+		"downloadonly": "forced",
+	}[a.force]
 	update := mode
 	if a.force == "downloadonly" {
 		update = "skip"
@@ -117,7 +127,10 @@ type feedbackBody struct {
 
 func (b feedbackBody) valid() bool {
 	return b.Status != nil && b.Status.Result != nil &&
-		slices.Contains([]string{"proceeding", "resumed", "rejected", "download", "downloaded", "scheduled", "canceled", "closed"}, b.Status.Execution)
+		slices.Contains(
+			[]string{"proceeding", "resumed", "rejected", "download", "downloaded", "scheduled", "canceled", "closed"},
+			b.Status.Execution,
+		)
 }
 
 // report reads what a device says of an action that is active.
@@ -212,7 +225,10 @@ func (s *Server) find(r *http.Request) (*artifact, error) {
 	}
 	for _, a := range t.actions {
 		for _, m := range a.set.modules {
-			i := slices.IndexFunc(m.artifacts, func(f *artifact) bool { return f.filename == strings.TrimSuffix(r.PathValue("file"), ".MD5SUM") })
+			i := slices.IndexFunc(
+				m.artifacts,
+				func(f *artifact) bool { return f.filename == strings.TrimSuffix(r.PathValue("file"), ".MD5SUM") },
+			)
 			if a.active && m.id == id && i >= 0 {
 				return m.artifacts[i], nil
 			}

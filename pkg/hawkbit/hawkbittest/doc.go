@@ -4,7 +4,7 @@
 // Package hawkbittest is an Eclipse hawkBit in memory, for tests: of its Management
 // API what a publisher needs, and of its Direct Device Integration API (DDI) what a
 // device or the update server does. It answers as real servers of two generations
-// were recorded to (rules HBW-1 to HBW-122 of hawkbit-wire.md, named where they are
+// were recorded to (rules HBW-1 to HBW-122 of docs/contracts/hawkbit.md, named where they are
 // carried out).
 //
 // What is left out: rollouts, target groups and filters, tags, metadata, attributes, the

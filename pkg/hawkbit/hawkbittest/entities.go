@@ -19,7 +19,12 @@ var moduleTypes = map[string]int{"os": 1, "application": 1 << 31}
 // setTypes are those of a fresh tenant, with the module types that a set must have and
 // those that it may have (HBW-21).
 var setTypes = map[string]struct{ mandatory, optional []string }{
-	"os": {[]string{"os"}, nil}, "app": {[]string{"application"}, nil}, "os_app": {[]string{"os"}, []string{"application"}},
+	"os": {
+		[]string{"os"},
+		nil,
+	},
+	"app":    {[]string{"application"}, nil},
+	"os_app": {[]string{"os"}, []string{"application"}},
 }
 
 // named is what modules and sets have in common.
@@ -63,8 +68,16 @@ func (s *set) complete() bool {
 // json renders what modules and sets have in common (HBW-13, HBW-25).
 func (n *named) json(s *Server, r *http.Request, path string) map[string]any {
 	m := map[string]any{
-		"createdBy": s.User, "createdAt": n.created, "lastModifiedBy": s.User, "lastModifiedAt": n.created, "name": n.name, "id": n.id,
-		"version": n.version, "type": n.kind, "deleted": n.deleted, "_links": self(fmt.Sprintf("%s/rest/v1/%s/%d", base(r), path, n.id)),
+		"createdBy":      s.User,
+		"createdAt":      n.created,
+		"lastModifiedBy": s.User,
+		"lastModifiedAt": n.created,
+		"name":           n.name,
+		"id":             n.id,
+		"version":        n.version,
+		"type":           n.kind,
+		"deleted":        n.deleted,
+		"_links":         self(fmt.Sprintf("%s/rest/v1/%s/%d", base(r), path, n.id)),
 	}
 	if n.about != "" {
 		m["description"] = n.about
@@ -163,7 +176,9 @@ func list[T interface{ base() *named }](r *http.Request, all []T, render func(T)
 	var found []any
 	for _, e := range all {
 		n := e.base()
-		ok, err := q.match(map[string]string{"id": strconv.FormatInt(n.id, 10), "name": n.name, "version": n.version, "type": n.kind})
+		ok, err := q.match(
+			map[string]string{"id": strconv.FormatInt(n.id, 10), "name": n.name, "version": n.version, "type": n.kind},
+		)
 		if err != nil {
 			return 0, nil, err
 		}

@@ -33,21 +33,42 @@ func alreadyThere() error { return exists("The given entity already exists in da
 
 func missing(kind string, id any) error {
 	return &fault{
-		http.StatusNotFound, packages + "EntityNotFoundException", "repo.entityNotFound", fmt.Sprintf("%s with given identifier {%v} does not exist.", kind, id),
+		http.StatusNotFound,
+		packages + "EntityNotFoundException",
+		"repo.entityNotFound",
+		fmt.Sprintf("%s with given identifier {%v} does not exist.", kind, id),
 		map[string]any{"type": kind, "entityId": id},
 	}
 }
 
 func notReadable() error {
-	return &fault{http.StatusBadRequest, "org.eclipse.hawkbit.rest.exception.MessageNotReadableException", "rest.body.notReadable", "The given request body is not well formed", nil}
+	return &fault{
+		http.StatusBadRequest,
+		"org.eclipse.hawkbit.rest.exception.MessageNotReadableException",
+		"rest.body.notReadable",
+		"The given request body is not well formed",
+		nil,
+	}
 }
 
 func constraint(message string) error {
-	return &fault{http.StatusBadRequest, "jakarta.validation.ConstraintViolationException", "repo.constraintViolation", message, nil}
+	return &fault{
+		http.StatusBadRequest,
+		"jakarta.validation.ConstraintViolationException",
+		"repo.constraintViolation",
+		message,
+		nil,
+	}
 }
 
 func locked(kind string, id int64, what string) error {
-	return &fault{http.StatusLocked, packages + "LockedException", "locked", fmt.Sprintf("%s with given identifier {%d} is locked and %s is forbidden!", kind, id, what), nil}
+	return &fault{
+		http.StatusLocked,
+		packages + "LockedException",
+		"locked",
+		fmt.Sprintf("%s with given identifier {%d} is locked and %s is forbidden!", kind, id, what),
+		nil,
+	}
 }
 
 func empty(status int) error { return &fault{status: status} }
@@ -59,7 +80,11 @@ func (f *fault) body(old bool) any {
 		return nil
 	}
 	if f.code == "" {
-		return map[string]any{"timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000-07:00"), "status": f.status, "error": f.message}
+		return map[string]any{
+			"timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000-07:00"),
+			"status":    f.status,
+			"error":     f.message,
+		}
 	}
 	code, class := f.code, f.class
 	if old {

@@ -17,7 +17,9 @@ func (s *Server) createModules(r *http.Request) (int, any, error) {
 	for _, c := range list { // all of it or nothing (HBW-28)
 		kind := text(c.Type)
 		if c.Type == nil {
-			return 0, nil, constraint(map[bool]string{true: "getByKey.key", false: "findByKey.key"}[s.old()] + " must not be empty.")
+			return 0, nil, constraint(
+				map[bool]string{true: "getByKey.key", false: "findByKey.key"}[s.old()] + " must not be empty.",
+			)
 		}
 		if _, ok := moduleTypes[kind]; !ok {
 			return 0, nil, missing("SoftwareModuleType", kind)
@@ -25,8 +27,21 @@ func (s *Server) createModules(r *http.Request) (int, any, error) {
 		if err := s.check(c); err != nil {
 			return 0, nil, err
 		}
-		m := &module{named: named{id: s.id(), name: text(c.Name), version: text(c.Version), kind: kind, about: text(c.Description), vendor: text(c.Vendor), created: now()}}
-		if slices.ContainsFunc(append(s.modules, made...), func(o *module) bool { return o.same(m.named) && o.kind == m.kind }) { // HBW-27
+		m := &module{
+			named: named{
+				id:      s.id(),
+				name:    text(c.Name),
+				version: text(c.Version),
+				kind:    kind,
+				about:   text(c.Description),
+				vendor:  text(c.Vendor),
+				created: now(),
+			},
+		}
+		if slices.ContainsFunc(
+			append(s.modules, made...),
+			func(o *module) bool { return o.same(m.named) && o.kind == m.kind },
+		) { // HBW-27
 			return 0, nil, alreadyThere()
 		}
 		made = append(made, m)

@@ -30,7 +30,13 @@ func parseQuery(r *http.Request) (query, error) {
 	for _, part := range split(values[0], ';') {
 		m := termPattern.FindStringSubmatch(part)
 		if m == nil {
-			return nil, &fault{http.StatusBadRequest, packages + "RSQLParameterSyntaxException", "rest.param.rsqlParamSyntax", "", nil}
+			return nil, &fault{
+				http.StatusBadRequest,
+				packages + "RSQLParameterSyntaxException",
+				"rest.param.rsqlParamSyntax",
+				"",
+				nil,
+			}
 		}
 		t := term{strings.ToLower(m[1]), m[2], nil}
 		if strings.HasSuffix(m[2], "=") && len(m[2]) > 2 {
@@ -74,7 +80,13 @@ func (q query) match(fields map[string]string) (bool, error) {
 	for _, t := range q {
 		is, ok := fields[t.field]
 		if !ok {
-			return false, &fault{http.StatusBadRequest, packages + "RSQLParameterUnsupportedFieldException", "rest.param.rsqlInvalidField", "", nil}
+			return false, &fault{
+				http.StatusBadRequest,
+				packages + "RSQLParameterUnsupportedFieldException",
+				"rest.param.rsqlInvalidField",
+				"",
+				nil,
+			}
 		}
 		hit := false
 		for _, v := range t.values {

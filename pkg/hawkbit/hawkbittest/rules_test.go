@@ -54,7 +54,10 @@ func (c client) upload(module int, filename, content string, fields ...string) (
 	w, _ := form.CreateFormFile("file", filename)
 	fmt.Fprint(w, content)
 	form.Close()
-	return c.call(http.MethodPost, fmt.Sprintf("/rest/v1/softwaremodules/%d/artifacts", module), b.String(), "Content-Type: "+form.FormDataContentType())
+	return c.call(
+		http.MethodPost, fmt.Sprintf("/rest/v1/softwaremodules/%d/artifacts", module), b.String(),
+		"Content-Type: "+form.FormDataContentType(),
+	)
 }
 
 // ids returns those of a list, or of one object.
@@ -86,16 +89,79 @@ func TestErrorsHaveTheShapesThatWereRecorded(t *testing.T) {
 		status             int
 		want               string
 	}{
-		"HBW-26 a bare object": {hawkbittest.V1, "POST", modulesPath, `{"name":"x"}`, 400, `{"errorCode":"hawkbit.server.error.rest.body.notReadable","exceptionClass":"org.eclipse.hawkbit.rest.exception.MessageNotReadableException","message":"The given request body is not well formed"}`},
-		"HBW-27 a repetition":  {hawkbittest.V1, "POST", modulesPath, module, 409, `{"errorCode":"hawkbit.server.error.repo.entityAlreadyExists","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityAlreadyExistsException","message":"The given entity already exists in database"}`},
-		"HBW-16 old spelling":  {hawkbittest.V0, "POST", modulesPath, module, 409, `{"errorCode":"hawkbit.server.error.repo.entitiyAlreayExists","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityAlreadyExistsException","message":"The given entity already exists in database"}`},
-		"HBW-30 unknown type":  {hawkbittest.V1, "POST", modulesPath, `[{"name":"x","version":"1","type":"firmware"}]`, 404, `{"errorCode":"hawkbit.server.error.repo.entityNotFound","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityNotFoundException","info":{"entityId":"firmware","type":"SoftwareModuleType"},"message":"SoftwareModuleType with given identifier {firmware} does not exist."}`},
-		"HBW-14 no info once":  {hawkbittest.V0, "GET", "/rest/v1/targets/nope", "", 404, `{"errorCode":"hawkbit.server.error.repo.entitiyNotFound","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityNotFoundException","message":"Target with given identifier {nope} does not exist."}`},
-		"HBW-30 no version":    {hawkbittest.V0, "POST", modulesPath, `[{"name":"x","type":"os"}]`, 400, `{"errorCode":"hawkbit.server.error.repo.constraintViolation","exceptionClass":"javax.validation.ConstraintViolationException","message":"version must not be null."}`},
-		"HBW-31 a long name":   {hawkbittest.V1, "POST", modulesPath, `[{"name":"` + strings.Repeat("x", 129) + `","version":"1","type":"os"}]`, 400, `{"errorCode":"hawkbit.server.error.repo.constraintViolation","exceptionClass":"jakarta.validation.ConstraintViolationException","message":"create.create[0].name size must be between 1 and 128."}`},
-		"HBW-78 no set":        {hawkbittest.V1, "GET", "/rest/v1/targets/dev-1/assignedDS", "", 204, ``},
-		"HBW-82 no target":     {hawkbittest.V1, "POST", "/rest/v1/targets/none/assignedDS", `{"id":1}`, 404, `{"errorCode":"hawkbit.server.error.repo.entityNotFound","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityNotFoundException","info":{"entityId":"none","type":"Target"},"message":"Target with given identifier {none} does not exist."}`},
-		"HBW-106 a field":      {hawkbittest.V1, "GET", modulesPath + "?q=color==red", "", 400, `{"errorCode":"hawkbit.server.error.rest.param.rsqlInvalidField","exceptionClass":"org.eclipse.hawkbit.repository.exception.RSQLParameterUnsupportedFieldException"}`},
+		"HBW-26 a bare object": {
+			hawkbittest.V1,
+			"POST",
+			modulesPath,
+			`{"name":"x"}`,
+			400,
+			`{"errorCode":"hawkbit.server.error.rest.body.notReadable","exceptionClass":"org.eclipse.hawkbit.rest.exception.MessageNotReadableException","message":"The given request body is not well formed"}`,
+		},
+		"HBW-27 a repetition": {
+			hawkbittest.V1,
+			"POST",
+			modulesPath,
+			module,
+			409,
+			`{"errorCode":"hawkbit.server.error.repo.entityAlreadyExists","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityAlreadyExistsException","message":"The given entity already exists in database"}`,
+		},
+		"HBW-16 old spelling": {
+			hawkbittest.V0,
+			"POST",
+			modulesPath,
+			module,
+			409,
+			`{"errorCode":"hawkbit.server.error.repo.entitiyAlreayExists","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityAlreadyExistsException","message":"The given entity already exists in database"}`,
+		},
+		"HBW-30 unknown type": {
+			hawkbittest.V1,
+			"POST",
+			modulesPath,
+			`[{"name":"x","version":"1","type":"firmware"}]`,
+			404,
+			`{"errorCode":"hawkbit.server.error.repo.entityNotFound","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityNotFoundException","info":{"entityId":"firmware","type":"SoftwareModuleType"},"message":"SoftwareModuleType with given identifier {firmware} does not exist."}`,
+		},
+		"HBW-14 no info once": {
+			hawkbittest.V0,
+			"GET",
+			"/rest/v1/targets/nope",
+			"",
+			404,
+			`{"errorCode":"hawkbit.server.error.repo.entitiyNotFound","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityNotFoundException","message":"Target with given identifier {nope} does not exist."}`,
+		},
+		"HBW-30 no version": {
+			hawkbittest.V0,
+			"POST",
+			modulesPath,
+			`[{"name":"x","type":"os"}]`,
+			400,
+			`{"errorCode":"hawkbit.server.error.repo.constraintViolation","exceptionClass":"javax.validation.ConstraintViolationException","message":"version must not be null."}`,
+		},
+		"HBW-31 a long name": {
+			hawkbittest.V1,
+			"POST",
+			modulesPath,
+			`[{"name":"` + strings.Repeat("x", 129) + `","version":"1","type":"os"}]`,
+			400,
+			`{"errorCode":"hawkbit.server.error.repo.constraintViolation","exceptionClass":"jakarta.validation.ConstraintViolationException","message":"create.create[0].name size must be between 1 and 128."}`,
+		},
+		"HBW-78 no set": {hawkbittest.V1, "GET", "/rest/v1/targets/dev-1/assignedDS", "", 204, ``},
+		"HBW-82 no target": {
+			hawkbittest.V1,
+			"POST",
+			"/rest/v1/targets/none/assignedDS",
+			`{"id":1}`,
+			404,
+			`{"errorCode":"hawkbit.server.error.repo.entityNotFound","exceptionClass":"org.eclipse.hawkbit.repository.exception.EntityNotFoundException","info":{"entityId":"none","type":"Target"},"message":"Target with given identifier {none} does not exist."}`,
+		},
+		"HBW-106 a field": {
+			hawkbittest.V1,
+			"GET",
+			modulesPath + "?q=color==red",
+			"",
+			400,
+			`{"errorCode":"hawkbit.server.error.rest.param.rsqlInvalidField","exceptionClass":"org.eclipse.hawkbit.repository.exception.RSQLParameterUnsupportedFieldException"}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +212,9 @@ func prepared(t *testing.T, g hawkbittest.Generation) (c client, module, set int
 	_, body := c.call("POST", modulesPath, `[{"name":"fw","version":"1","type":"os"}]`)
 	module = ids(body)[0]
 	c.upload(module, "firmware.bin", "content")
-	_, body = c.call("POST", setsPath, fmt.Sprintf(`[{"name":"fw","version":"1","type":"os","modules":[{"id":%d}]}]`, module))
+	_, body = c.call(
+		"POST", setsPath, fmt.Sprintf(`[{"name":"fw","version":"1","type":"os","modules":[{"id":%d}]}]`, module),
+	)
 	c.call("POST", "/rest/v1/targets", `[{"controllerId":"dev-1"}]`)
 	return c, module, ids(body)[0]
 }
@@ -183,7 +251,10 @@ func TestDeletionKeepsNamesThatWereUsed(t *testing.T) {
 		}
 		_, listed := c.call("GET", setsPath, "")
 		_, one := c.call("GET", fmt.Sprintf("%s/%d", setsPath, set), "")
-		status, _ := c.call("POST", setsPath, fmt.Sprintf(`[{"name":"fw","version":"1","type":"os","modules":[{"id":%d}]}]`, module))
+		status, _ := c.call(
+			"POST", setsPath,
+			fmt.Sprintf(`[{"name":"fw","version":"1","type":"os","modules":[{"id":%d}]}]`, module),
+		)
 		if len(ids(listed)) != 0 || !strings.Contains(one, `"deleted":true`) || status != 409 {
 			t.Errorf("%s: %s %s %d", g, listed, one, status)
 		}
@@ -214,12 +285,15 @@ func TestADeviceIsOfferedCancellationsFirst(t *testing.T) {
 	t.Parallel()
 	c, module, set := prepared(t, hawkbittest.V1)
 	const device = "/default/controller/v1/dev-1"
-	if status, body := c.call("GET", device, "", "Authorization: GatewayToken gw"); status != 401 || body != "" { // HBW-110
+	if status, body := c.call("GET", device, "", "Authorization: GatewayToken gw"); status != 401 ||
+		body != "" { // HBW-110
 		t.Error(status, body)
 	}
 	c.call("PUT", "/rest/v1/system/configs/authentication.gatewaytoken.enabled", `{"value":true}`)
 	c.call("PUT", "/rest/v1/system/configs/authentication.gatewaytoken.key", `{"value":"gw"}`)
-	_, body := c.call("POST", setsPath, fmt.Sprintf(`[{"name":"fw","version":"2","type":"os","modules":[{"id":%d}]}]`, module))
+	_, body := c.call(
+		"POST", setsPath, fmt.Sprintf(`[{"name":"fw","version":"2","type":"os","modules":[{"id":%d}]}]`, module),
+	)
 	c.assign(set)
 	c.assign(ids(body)[0])
 	poll := func() string {
@@ -231,7 +305,10 @@ func TestADeviceIsOfferedCancellationsFirst(t *testing.T) {
 	}
 	_, body = c.call("GET", "/rest/v1/targets/dev-1/actions?q=active==true%3Bstatus==canceling", "")
 	answer := `{"status":{"execution":"closed","result":{"finished":"success"}}}`
-	if status, body := c.call("POST", fmt.Sprintf("%s/cancelAction/%d/feedback", device, ids(body)[0]), answer, "Authorization: GatewayToken gw"); status != 200 {
+	if status, body := c.call(
+		"POST", fmt.Sprintf("%s/cancelAction/%d/feedback", device, ids(body)[0]), answer,
+		"Authorization: GatewayToken gw",
+	); status != 200 {
 		t.Error(status, body)
 	}
 	if got := poll(); !strings.Contains(got, "deploymentBase") {
@@ -271,10 +348,13 @@ func TestPathsFollowTheRules(t *testing.T) {
 	if status, _ := c.call("PATCH", modulesPath, ""); status != 405 {
 		t.Error(status)
 	}
-	if status, body := c.call("GET", "/rest/v1/userinfo", ""); body != `{"permissions":["ROLE_TENANT_ADMIN"],"tenant":"DEFAULT","username":"admin"}` { // HBW-4
+	if status, body := c.call(
+		"GET", "/rest/v1/userinfo", "",
+	); body != `{"permissions":["ROLE_TENANT_ADMIN"],"tenant":"DEFAULT","username":"admin"}` { // HBW-4
 		t.Error(status, body)
 	}
-	if status, body := c.call("GET", "/rest/v1/userinfo", "", "Authorization: Basic eDp5"); status != 401 || !strings.Contains(body, `"error":"Unauthorized"`) { // HBW-2
+	if status, body := c.call("GET", "/rest/v1/userinfo", "", "Authorization: Basic eDp5"); status != 401 ||
+		!strings.Contains(body, `"error":"Unauthorized"`) { // HBW-2
 		t.Error(status, body)
 	}
 }

@@ -118,7 +118,7 @@ func (s *Server) routes() {
 		"POST /{tenant}/controller/v1/{id}/deploymentBase/{action}/feedback": s.feedback,
 		"GET /{tenant}/controller/v1/{id}/cancelAction/{action}":             s.cancellation,
 		"POST /{tenant}/controller/v1/{id}/cancelAction/{action}/feedback":   s.cancelFeedback,
-		"PUT /{tenant}/controller/v1/{id}/configData":                        func(*http.Request) (int, any, error) { return http.StatusOK, nil, nil },
+		"PUT /{tenant}/controller/v1/{id}/configData":                        nothing,
 	} {
 		s.mux.Handle(pattern, s.device(h))
 	}
@@ -242,13 +242,23 @@ func self(href string) map[string]any {
 }
 
 func (s *Server) userInfo(*http.Request) (int, any, error) {
-	return http.StatusOK, map[string]any{"tenant": "DEFAULT", "username": s.User, "permissions": []string{"ROLE_TENANT_ADMIN"}}, nil
+	return http.StatusOK, map[string]any{
+		"tenant":      "DEFAULT",
+		"username":    s.User,
+		"permissions": []string{"ROLE_TENANT_ADMIN"},
+	}, nil
 }
 
 func (s *Server) getSetting(r *http.Request) (int, any, error) {
 	v, ok := s.settings[r.PathValue("key")]
 	if !ok {
-		return 0, nil, &fault{http.StatusBadRequest, packages + "InvalidTenantConfigurationKeyException", "repo.configKeyInvalid", "The given configuration key is invalid.", nil}
+		return 0, nil, &fault{
+			http.StatusBadRequest,
+			packages + "InvalidTenantConfigurationKeyException",
+			"repo.configKeyInvalid",
+			"The given configuration key is invalid.",
+			nil,
+		}
 	}
 	return http.StatusOK, map[string]any{"value": v, "global": false}, nil
 }
@@ -268,3 +278,6 @@ func (s *Server) putSetting(r *http.Request) (int, any, error) {
 	}
 	return http.StatusNoContent, nil, nil
 }
+
+// nothing accepts a request and has no body to answer with.
+func nothing(*http.Request) (int, any, error) { return http.StatusOK, nil, nil }

@@ -21,7 +21,10 @@ func (s *Server) createSets(r *http.Request) (int, any, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		if slices.ContainsFunc(append(s.sets, made...), func(o *set) bool { return o.same(d.named) && (s.old() || o.kind == d.kind) }) { // HBW-62
+		if slices.ContainsFunc(
+			append(s.sets, made...),
+			func(o *set) bool { return o.same(d.named) && (s.old() || o.kind == d.kind) },
+		) { // HBW-62
 			return 0, nil, alreadyThere()
 		}
 		made = append(made, d)
@@ -50,23 +53,38 @@ func (s *Server) newSet(c creation) (*set, error) {
 	if err := s.check(c); err != nil {
 		return nil, err
 	}
-	d := &set{named: named{id: s.id(), name: text(c.Name), version: text(c.Version), kind: kind, about: text(c.Description), created: now()}}
+	d := &set{
+		named: named{
+			id:      s.id(),
+			name:    text(c.Name),
+			version: text(c.Version),
+			kind:    kind,
+			about:   text(c.Description),
+			created: now(),
+		},
+	}
 	for _, wanted := range c.Modules {
 		i := slices.IndexFunc(s.modules, func(m *module) bool { return m.id == wanted.ID })
 		if i < 0 {
 			return nil, &fault{
-				http.StatusNotFound, packages + "EntityNotFoundException", "repo.entityNotFound", fmt.Sprintf("SoftwareModules with given identifiers {%d} do not exist.", wanted.ID),
+				http.StatusNotFound,
+				packages + "EntityNotFoundException",
+				"repo.entityNotFound",
+				fmt.Sprintf("SoftwareModules with given identifiers {%d} do not exist.", wanted.ID),
 				map[string]any{"type": "SoftwareModule", "entityId": []string{strconv.FormatInt(wanted.ID, 10)}},
 			}
 		}
 		m := s.modules[i]
 		if !slices.Contains(append(slices.Clone(fits.mandatory), fits.optional...), m.kind) {
 			return nil, &fault{
-				http.StatusBadRequest, packages + "UnsupportedSoftwareModuleForThisDistributionSetException", "distributionset.modules.unsupported",
-				"Distribution set type does not contain the given module, i.e. is incompatible.", nil,
+				http.StatusBadRequest,
+				packages + "UnsupportedSoftwareModuleForThisDistributionSetException",
+				"distributionset.modules.unsupported",
+				"Distribution set type does not contain the given module, i.e. is incompatible.",
+				nil,
 			}
 		}
-		if moduleTypes[m.kind] == 1 { // only the last one is kept, silently
+		if moduleTypes[m.kind] == 1 { // only the last one stays, silently
 			d.modules = slices.DeleteFunc(d.modules, func(o *module) bool { return o.kind == m.kind })
 		}
 		d.modules = append(d.modules, m)

@@ -49,8 +49,16 @@ func (s *Server) newTarget(id, name string) *target {
 
 func (t *target) json(s *Server, r *http.Request) map[string]any {
 	return map[string]any{
-		"createdBy": s.User, "createdAt": t.created, "lastModifiedBy": s.User, "lastModifiedAt": t.created, "name": t.name, "controllerId": t.id,
-		"updateStatus": t.status, "securityToken": t.token, "requestAttributes": true, "_links": self(base(r) + "/rest/v1/targets/" + t.id),
+		"createdBy":         s.User,
+		"createdAt":         t.created,
+		"lastModifiedBy":    s.User,
+		"lastModifiedAt":    t.created,
+		"name":              t.name,
+		"controllerId":      t.id,
+		"updateStatus":      t.status,
+		"securityToken":     t.token,
+		"requestAttributes": true,
+		"_links":            self(base(r) + "/rest/v1/targets/" + t.id),
 	}
 }
 
@@ -142,7 +150,13 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 	case err != nil:
 		return 0, nil, err
 	case d.deleted:
-		return 0, nil, &fault{http.StatusNotFound, packages + "DeletedException", "deleted", fmt.Sprintf("DistributionSet with given identifier {%d} is deleted.", d.id), nil}
+		return 0, nil, &fault{
+			http.StatusNotFound,
+			packages + "DeletedException",
+			"deleted",
+			fmt.Sprintf("DistributionSet with given identifier {%d} is deleted.", d.id),
+			nil,
+		}
 	case !d.complete():
 		return 0, nil, &fault{
 			http.StatusBadRequest, packages + "IncompleteDistributionSetException", "distributionset.incomplete",
@@ -165,8 +179,12 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 	a := &action{id: s.id(), set: d, kind: "update", detail: "running", force: in.Type, active: true, created: now()}
 	t.actions, t.assigned, t.status = append(t.actions, a), d, "pending"
 	return http.StatusOK, map[string]any{
-		"alreadyAssigned": 0, "assigned": 1, "total": 1,
-		"assignedActions": []any{map[string]any{"id": a.id, "_links": self(fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", base(r), t.id, a.id))}},
+		"alreadyAssigned": 0,
+		"assigned":        1,
+		"total":           1,
+		"assignedActions": []any{
+			map[string]any{"id": a.id, "_links": self(fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", base(r), t.id, a.id))},
+		},
 	}, nil
 }
 

@@ -15,7 +15,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Open opens or makes a file with the buckets. A file that another process has
+// Open opens or makes a file with the buckets. A file that a second process has
 // open is an error at once, not something to wait for.
 func Open(path string, buckets ...[]byte) (*bbolt.DB, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second})

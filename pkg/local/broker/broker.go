@@ -49,7 +49,7 @@ type Broker struct {
 	wg      sync.WaitGroup
 }
 
-// Open opens the broker whose events are kept in the file.
+// Open opens the broker whose events are stored in the file.
 func Open(path string, o Options) (*Broker, error) {
 	s, err := openStore(path)
 	if err != nil {
@@ -72,7 +72,13 @@ func (b *Broker) Close() error { return b.store.db.Close() }
 
 // ServeHTTP takes an event: 202 means that it is on disk.
 func (b *Broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	event.Handler(b.log, func(ctx context.Context, ev cloudevents.Event) error { return b.publish(ctx, ev, 0) }).ServeHTTP(w, r)
+	event.Handler(
+		b.log,
+		func(ctx context.Context, ev cloudevents.Event) error { return b.publish(ctx, ev, 0) },
+	).ServeHTTP(
+		w,
+		r,
+	)
 }
 
 // Publish takes an event from within the process.

@@ -234,9 +234,9 @@ func TestAnEventOutlivesTheProcess(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := f.open()
-	f.run(again)
-	drained(t, again)
+	reopened := f.open()
+	f.run(reopened)
+	drained(t, reopened)
 	got := map[string]int{}
 	for _, id := range s.seen() {
 		got[id]++
@@ -261,10 +261,10 @@ func TestStoppingLeavesAFailingDeliveryForLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop() // at any point: before, during or after the attempts
-	again := f.open()
-	f.run(again)
-	drained(t, again)
-	if dead, err := again.DeadLetters(); err != nil || len(dead) != 0 {
+	reopened := f.open()
+	f.run(reopened)
+	drained(t, reopened)
+	if dead, err := reopened.DeadLetters(); err != nil || len(dead) != 0 {
 		t.Error(dead, err)
 	}
 	if len(s.seen()) == 0 {

@@ -18,7 +18,7 @@ const maxErrorData = 1024
 
 // deliver tries until the subscriber took the event, refused it for good, or
 // failed too often. When the broker stops in between, nothing is recorded: the
-// event is delivered again after the next start.
+// event is redelivered after the next start.
 func (b *Broker) deliver(ctx context.Context, d *delivery) {
 	sub := b.subscription(d.Trigger)
 	if sub == nil { // the Trigger was removed while the event was on disk
@@ -26,7 +26,7 @@ func (b *Broker) deliver(ctx context.Context, d *delivery) {
 		return
 	}
 	for attempt := 0; ; attempt++ {
-		reply, again, err := b.attempt(ctx, sub, d)
+		reply, repeat, err := b.attempt(ctx, sub, d)
 		if ctx.Err() != nil && err != nil {
 			return
 		}
@@ -34,7 +34,7 @@ func (b *Broker) deliver(ctx context.Context, d *delivery) {
 			b.finish(ctx, d, false)
 			return
 		}
-		if !again || attempt >= sub.retry.RetryMax {
+		if !repeat || attempt >= sub.retry.RetryMax {
 			d.Event.SetExtension("knativeerrordest", sub.url)
 			d.Event.SetExtension("knativeerrorcode", strconv.Itoa(reply.Status))
 			d.Event.SetExtension("knativeerrordata", string(reply.Body[:min(len(reply.Body), maxErrorData)]))
@@ -53,7 +53,7 @@ func (b *Broker) deliver(ctx context.Context, d *delivery) {
 	}
 }
 
-// attempt delivers once and reports whether another attempt makes sense.
+// attempt delivers once and reports whether a further attempt makes sense.
 func (b *Broker) attempt(ctx context.Context, sub *subscription, d *delivery) (event.Reply, bool, error) {
 	select {
 	case <-ctx.Done():
@@ -68,7 +68,7 @@ func (b *Broker) attempt(ctx context.Context, sub *subscription, d *delivery) (e
 	case reply.Status/100 != 2:
 		return reply, event.Redelivered(reply.Status), fmt.Errorf("subscriber answered %d", reply.Status)
 	case len(reply.Body) > 0 && reply.Event == nil:
-		// Knative's filter answers 502 in this case, which is tried again.
+		// Knative's filter answers 502 in this case, which is retried.
 		reply.Status = http.StatusBadGateway
 		return reply, true, fmt.Errorf("subscriber answered with a body that is no event")
 	case reply.Event != nil && d.Hops < maxHops:
@@ -89,7 +89,7 @@ func (b *Broker) subscription(name string) *subscription {
 
 func (b *Broker) finish(ctx context.Context, d *delivery, dead bool) {
 	if err := b.store.finish(d, dead); err != nil {
-		// The event stays on disk and is delivered again after a restart.
+		// The event stays on disk and is redelivered after a restart.
 		b.log.ErrorContext(ctx, "delivery cannot be recorded", "event", d.Event.ID(), "error", err)
 	}
 }

@@ -4,7 +4,7 @@
 // Package broker is a Knative broker in one process, for the embedded mode. It
 // routes by the Trigger manifests of a cluster's installation, filters with
 // Knative's own filters, and delivers over HTTP by Knative's rules: what is
-// answered with 404, 408, 409, 429 or 5xx, or not at all, is delivered again
+// answered with 404, 408, 409, 429 or 5xx, or not at all, is redelivered
 // with a growing delay; any other refusal and the last failure go to the dead
 // letters.
 //

@@ -39,8 +39,8 @@ type manifest struct {
 }
 
 // Open opens the registry whose state is in the folder. The library that it is
-// made of keeps blobs on disk, but manifests only in memory: those are kept
-// here, and put again.
+// made of keeps blobs on disk, but manifests only in memory: those are stored
+// here, and uploaded anew.
 func Open(dir string) (*Registry, error) {
 	blobs := filepath.Join(dir, "blobs")
 	r := &Registry{dir: filepath.Join(dir, "manifests")}

@@ -40,7 +40,10 @@ func TestContract19Selectors(t *testing.T) {
 		"d1": `"a":"1","acme.io/tier":"gold"`, "d2": `"a":"2","b":"x"`, "D3": `"a":"1","k-1":"v","k_2":"v","k.3":"v"`, "d4": ``,
 		"Z": `"a":"1","c":"True"`, "_x": `"a":"3"`, "a b": `"a":"a_b.c-d","1a":"x"`, "d10": `"a":"5","A":"1"`, "é": `"a":"7","my-co.io/x":"y"`,
 	} {
-		r.must("201", "alice", "POST", apps+"/a/devices", fmt.Sprintf(`{"metadata":{"application":"a","name":%q,"labels":{%s}}}`, name, labels))
+		r.must(
+			"201", "alice", "POST", apps+"/a/devices",
+			fmt.Sprintf(`{"metadata":{"application":"a","name":%q,"labels":{%s}}}`, name, labels),
+		)
 	}
 	all := []string{"D3", "Z", "_x", "a b", "d1", "d10", "d2", "d4", "é"}
 	a1 := []string{"D3", "Z", "d1"}
@@ -64,8 +67,12 @@ func TestContract19Selectors(t *testing.T) {
 			}
 		case string:
 			// The record has "acme.io/" as a whole in its message: the rest that
-			// could not be read is told, where it starts is a detail of the parser.
-			if !strings.HasPrefix(got, `400 {"error":"InvalidRequest","message":"ParserError: Unparsable remaining content: '`) || !strings.Contains(got, want) {
+			// could not be read is asked, where it starts is a detail of the parser.
+			if !strings.HasPrefix(
+				got,
+				`400 {"error":"InvalidRequest","message":"ParserError: Unparsable remaining content: '`,
+			) ||
+				!strings.Contains(got, want) {
 				t.Errorf("%q: %s", selector, got)
 			}
 		}
@@ -94,11 +101,22 @@ func TestContract111WhoMayDoWhat(t *testing.T) {
 	r := serve(t)
 	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"own"}}`)
 	r.must("201", "alice", "POST", apps+"/own/devices", `{"metadata":{"application":"own","name":"d"}}`)
-	r.must("204", "alice", "PUT", members+"/own/members", `{"members":{"ada":{"role":"admin"},"mia":{"role":"manager"},"rob":{"role":"reader"}}}`)
+	r.must(
+		"204", "alice", "PUT", members+"/own/members",
+		`{"members":{"ada":{"role":"admin"},"mia":{"role":"manager"},"rob":{"role":"reader"}}}`,
+	)
 	app, dev, list := apps+"/own", apps+"/own/devices/d", apps+"/own/devices"
 	putApp, putDev := `{"metadata":{"name":"own"}}`, `{"metadata":{"application":"own","name":"d"}}`
 	type call struct{ method, path, body string }
-	calls := []call{{"GET", app, ""}, {"GET", dev, ""}, {"GET", list, ""}, {"PUT", app, putApp}, {"PUT", dev, putDev}, {"POST", list, putDev}, {"GET", members + "/own/members", ""}}
+	calls := []call{
+		{"GET", app, ""},
+		{"GET", dev, ""},
+		{"GET", list, ""},
+		{"PUT", app, putApp},
+		{"PUT", dev, putDev},
+		{"POST", list, putDev},
+		{"GET", members + "/own/members", ""},
+	}
 	const yes = "2"
 	for user, want := range map[string][]string{
 		"alice": {yes, yes, yes, yes, yes, conflict, yes},
@@ -120,9 +138,21 @@ func TestContract111WhoMayDoWhat(t *testing.T) {
 	r.must("404", "eve", "GET", apps+"/nosuch", "")
 	r.must("404", "rob", "GET", list+"/nosuch", "")
 	r.must(conflict, "eve", "POST", apps, putApp) // N11: proves existence
-	r.must(`400 {"error":"BadRequest","message":"Bad request: Username nobody does not exist"}`, "alice", "PUT", members+"/own/members", `{"members":{"nobody":{"role":"reader"}}}`)
-	r.must("400 Json deserialize error: unknown variant `Reader`", "alice", "PUT", members+"/own/members", `{"members":{"bob":{"role":"Reader"}}}`)
-	r.must(`409 {"error":"OptimisticLockFailed"`, "alice", "PUT", members+"/own/members", `{"resourceVersion":"x","members":{}}`)
+	r.must(
+		`400 {"error":"BadRequest","message":"Bad request: Username nobody does not exist"}`, "alice", "PUT",
+		members+"/own/members", `{"members":{"nobody":{"role":"reader"}}}`,
+	)
+	r.must(
+		"400 Json deserialize error: unknown variant `Reader`", "alice", "PUT", members+"/own/members",
+		`{"members":{"bob":{"role":"Reader"}}}`,
+	)
+	r.must(
+		`409 {"error":"OptimisticLockFailed"`,
+		"alice",
+		"PUT",
+		members+"/own/members",
+		`{"resourceVersion":"x","members":{}}`,
+	)
 	r.must("204", "ada", "DELETE", app, "")
 }
 
@@ -194,8 +224,13 @@ func TestMethodsAndLimits(t *testing.T) {
 	r := serve(t)
 	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"a"}}`)
 	for path, calls := range map[string]map[string]string{
-		apps:        {"HEAD": "POST, GET", "PUT": "POST, GET", "DELETE": "POST, GET", "OPTIONS": "POST, GET"},
-		apps + "/a": {"HEAD": "GET, PUT, DELETE", "POST": "GET, PUT, DELETE", "PATCH": "GET, PUT, DELETE", "OPTIONS": "GET, PUT, DELETE"},
+		apps: {"HEAD": "POST, GET", "PUT": "POST, GET", "DELETE": "POST, GET", "OPTIONS": "POST, GET"},
+		apps + "/a": {
+			"HEAD":    "GET, PUT, DELETE",
+			"POST":    "GET, PUT, DELETE",
+			"PATCH":   "GET, PUT, DELETE",
+			"OPTIONS": "GET, PUT, DELETE",
+		},
 	} {
 		for method, allow := range calls {
 			req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, nil)
@@ -217,7 +252,10 @@ func TestMethodsAndLimits(t *testing.T) {
 		return head + strings.Repeat("x", size-len(head)-len(tail)) + tail
 	}
 	r.must("204", "alice", "PUT", apps+"/a", body(65536))
-	r.must("413 JSON payload (65537 bytes) is larger than allowed (limit: 65536 bytes).", "alice", "PUT", apps+"/a", body(65537))
+	r.must(
+		"413 JSON payload (65537 bytes) is larger than allowed (limit: 65536 bytes).", "alice", "PUT", apps+"/a",
+		body(65537),
+	)
 	// N2: what was taken may be too large to be written back.
 	_, back, _ := strings.Cut(r.do("alice", "GET", apps+"/a", ""), " ")
 	r.must("413", "alice", "PUT", apps+"/a", back)
@@ -227,9 +265,14 @@ func TestX10TheChangeStaysWhenItsEventCannotBeSent(t *testing.T) {
 	t.Parallel()
 	r := serve(t)
 	r.setBroken(true)
-	r.must(`502 {"error":"EventSenderError","message":"Failed to send the event"}`, "alice", "POST", apps, `{"metadata":{"name":"a"},"spec":{"x":1}}`)
+	r.must(
+		`502 {"error":"EventSenderError","message":"Failed to send the event"}`, "alice", "POST", apps,
+		`{"metadata":{"name":"a"},"spec":{"x":1}}`,
+	)
 	r.must("502", "alice", "PUT", apps+"/a", `{"metadata":{"name":"a"},"spec":{"x":2,"y":1}}`)
-	r.must("204", "alice", "PUT", apps+"/a", `{"metadata":{"name":"a"},"spec":{"x":2,"y":1}}`) // REG-10: nothing left to send
+	r.must(
+		"204", "alice", "PUT", apps+"/a", `{"metadata":{"name":"a"},"spec":{"x":2,"y":1}}`,
+	) // REG-10: nothing left to send
 	r.wantEvents()
 
 	// The process dies here. What it owes is sent by its successor.
@@ -291,7 +334,8 @@ func FuzzSelector(f *testing.F) {
 		r := serve(t)
 		r.must("201", "alice", "POST", apps, `{"metadata":{"name":"a","labels":{"a":"1"}}}`)
 		got := r.do("alice", "GET", apps+"?labels="+url.QueryEscape(selector), "")
-		if !strings.HasPrefix(got, "200 [") && !strings.HasPrefix(got, `400 {"error":"InvalidRequest","message":"ParserError: `) {
+		if !strings.HasPrefix(got, "200 [") &&
+			!strings.HasPrefix(got, `400 {"error":"InvalidRequest","message":"ParserError: `) {
 			t.Errorf("%q: %s", selector, got)
 		}
 	})

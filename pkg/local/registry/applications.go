@@ -40,7 +40,8 @@ func (s *Server) listApplications(w http.ResponseWriter, c *call) error {
 			_, shared := a.Members[""]
 			listed := (a.Owner != "" && a.Owner == c.user.ID) || a.Members[c.user.ID] != "" || shared ||
 				slices.Contains(c.user.Roles, AdminRole)
-			if listed && page.take(a.Object.Labels) && (a.Owner != "" || shared || slices.Contains(c.user.Roles, AdminRole)) && a.may(c.user, read) {
+			if listed && page.take(a.Object.Labels) && (a.Owner != "" || shared || slices.Contains(c.user.Roles, AdminRole)) &&
+				a.may(c.user, read) {
 				list = append(list, &a.Object)
 			}
 			return nil
@@ -168,7 +169,8 @@ func (o *object) replace(next *object, revision *uint64) []string {
 	if len(paths) == 0 {
 		return nil
 	}
-	o.Labels, o.Annotations, o.Finalizers, o.Spec, o.Status = next.Labels, next.Annotations, next.Finalizers, next.Spec, next.Status
+	o.Labels, o.Annotations, o.Finalizers = next.Labels, next.Annotations, next.Finalizers
+	o.Spec, o.Status = next.Spec, next.Status
 	o.ResourceVersion = uuid.NewString()
 	*revision++
 	if slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, ".spec.") }) {

@@ -9,7 +9,7 @@
 // works against it works against Drogue.
 //
 // Its state is in one bbolt file. An event is stored in the transaction that
-// changes the object (an outbox, as in the real service), and is sent again
+// changes the object (an outbox, as in the real service), and is resent
 // until the sink takes it: none is lost when the process dies.
 //
 // Left out, because no client of this project meets them: transfer of

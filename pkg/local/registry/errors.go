@@ -21,8 +21,12 @@ func (a *answer) Error() string { return fmt.Sprintf("%d %s: %s", a.status, a.co
 
 // The answers of contract 1.12.
 var (
-	errForbidden  = &answer{http.StatusForbidden, "Forbidden", "Forbidden"}
-	errTwoWays    = &answer{http.StatusForbidden, "Forbidden", "Invalid request: More than one way of authentication provided"}
+	errForbidden = &answer{http.StatusForbidden, "Forbidden", "Forbidden"}
+	errTwoWays   = &answer{
+		http.StatusForbidden,
+		"Forbidden",
+		"Invalid request: More than one way of authentication provided",
+	}
 	errNoRight    = &answer{http.StatusForbidden, "AuthenticationError", "Not authorized"}
 	errNotFound   = &answer{http.StatusNotFound, "NotFound", "Not found"}
 	errEmpty404   = &answer{status: http.StatusNotFound}
@@ -30,8 +34,16 @@ var (
 	errConflict   = &answer{http.StatusConflict, "Conflict", "Conflict"}
 	errLockFailed = &answer{http.StatusConflict, "OptimisticLockFailed", "Lock failed"}
 	errSender     = &answer{http.StatusBadGateway, "EventSenderError", "Failed to send the event"}
-	errNULName    = &answer{http.StatusServiceUnavailable, "DatabaseError", `Database error: db error: ERROR: invalid byte sequence for encoding "UTF8": 0x00`}
-	errNUL        = &answer{http.StatusServiceUnavailable, "DatabaseError", "Database error: db error: ERROR: unsupported Unicode escape sequence\nDETAIL: \\u0000 cannot be converted to text."}
+	errNULName    = &answer{
+		http.StatusServiceUnavailable,
+		"DatabaseError",
+		`Database error: db error: ERROR: invalid byte sequence for encoding "UTF8": 0x00`,
+	}
+	errNUL = &answer{
+		http.StatusServiceUnavailable,
+		"DatabaseError",
+		"Database error: db error: ERROR: unsupported Unicode escape sequence\nDETAIL: \\u0000 cannot be converted to text.",
+	}
 )
 
 func tooLong(n int) error {

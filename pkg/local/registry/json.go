@@ -26,7 +26,7 @@ type member struct {
 	raw json.RawMessage
 }
 
-// members splits a JSON object. Duplicate keys are kept.
+// members splits a JSON object. Duplicate keys stay.
 func members(raw json.RawMessage) ([]member, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	tok, err := dec.Token()
@@ -105,7 +105,11 @@ func checkJSON(data []byte) error {
 			break
 		}
 	}
-	if rest, _ := io.ReadAll(io.MultiReader(dec.Buffered(), bytes.NewReader(data[dec.InputOffset():]))); len(bytes.TrimSpace(rest)) > 0 {
+	if rest, _ := io.ReadAll(
+		io.MultiReader(dec.Buffered(), bytes.NewReader(data[dec.InputOffset():])),
+	); len(
+		bytes.TrimSpace(rest),
+	) > 0 {
 		return errors.New("trailing characters")
 	}
 	return nil
@@ -168,7 +172,7 @@ func text(out *bytes.Buffer, s string) {
 }
 
 // marshal is json.Marshal without the escaping of HTML, which the registry does
-// not do either: "<" would be stored as another text than the one that came.
+// not do either: "<" would be stored as a different text than the one that came.
 func marshal(v any) ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)

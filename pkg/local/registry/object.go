@@ -80,7 +80,15 @@ func jsonError(err error) error {
 }
 
 var metadataKeys = []string{
-	"name", "uid", "creationTimestamp", "generation", "resourceVersion", "deletionTimestamp", "finalizers", "labels", "annotations",
+	"name",
+	"uid",
+	"creationTimestamp",
+	"generation",
+	"resourceVersion",
+	"deletionTimestamp",
+	"finalizers",
+	"labels",
+	"annotations",
 }
 
 func (o *object) decodeMetadata(raw json.RawMessage, device bool) error {
@@ -181,7 +189,7 @@ func decodeSections(raw json.RawMessage) (map[string]json.RawMessage, []string, 
 		if err != nil {
 			return nil, nil, err
 		}
-		if _, again := sections[m.key]; !again {
+		if _, seen := sections[m.key]; !seen {
 			order = append(order, m.key)
 		}
 		sections[m.key] = value

@@ -32,7 +32,11 @@ func parsePage(r *http.Request) (*page, error) {
 			return nil, errText("Query deserialize error: invalid digit found in string")
 		}
 		if n > 1<<63-1 {
-			return nil, &answer{http.StatusServiceUnavailable, "DatabaseError", "Database error: db error: ERROR: " + strings.ToUpper(name) + " must not be negative"}
+			return nil, &answer{
+				http.StatusServiceUnavailable,
+				"DatabaseError",
+				"Database error: db error: ERROR: " + strings.ToUpper(name) + " must not be negative",
+			}
 		}
 		*into = int64(n)
 	}

@@ -232,7 +232,10 @@ func TestContract12And13ShapesAndMetadata(t *testing.T) {
 	if o.Metadata.Generation != 0 || o.Metadata.UID == "zzz" || o.Metadata.DeletionTimestamp != "" {
 		t.Errorf("immutable metadata was taken over: %+v", o)
 	}
-	if got := r.do("alice", "GET", apps+"/ok6", ""); !strings.Contains(got, `"labels":{"a":"c"}},"spec":{"a":2,"b":5,"c":"x","d":[]}}`) {
+	if got := r.do("alice", "GET", apps+"/ok6", ""); !strings.Contains(
+		got,
+		`"labels":{"a":"c"}},"spec":{"a":2,"b":5,"c":"x","d":[]}}`,
+	) {
 		t.Errorf("the last of duplicate keys does not win: %s", got)
 	}
 }
@@ -259,11 +262,20 @@ func TestContract14Names(t *testing.T) {
 	}
 	post(database+"value too long for type character varying(64)", "x."+y64)
 	post(conflict, "a")
-	r.must("201", "alice", "POST", apps+"/a/devices", `{"metadata":{"application":"a","name":"`+strings.Repeat("x", 255)+`"}}`)
-	r.must("400", "alice", "POST", apps+"/a/devices", `{"metadata":{"application":"a","name":"`+strings.Repeat("é", 128)+`"}}`)
+	r.must(
+		"201", "alice", "POST", apps+"/a/devices",
+		`{"metadata":{"application":"a","name":"`+strings.Repeat("x", 255)+`"}}`,
+	)
+	r.must(
+		"400", "alice", "POST", apps+"/a/devices",
+		`{"metadata":{"application":"a","name":"`+strings.Repeat("é", 128)+`"}}`,
+	)
 	r.must("400", "alice", "POST", apps+"/a/devices", `{"metadata":{"application":"a","name":""}}`)
 	r.must("400", "alice", "POST", apps+"/a/devices", `{"metadata":{"application":"","name":"x"}}`)
-	r.must("400 Json deserialize error: missing field `application`", "alice", "POST", apps+"/a/devices", `{"metadata":{"name":"x"}}`)
+	r.must(
+		"400 Json deserialize error: missing field `application`", "alice", "POST", apps+"/a/devices",
+		`{"metadata":{"name":"x"}}`,
+	)
 	r.must(database, "alice", "POST", apps+"/a/devices", `{"metadata":{"application":"a","name":"a\u0000b"}}`)
 	r.must(database, "alice", "GET", apps+"/a/devices/a%00b", "")
 	r.must("201", "alice", "POST", apps+"/nosuch/devices", `{"metadata":{"application":"a","name":"mm"}}`)
@@ -281,7 +293,10 @@ func TestContract14Aliases(t *testing.T) {
 	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"a"}}`)
 	dev := func(want, name, spec string) {
 		t.Helper()
-		r.must(want, "alice", "POST", apps+"/a/devices", `{"metadata":{"application":"a","name":"`+name+`"},"spec":{`+spec+`}}`)
+		r.must(
+			want, "alice", "POST", apps+"/a/devices",
+			`{"metadata":{"application":"a","name":"`+name+`"},"spec":{`+spec+`}}`,
+		)
 	}
 	dev("201", "al1", `"alias":["al2"]`)
 	dev(conflict, "al2", ``)
@@ -291,7 +306,10 @@ func TestContract14Aliases(t *testing.T) {
 	dev(conflict, "uu", ``)
 	dev(database+"value too long for type character varying(256)", "long", `"alias":["`+strings.Repeat("q", 257)+`"]`)
 	r.must("404", "alice", "GET", apps+"/a/devices/al2", "")
-	r.must(conflict, "alice", "PUT", apps+"/a/devices/zz", `{"metadata":{"application":"a","name":"zz"},"spec":{"alias":["al1"]}}`)
+	r.must(
+		conflict, "alice", "PUT", apps+"/a/devices/zz",
+		`{"metadata":{"application":"a","name":"zz"},"spec":{"alias":["al1"]}}`,
+	)
 }
 
 func TestContract15Locking(t *testing.T) {
@@ -321,7 +339,10 @@ func TestContract15Locking(t *testing.T) {
 			{"{" + uid + "}", "", "204"},
 			{"urn:uuid:" + uid, "", "204"},
 		} {
-			r.must(tt.want, "alice", "PUT", path, fmt.Sprintf(`{"metadata":{%s,"uid":%q,"resourceVersion":%q}}`, meta, tt.uid, tt.rv))
+			r.must(
+				tt.want, "alice", "PUT", path,
+				fmt.Sprintf(`{"metadata":{%s,"uid":%q,"resourceVersion":%q}}`, meta, tt.uid, tt.rv),
+			)
 		}
 		// Nothing differed, so the version is still the same.
 		if diff := cmp.Diff(o, r.get(path)); diff != "" {
@@ -360,8 +381,11 @@ func TestContract16And35VersionsAndEvents(t *testing.T) {
 	step(`{"metadata":{"name":"a"},"spec":{"b":1,"zz":1},"status":{"s":{}}}`, 0, "a .status.s 1")
 	step(`{"metadata":{"name":"a","labels":{"x":"y"}},"spec":{"b":1,"zz":1},"status":{"s":{}}}`, 0, "a .metadata 2")
 	// Sections that existed come first in column order, then new ones in body order.
-	step(`{"metadata":{"name":"a"},"spec":{"zz":2,"b":2,"new2":1,"n":null},"status":{"z":1,"y":1}}`, 1,
-		"a .metadata 3", "a .spec.b 3", "a .spec.zz 3", "a .spec.new2 3", "a .spec.n 3", "a .status.s 3", "a .status.z 3", "a .status.y 3")
+	step(
+		`{"metadata":{"name":"a"},"spec":{"zz":2,"b":2,"new2":1,"n":null},"status":{"z":1,"y":1}}`, 1,
+		"a .metadata 3", "a .spec.b 3", "a .spec.zz 3", "a .spec.new2 3", "a .spec.n 3", "a .status.s 3",
+		"a .status.z 3", "a .status.y 3",
+	)
 	step(`{"metadata":{"name":"a"},"spec":{"zz":2,"b":2,"new2":1},"status":{"z":1,"y":1}}`, 1, "a .spec.n 4")
 	step(`{"metadata":{"name":"a"}}`, 1, "a .spec.b 5", "a .spec.zz 5", "a .spec.new2 5", "a .status.y 5", "a .status.z 5")
 	step(`{"metadata":{"name":"a"},"spec":{"":1,"a.b":2,"ü /":3}}`, 1, "a .spec. 6", "a .spec.a.b 6", "a .spec.ü / 6")
@@ -448,8 +472,23 @@ func TestContract32EventAttributes(t *testing.T) {
 	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"a"}}`)
 	r.must("201", "alice", "POST", apps+"/a/devices", `{"metadata":{"application":"a","name":"x/y"}}`)
 	want := []map[string]any{
-		{"type": "io.drogue.registry.change.application", "source": "drogue:/drogue/a", "subject": ".", "application": "a", "instance": "drogue", "partitionkey": "drogue/a"},
-		{"type": "io.drogue.registry.change.device", "source": "drogue:/drogue/a/x%2Fy", "subject": ".", "application": "a", "device": "x/y", "instance": "drogue", "partitionkey": "drogue/a/x/y"},
+		{
+			"type":         "io.drogue.registry.change.application",
+			"source":       "drogue:/drogue/a",
+			"subject":      ".",
+			"application":  "a",
+			"instance":     "drogue",
+			"partitionkey": "drogue/a",
+		},
+		{
+			"type":         "io.drogue.registry.change.device",
+			"source":       "drogue:/drogue/a/x%2Fy",
+			"subject":      ".",
+			"application":  "a",
+			"device":       "x/y",
+			"instance":     "drogue",
+			"partitionkey": "drogue/a/x/y",
+		},
 	}
 	var got []map[string]any
 	for _, ev := range r.events {
@@ -491,7 +530,7 @@ func TestContract18Delete(t *testing.T) {
 	}
 	r.must(notFound, "alice", "DELETE", apps+"/a", "")
 
-	// Soft deletion: visible, editable, not deletable again, no new devices.
+	// Soft deletion: visible, editable, not deletable a second time, no new devices.
 	fresh(`"f"`)
 	r.must("204", "alice", "DELETE", apps+"/a", "")
 	r.wantEvents("a .metadata 1")

@@ -20,11 +20,15 @@ var (
 		match   func(value string, present bool, args []string) bool
 	}{
 		{
-			regexp.MustCompile(`^\s*(` + keyPattern + `)\s+in\s*\(\s*((?:` + valuePattern + `\s*(?:,\s*` + valuePattern + `\s*)*)?)\)\s*`),
+			regexp.MustCompile(
+				`^\s*(` + keyPattern + `)\s+in\s*\(\s*((?:` + valuePattern + `\s*(?:,\s*` + valuePattern + `\s*)*)?)\)\s*`,
+			),
 			func(v string, ok bool, args []string) bool { return ok && slices.Contains(args, v) },
 		},
 		{
-			regexp.MustCompile(`^\s*(` + keyPattern + `)\s+notin\s*\(\s*((?:` + valuePattern + `\s*(?:,\s*` + valuePattern + `\s*)*)?)\)\s*`),
+			regexp.MustCompile(
+				`^\s*(` + keyPattern + `)\s+notin\s*\(\s*((?:` + valuePattern + `\s*(?:,\s*` + valuePattern + `\s*)*)?)\)\s*`,
+			),
 			func(v string, ok bool, args []string) bool { return ok && !slices.Contains(args, v) },
 		},
 		{

@@ -78,7 +78,10 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if origin := r.Header.Get("Origin"); origin != "" && r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+	if origin := r.Header.Get(
+		"Origin",
+	); origin != "" && r.Method == http.MethodOptions &&
+		r.Header.Get("Access-Control-Request-Method") != "" {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 		w.Header().Set("Access-Control-Allow-Credentials", "true")
 		w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
@@ -135,7 +138,11 @@ func (s *Server) route(r *http.Request) (handlers, *call) {
 		return handlers{http.MethodGet: s.listApplications, http.MethodPost: s.postApplication}, c
 	case len(segments) == 2:
 		c.app = segments[1]
-		return handlers{http.MethodGet: s.getApplication, http.MethodPut: s.putApplication, http.MethodDelete: s.deleteApplication}, c
+		return handlers{
+			http.MethodGet:    s.getApplication,
+			http.MethodPut:    s.putApplication,
+			http.MethodDelete: s.deleteApplication,
+		}, c
 	case len(segments) == 3 && segments[2] == "devices":
 		c.app = segments[1]
 		return handlers{http.MethodGet: s.listDevices, http.MethodPost: s.postDevice}, c
@@ -164,11 +171,15 @@ func (s *Server) prepare(w http.ResponseWriter, c *call) (err error) {
 	}
 	if c.Method == http.MethodPost || c.Method == http.MethodPut {
 		media, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
-		if err != nil || (media != "application/json" && !(strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))) {
+		if err != nil ||
+			(media != "application/json" && !(strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))) {
 			return errText("Content type error")
 		}
 		if c.ContentLength > maxBody {
-			return tooLarge(w, "JSON payload ("+strconv.FormatInt(c.ContentLength, 10)+" bytes) is larger than allowed (limit: 65536 bytes).")
+			return tooLarge(
+				w,
+				"JSON payload ("+strconv.FormatInt(c.ContentLength, 10)+" bytes) is larger than allowed (limit: 65536 bytes).",
+			)
 		}
 	}
 	c.body, err = io.ReadAll(io.LimitReader(c.Body, maxBody+1))
@@ -205,8 +216,8 @@ func (s *Server) update(ctx context.Context, change func(transaction) ([]uint64,
 	return nil
 }
 
-func (s *Server) view(look func(transaction) error) error {
-	return s.db.View(func(tx *bbolt.Tx) error { return look(transaction{tx}) })
+func (s *Server) view(f func(transaction) error) error {
+	return s.db.View(func(tx *bbolt.Tx) error { return f(transaction{tx}) })
 }
 
 func reply(w http.ResponseWriter, v any) error {

@@ -6,6 +6,7 @@ package registry
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
@@ -101,7 +102,8 @@ func (t transaction) devices(app string) ([]*device, error) {
 	var list []*device
 	prefix := string(deviceKey(app, ""))
 	c := t.Bucket(bucketDevices).Cursor()
-	for key, _ := c.Seek([]byte(prefix)); len(key) > len(prefix) && string(key[:len(prefix)]) == prefix; key, _ = c.Next() {
+	key, _ := c.Seek([]byte(prefix))
+	for ; len(key) > len(prefix) && strings.HasPrefix(string(key), prefix); key, _ = c.Next() {
 		d, err := load[device](t.Bucket(bucketDevices), key)
 		if err != nil {
 			return nil, err
@@ -111,7 +113,7 @@ func (t transaction) devices(app string) ([]*device, error) {
 	return list, nil
 }
 
-// aliasTaken reports whether another device has one of the names.
+// aliasTaken reports whether a second device has one of the names.
 func (t transaction) aliasTaken(o *object) (bool, error) {
 	others, err := t.devices(o.Application)
 	if err != nil {

@@ -77,7 +77,7 @@ func checkSections(paths []string) error {
 // may share one.
 func (o *object) aliases() []string {
 	var aliases []string
-	_ = json.Unmarshal(o.Spec["alias"], &aliases) // of another shape: no alias
+	_ = json.Unmarshal(o.Spec["alias"], &aliases) // of a different shape: no alias
 	type user struct {
 		Username string `json:"username"`
 		Unique   bool   `json:"unique"`
@@ -87,7 +87,7 @@ func (o *object) aliases() []string {
 			User *user `json:"user"`
 		} `json:"credentials"`
 	}
-	_ = json.Unmarshal(o.Spec["authentication"], &auth) // of another shape: no alias
+	_ = json.Unmarshal(o.Spec["authentication"], &auth) // of a different shape: no alias
 	for _, c := range auth.Credentials {
 		if c.User != nil && c.User.Unique {
 			aliases = append(aliases, c.User.Username)

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
 	tektoncontainer "github.com/tektoncd/pipeline/pkg/container"
+	taskresources "github.com/tektoncd/pipeline/pkg/reconciler/taskrun/resources"
 	"sigs.k8s.io/yaml"
 )
 
@@ -23,7 +24,11 @@ type Catalog struct {
 
 // LoadCatalog reads and validates all manifests of a file system.
 func LoadCatalog(files fs.FS) (*Catalog, error) {
-	c := &Catalog{pipelines: map[string]*v1.Pipeline{}, tasks: map[string]*v1.Task{}, actions: map[string]*v1beta1.StepAction{}}
+	c := &Catalog{
+		pipelines: map[string]*v1.Pipeline{},
+		tasks:     map[string]*v1.Task{},
+		actions:   map[string]*v1beta1.StepAction{},
+	}
 	err := fs.WalkDir(files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -93,6 +98,52 @@ func (c *Catalog) add(data []byte) error {
 		return fmt.Errorf("kind %q is neither Pipeline, Task nor StepAction", kind.Kind)
 	}
 	return nil
+}
+
+// pipelineOf returns the name and a copy of the pipeline of a run.
+func (c *Catalog) pipelineOf(pr *v1.PipelineRun) (string, *v1.PipelineSpec, error) {
+	if pr.Spec.PipelineSpec != nil {
+		return pr.Name, pr.Spec.PipelineSpec.DeepCopy(), nil
+	}
+	name := pipelineName(pr)
+	found, ok := c.pipelines[name]
+	if !ok {
+		return name, nil, fmt.Errorf("pipeline %q not found", name)
+	}
+	return name, found.Spec.DeepCopy(), nil
+}
+
+// pipelineName is the name that a run has its pipeline by, "" for one that it embeds.
+func pipelineName(pr *v1.PipelineRun) string {
+	if pr.Spec.PipelineRef == nil {
+		return ""
+	}
+	return pr.Spec.PipelineRef.Name
+}
+
+// taskOf returns the task of a pipeline task, with its StepActions in place of the references.
+func (c *Catalog) taskOf(pt *v1.PipelineTask) (*taskresources.ResolvedTask, error) {
+	if spec := embeddedTask(pt); spec != nil {
+		for i := range spec.Steps {
+			if err := c.inline(&spec.Steps[i]); err != nil {
+				return nil, err
+			}
+		}
+		return &taskresources.ResolvedTask{Kind: v1.NamespacedTaskKind, TaskSpec: spec}, nil
+	}
+	task, ok := c.tasks[pt.TaskRef.Name]
+	if !ok {
+		return nil, fmt.Errorf("task %q not found", pt.TaskRef.Name)
+	}
+	return &taskresources.ResolvedTask{TaskName: task.Name, Kind: v1.NamespacedTaskKind, TaskSpec: &task.Spec}, nil
+}
+
+// embeddedTask returns a copy of the task that a pipeline task embeds, nil for none.
+func embeddedTask(pt *v1.PipelineTask) *v1.TaskSpec {
+	if pt.TaskSpec == nil {
+		return nil
+	}
+	return pt.TaskSpec.TaskSpec.DeepCopy()
 }
 
 // inline replaces a step's reference by the StepAction that it names, with the

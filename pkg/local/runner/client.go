@@ -8,13 +8,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/google/uuid"
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -30,7 +33,7 @@ func (r *Runner) PipelineRuns() PipelineRuns { return PipelineRuns{r} }
 // TaskRuns returns the client of TaskRuns.
 func (r *Runner) TaskRuns() TaskRuns { return TaskRuns{r} }
 
-// Create stores a run and begins it. As with the API server, a run that Tekton's
+// Create stores a run, and begins it unless it is pending. As with the API server, a run that Tekton's
 // validation refuses is Invalid, and one of a name that is taken AlreadyExists.
 func (c PipelineRuns) Create(ctx context.Context, pr *v1.PipelineRun, _ metav1.CreateOptions) (*v1.PipelineRun, error) {
 	pr = pr.DeepCopy()
@@ -46,7 +49,9 @@ func (c PipelineRuns) Create(ctx context.Context, pr *v1.PipelineRun, _ metav1.C
 		return nil, err
 	}
 	c.r.emit(pr)
-	c.r.begin(pr.Name)
+	if !pr.IsPending() {
+		c.r.begin(pr.Name)
+	}
 	return pr, nil
 }
 
@@ -61,64 +66,101 @@ func (c PipelineRuns) List(_ context.Context, opts metav1.ListOptions) (*v1.Pipe
 	return &v1.PipelineRunList{Items: items}, err
 }
 
-// Patch applies a JSON merge patch to the metadata and the spec of a run. A uid
-// in the patch that is not the run's is a Conflict.
+// Patch applies a JSON patch (RFC 6902) to the metadata and the spec of a run, and begins or
+// cancels it if the patch says so. A test in the patch that fails is Invalid.
 func (c PipelineRuns) Patch(
 	ctx context.Context, name string, pt types.PatchType, data []byte, _ metav1.PatchOptions, _ ...string,
 ) (*v1.PipelineRun, error) {
-	if pt != types.MergePatchType {
+	if pt != types.JSONPatchType {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("patch type %s is not supported", pt))
 	}
-	pr, err := update(c.r.store, bucketPipelineRuns, name, func(pr *v1.PipelineRun) error { return merge(ctx, pr, data) })
-	if err == nil && pr.IsCancelled() {
+	pr, err := c.r.store.updateRun(name, func(pr *v1.PipelineRun) error { return apply(ctx, pr, data) })
+	switch {
+	case err != nil:
+		return nil, err
+	case pr.IsCancelled():
 		c.r.cancel(name)
+	case !pr.IsPending():
+		c.r.begin(name)
 	}
-	return pr, err
+	return pr, nil
 }
 
 // Delete removes a run that has ended, with all that it left. One that has not is a
 // Conflict: it would have to be cancelled first.
-func (c PipelineRuns) Delete(_ context.Context, name string, _ metav1.DeleteOptions) error {
+func (c PipelineRuns) Delete(_ context.Context, name string, opts metav1.DeleteOptions) error {
 	pr, err := get[v1.PipelineRun](c.r.store, bucketPipelineRuns, name)
 	if err != nil {
 		return err
+	}
+	if p := opts.Preconditions; p != nil && p.UID != nil && *p.UID != pr.UID {
+		return apierrors.NewConflict(resourcePipelineRuns, name, fmt.Errorf("uid is %s, not %s", pr.UID, *p.UID))
 	}
 	if !pr.IsDone() {
 		return apierrors.NewConflict(resourcePipelineRuns, name, errors.New("it has not ended"))
 	}
 	// The run last: what is left of one that is half removed is removed the next time.
-	if err := errors.Join(removeAll(c.r.runDir(name)), c.r.store.removeTaskRuns(name)); err != nil {
+	if err := removeAll(c.r.runDir(name)); err != nil {
 		return err
 	}
-	return c.r.store.remove(bucketPipelineRuns, name)
+	return c.r.store.remove(name)
 }
 
-func merge(ctx context.Context, pr *v1.PipelineRun, patch []byte) error {
+func apply(ctx context.Context, pr *v1.PipelineRun, data []byte) error {
 	before, err := json.Marshal(pr)
 	if err != nil {
 		return err
 	}
-	after, err := jsonpatch.MergePatch(before, patch)
+	patch, err := jsonpatch.DecodePatch(data)
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
+	}
+	after, err := patch.Apply(before)
+	if err != nil {
+		return apierrors.NewGenericServerResponse(
+			http.StatusUnprocessableEntity, "patch", resourcePipelineRuns, pr.Name, err.Error(), 0, false,
+		)
 	}
 	next := &v1.PipelineRun{}
 	if err := json.Unmarshal(after, next); err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
-	if next.UID != pr.UID {
-		return apierrors.NewConflict(resourcePipelineRuns, pr.Name, fmt.Errorf("uid is %s, not %s", pr.UID, next.UID))
-	}
 	if err := next.Validate(ctx); err != nil {
 		return apierrors.NewBadRequest(err.Error())
+	}
+	if pr.IsDone() && !equality.Semantic.DeepEqual(next.Spec, pr.Spec) { // as Tekton's webhook
+		return apierrors.NewBadRequest("the run has ended")
 	}
 	pr.Annotations, pr.Labels, pr.Spec = next.Annotations, next.Labels, next.Spec
 	pr.Generation++
 	return nil
 }
 
-// List returns the runs that the label selector finds.
+// Patch is refused: a TaskRun ends with its PipelineRun here.
+func (c TaskRuns) Patch(
+	_ context.Context, _ string, _ types.PatchType, _ []byte, _ metav1.PatchOptions, _ ...string,
+) (*v1.TaskRun, error) {
+	return nil, apierrors.NewMethodNotSupported(v1.Resource("taskruns"), "patch")
+}
+
+// List returns the runs that the label selector finds. It reads only those of one
+// PipelineRun if the selector names that.
 func (c TaskRuns) List(_ context.Context, opts metav1.ListOptions) (*v1.TaskRunList, error) {
-	items, err := list[v1.TaskRun](c.r.store, bucketTaskRuns, opts.LabelSelector)
-	return &v1.TaskRunList{Items: items}, err
+	sel, err := labels.Parse(opts.LabelSelector)
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	run, ok := sel.RequiresExactMatch(labelPipelineRun)
+	if !ok {
+		items, err := list[v1.TaskRun](c.r.store, bucketTaskRuns, opts.LabelSelector)
+		return &v1.TaskRunList{Items: items}, err
+	}
+	found, err := c.r.store.taskRuns(run)
+	all := &v1.TaskRunList{}
+	for _, tr := range found {
+		if sel.Matches(labels.Set(tr.Labels)) {
+			all.Items = append(all.Items, *tr)
+		}
+	}
+	return all, err
 }

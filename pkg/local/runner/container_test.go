@@ -82,7 +82,8 @@ func TestABuilderImageRunsInPodman(t *testing.T) {
 	}
 	f.ended("missing")
 	c := f.task("missing", "second").Status.GetCondition(apis.ConditionSucceeded)
-	if c.Reason != "TaskRunImagePullFailed" || !strings.Contains(c.Message, `Builder image "localhost/ajour-test-none:1" cannot be started: `) {
+	if c.Reason != "TaskRunImagePullFailed" ||
+		!strings.Contains(c.Message, `Builder image "localhost/ajour-test-none:1" cannot be started: `) {
 		t.Errorf("%s: %s", c.Reason, c.Message)
 	}
 }

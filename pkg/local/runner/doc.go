@@ -15,8 +15,11 @@
 // only the environment that was declared for it. Such a process is not isolated
 // from its user: it is for sources that are trusted.
 //
+// A step cannot read the results of a second step of the same task: no pipeline that "ajour
+// dev" is given needs that.
+//
 // A run that is interrupted by the end of the process starts over, from its
 // first task and with an empty workspace, when the runner comes back. The volume of a
-// run's workspace outlives it if [Options.Keep] says so; another run finds it by the
+// run's workspace outlives it if [Options.Keep] says so; a second run finds it by the
 // name of its claim.
 package runner

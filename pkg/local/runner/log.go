@@ -17,7 +17,7 @@ import (
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 )
 
-// maxLog bounds the output that is kept of a step.
+// maxLog bounds the output that is stored of a step.
 const maxLog = 16 << 20
 
 // logFile keeps the output of a step up to the limit, and swallows the rest.

@@ -13,7 +13,6 @@ import (
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"github.com/tektoncd/pipeline/pkg/reconciler/pipeline/dag"
 	"github.com/tektoncd/pipeline/pkg/reconciler/pipelinerun/resources"
-	taskresources "github.com/tektoncd/pipeline/pkg/reconciler/taskrun/resources"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"knative.dev/pkg/apis"
@@ -62,7 +61,7 @@ func (p *pipeline) start(ctx context.Context, name string) (err error) {
 	if p.workspace, err = p.newWorkspace(name); err != nil {
 		return err
 	}
-	p.run, err = update(p.store, bucketPipelineRuns, name, func(pr *v1.PipelineRun) error {
+	p.run, err = p.store.updateRun(name, func(pr *v1.PipelineRun) error {
 		pr.Status = v1.PipelineRunStatus{}
 		pr.Status.InitializeConditions(clock.RealClock{}) // also sets the start time
 		return nil
@@ -81,39 +80,34 @@ func (p *pipeline) start(ctx context.Context, name string) (err error) {
 
 // resolve finds the pipeline and substitutes what the run sets.
 func (p *pipeline) resolve() error {
-	if p.run.Spec.PipelineRef == nil {
-		return errors.New("the run names no pipeline")
+	name, spec, err := p.options.Catalog.pipelineOf(p.run)
+	if err != nil {
+		return err
 	}
-	found, ok := p.options.Catalog.pipelines[p.run.Spec.PipelineRef.Name]
-	if !ok {
-		return fmt.Errorf("pipeline %q not found", p.run.Spec.PipelineRef.Name)
-	}
-	spec := found.Spec.DeepCopy()
 	if err := resources.ValidateRequiredParametersProvided(&spec.Params, &p.run.Spec.Params); err != nil {
 		return err
 	}
 	if err := resources.ValidateParamTypesMatching(spec, p.run); err != nil {
 		return err
 	}
-	spec, err := resources.ApplyParameters(spec, p.run)
-	if err != nil {
+	if spec, err = resources.ApplyParameters(spec, p.run); err != nil {
 		return err
 	}
-	spec = resources.ApplyContexts(spec, found.Name, p.run)
+	spec = resources.ApplyContexts(spec, name, p.run)
 	p.spec = resources.ApplyWorkspaces(spec, p.run)
 	for i := range p.spec.Tasks {
-		task, ok := p.options.Catalog.tasks[p.spec.Tasks[i].TaskRef.Name]
-		if !ok {
-			return fmt.Errorf("task %q not found", p.spec.Tasks[i].TaskRef.Name)
+		task, err := p.options.Catalog.taskOf(&p.spec.Tasks[i])
+		if err != nil {
+			return err
 		}
-		p.state = append(p.state, &resources.ResolvedPipelineTask{
-			PipelineTask: &p.spec.Tasks[i],
-			ResolvedTask: &taskresources.ResolvedTask{TaskName: task.Name, Kind: v1.NamespacedTaskKind, TaskSpec: &task.Spec},
-		})
+		p.state = append(p.state, &resources.ResolvedPipelineTask{PipelineTask: &p.spec.Tasks[i], ResolvedTask: task})
 	}
-	p.run, err = update(p.store, bucketPipelineRuns, p.run.Name, func(pr *v1.PipelineRun) error {
+	p.run, err = p.store.updateRun(p.run.Name, func(pr *v1.PipelineRun) error {
 		pr.Status.PipelineSpec = p.spec
-		pr.Status.MarkRunning(v1.PipelineRunReasonRunning.String(), "Tasks Completed: 0 (Failed: 0, Cancelled 0), Incomplete: %d, Skipped: 0", len(p.state))
+		pr.Status.MarkRunning(
+			v1.PipelineRunReasonRunning.String(),
+			"Tasks Completed: 0 (Failed: 0, Cancelled 0), Incomplete: %d, Skipped: 0", len(p.state),
+		)
 		return nil
 	})
 	if err != nil {
@@ -139,7 +133,10 @@ func (p *pipeline) runTasks(ctx context.Context) error {
 		if next.Len() == 0 {
 			return p.collectResults()
 		}
-		i := slices.IndexFunc(p.state, func(t *resources.ResolvedPipelineTask) bool { return t.PipelineTask.Name == next.List()[0] })
+		i := slices.IndexFunc(
+			p.state,
+			func(t *resources.ResolvedPipelineTask) bool { return t.PipelineTask.Name == next.List()[0] },
+		)
 		if err := p.runTask(ctx, p.state[i]); err != nil {
 			return err
 		}
@@ -157,7 +154,7 @@ func (p *pipeline) collectResults() error {
 	if err != nil {
 		return &runError{v1.PipelineRunReasonCouldntGetPipelineResult.String(), err.Error()}
 	}
-	_, err = update(p.store, bucketPipelineRuns, p.run.Name, func(pr *v1.PipelineRun) error {
+	_, err = p.store.updateRun(p.run.Name, func(pr *v1.PipelineRun) error {
 		pr.Status.Results = results
 		return nil
 	})
@@ -175,8 +172,8 @@ func (r *Runner) finish(name string, end error) error {
 	if errors.Is(end, errStopped) {
 		return end
 	}
-	pr, err := update(r.store, bucketPipelineRuns, name, func(pr *v1.PipelineRun) error {
-		// A run that was cancelled at the last moment is cancelled: whoever did it was told so.
+	pr, err := r.store.updateRun(name, func(pr *v1.PipelineRun) error {
+		// A run that was cancelled at the last moment is cancelled: whoever did it was asked so.
 		if pr.IsCancelled() && end != nil {
 			end = errCancelled
 		}
@@ -206,7 +203,10 @@ func mark(pr *v1.PipelineRun, end error) {
 	case errors.Is(end, errCancelled):
 		pr.Status.MarkFailed(v1.PipelineRunReasonCancelled.String(), "PipelineRun %q was cancelled", pr.Name)
 	case errors.Is(end, errTimeout):
-		pr.Status.MarkFailed(v1.PipelineRunReasonTimedOut.String(), "PipelineRun %q failed to finish within %q", pr.Name, pr.PipelineTimeout(context.Background()))
+		pr.Status.MarkFailed(
+			v1.PipelineRunReasonTimedOut.String(), "PipelineRun %q failed to finish within %q", pr.Name,
+			pr.PipelineTimeout(context.Background()),
+		)
 	case errors.As(end, &failure):
 		pr.Status.MarkFailed(failure.reason, "%s", failure.message)
 	default:

@@ -9,7 +9,7 @@ import (
 )
 
 // terminate asks the whole group to end. The number of a group is not given to
-// another one while a process of it lives, nor at once after.
+// a different one while a process of it lives, nor at once after.
 func terminate(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 
 // exitCode returns the code that a process exited with, or, as a shell and a

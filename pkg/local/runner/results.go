@@ -38,7 +38,10 @@ func readResults(dir string, declared []v1.StepResult) ([]v1.TaskRunStepResult, 
 		if total += len(value); total > maxResults {
 			return results, fmt.Errorf("the results have more than %d bytes", maxResults)
 		}
-		results = append(results, v1.TaskRunStepResult{Name: d.Name, Type: v1.ResultsTypeString, Value: *v1.NewStructuredValues(value)})
+		results = append(
+			results,
+			v1.TaskRunStepResult{Name: d.Name, Type: v1.ResultsTypeString, Value: *v1.NewStructuredValues(value)},
+		)
 	}
 	return results, nil
 }
@@ -69,7 +72,10 @@ func taskResults(declared []v1.TaskResult, steps []v1.StepState) (results []v1.T
 			continue
 		}
 		if value, ok := values[d.Value.StringVal]; ok {
-			results = append(results, v1.TaskRunResult{Name: d.Name, Type: v1.ResultsTypeString, Value: *v1.NewStructuredValues(value)})
+			results = append(
+				results,
+				v1.TaskRunResult{Name: d.Name, Type: v1.ResultsTypeString, Value: *v1.NewStructuredValues(value)},
+			)
 		}
 	}
 	return results

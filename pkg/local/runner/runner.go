@@ -15,6 +15,8 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // Options configure a [Runner].
@@ -38,9 +40,12 @@ type Options struct {
 	Engine string
 	// Parallel is how many runs are carried out at the same time, 1 if zero.
 	Parallel int
-	// Keep reports whether the workspace of a run that has ended may be needed again, by a
-	// run that names its volume claim. The newest few are kept; none if it is nil.
-	Keep func(*v1.PipelineRun, []v1.TaskRun) bool
+	// Observe reads builds from runs, and State is asked of each change of one.
+	Observe Observe
+	State   State
+	// Retain reports whether the workspace of a build that has ended may be needed by a run
+	// that names its volume claim. The newest few are retained; none if it is nil.
+	Retain func(build.Run) bool
 	// Send hands an event to the broker. Events are not sent if it is nil.
 	Send func(context.Context, cloudevents.Event) error
 	Log  *slog.Logger
@@ -60,8 +65,8 @@ type Runner struct {
 	slots   chan struct{}
 	stopped chan struct{}
 	sending sync.WaitGroup
-	// sweeping is held by the one who removes workspaces.
-	sweeping sync.Mutex
+	// removing is held by the one who removes workspaces.
+	removing sync.Mutex
 
 	mu      sync.Mutex
 	running context.Context //nolint:containedctx // the life of Run, which runs are part of
@@ -74,7 +79,7 @@ func Open(o Options) (*Runner, error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "runs"), 0o700); err != nil {
 		return nil, fmt.Errorf("make folder of runs: %w", err)
 	}
-	s, err := openStore(filepath.Join(o.Dir, "runs.db"))
+	s, err := openStore(filepath.Join(o.Dir, "runs.db"), o.Observe, o.State)
 	if err != nil {
 		return nil, err
 	}
@@ -87,24 +92,23 @@ func Open(o Options) (*Runner, error) {
 // Close closes the store. Run must have returned.
 func (r *Runner) Close() error { return r.store.db.Close() }
 
-// Run carries runs out until the context ends. At first it takes up those that
-// a former process left, and, like Tekton's controller after a restart, sends
-// the state of every run once more. It returns when no step runs any more.
+// Run carries runs out until the context ends. At first it takes up those that a former
+// process left. It returns when no step runs any more.
 func (r *Runner) Run(ctx context.Context) error {
 	// From here on new runs are begun at once, so that none is missed by both.
 	r.mu.Lock()
 	r.running = ctx
 	r.mu.Unlock()
-	runs, err := list[v1.PipelineRun](r.store, bucketPipelineRuns, "")
+	runs, err := r.store.builds()
 	if err != nil {
 		return err
 	}
-	for i := range runs {
-		if r.emit(&runs[i]); !runs[i].IsDone() {
-			r.begin(runs[i].Name)
+	for _, b := range runs {
+		if b.Active() && (!b.Pending || b.Cancelling) {
+			r.begin(b.Name)
 		}
 	}
-	r.sweep(ctx) // a former process may have ended before it did
+	r.removeUnused(ctx) // a former process may have ended before it did
 	<-ctx.Done()
 	r.mu.Lock()
 	r.running = nil
@@ -148,13 +152,15 @@ func (r *Runner) cancel(name string) {
 	r.begin(name)
 }
 
-// carryOut waits for its turn and runs the pipeline. When the runner ends in
-// between, the run stays as it is and is taken up again later.
+// carryOut waits for its turn, unless the run is cancelled already, and runs the pipeline.
+// When the runner ends in between, the run stays as it is and is resumed later.
 func (r *Runner) carryOut(ctx context.Context, name string) {
-	select {
-	case <-ctx.Done():
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
+	if pr, err := get[v1.PipelineRun](r.store, bucketPipelineRuns, name); err != nil || !pr.IsCancelled() {
+		select {
+		case <-ctx.Done():
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		}
 	}
 	err := r.runPipeline(ctx, name)
 	if err != nil && !errors.Is(err, errStopped) {

@@ -37,15 +37,17 @@ const exitNotStarted = 127
 const killAfter = 3 * time.Second
 
 // runSteps runs the steps one after the other and returns their states.
-func (p *pipeline) runSteps(ctx context.Context, tr *v1.TaskRun, t *resources.ResolvedPipelineTask, d taskDirs) ([]v1.StepState, error) {
+func (p *pipeline) runSteps(
+	ctx context.Context, tr *v1.TaskRun, t *resources.ResolvedPipelineTask, d taskDirs,
+) ([]v1.StepState, error) {
 	var states []v1.StepState
 	for i := range t.ResolvedTask.TaskSpec.Steps {
-		place := p.placeOf(substituted(tr, t.ResolvedTask.TaskSpec, taskDirs{}).Steps[i].Image, tr.Name)
-		spec := substituted(tr, t.ResolvedTask.TaskSpec, place.dirs(d))
-		if _, ok := place.(host); ok {
+		executor := p.executorOf(substituted(tr, t.ResolvedTask.TaskSpec, taskDirs{}).Steps[i].Image, tr.Name)
+		spec := substituted(tr, t.ResolvedTask.TaskSpec, executor.dirs(d))
+		if _, ok := executor.(host); ok {
 			p.mount(&spec.Steps[i], spec.Volumes, d.workspace)
 		}
-		state, err := p.runStep(ctx, tr, spec.Steps[i], place, d)
+		state, err := p.runStep(ctx, tr, spec.Steps[i], executor, d)
 		if errors.Is(err, errStopped) {
 			return states, err
 		}
@@ -112,7 +114,9 @@ func (p *pipeline) mount(s *v1.Step, volumes []corev1.Volume, workspace string) 
 }
 
 // runStep runs one step to its end.
-func (p *pipeline) runStep(ctx context.Context, tr *v1.TaskRun, s v1.Step, at place, d taskDirs) (*v1.StepState, error) {
+func (p *pipeline) runStep(
+	ctx context.Context, tr *v1.TaskRun, s v1.Step, at executor, d taskDirs,
+) (*v1.StepState, error) {
 	if err := cause(ctx); err != nil {
 		return nil, err
 	}

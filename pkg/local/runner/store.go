@@ -4,10 +4,11 @@
 package runner
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"go.etcd.io/bbolt"
@@ -21,16 +22,29 @@ import (
 var (
 	bucketPipelineRuns = []byte("pipelineruns")
 	bucketTaskRuns     = []byte("taskruns")
+	// bucketBuilds has what is observed of each PipelineRun, so that a start need not read
+	// all of them.
+	bucketBuilds = []byte("builds")
 
 	resourcePipelineRuns = v1.Resource("pipelineruns")
 )
 
-// store keeps objects by name, as JSON.
-type store struct{ db *bbolt.DB }
+// store keeps objects by name, as JSON, and the state of builds up to date with them.
+type store struct {
+	db      *bbolt.DB
+	observe Observe
+	state   State
+	// changes is held while a transaction commits and the state follows.
+	changes sync.Mutex
+}
 
-func openStore(path string) (*store, error) {
-	db, err := boltfile.Open(path, bucketPipelineRuns, bucketTaskRuns)
-	return &store{db}, err
+func openStore(path string, observe Observe, state State) (*store, error) {
+	db, err := boltfile.Open(path, bucketPipelineRuns, bucketTaskRuns, bucketBuilds)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{db: db, observe: observe, state: state}
+	return s, s.load()
 }
 
 // object is a PipelineRun or a TaskRun.
@@ -54,6 +68,10 @@ func read[T any, P object[T]](b *bbolt.Bucket, name string) (P, error) {
 	if data == nil {
 		return nil, apierrors.NewNotFound(resourcePipelineRuns, name)
 	}
+	return decode[T, P](name, data)
+}
+
+func decode[T any, P object[T]](name string, data []byte) (P, error) {
 	obj := P(new(T))
 	if err := json.Unmarshal(data, obj); err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -77,7 +95,7 @@ func write[T any, P object[T]](b *bbolt.Bucket, obj P) error {
 
 // create stores a new object, or returns the API server's AlreadyExists.
 func create[T any, P object[T]](s *store, bucket []byte, obj P) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return s.change(runOf(obj), func(tx *bbolt.Tx) error {
 		b := tx.Bucket(bucket)
 		if b.Get([]byte(obj.GetName())) != nil {
 			return apierrors.NewAlreadyExists(resourcePipelineRuns, obj.GetName())
@@ -87,9 +105,9 @@ func create[T any, P object[T]](s *store, bucket []byte, obj P) error {
 }
 
 // update changes an object in one transaction and returns what it became.
-func update[T any, P object[T]](s *store, bucket []byte, name string, change func(P) error) (P, error) {
+func update[T any, P object[T]](s *store, bucket []byte, run, name string, change func(P) error) (P, error) {
 	var obj P
-	err := s.db.Update(func(tx *bbolt.Tx) (err error) {
+	err := s.change(run, func(tx *bbolt.Tx) (err error) {
 		b := tx.Bucket(bucket)
 		if obj, err = read[T, P](b, name); err != nil {
 			return err
@@ -102,6 +120,19 @@ func update[T any, P object[T]](s *store, bucket []byte, name string, change fun
 	return obj, err
 }
 
+// updateRun is update for a PipelineRun.
+func (s *store) updateRun(name string, change func(*v1.PipelineRun) error) (*v1.PipelineRun, error) {
+	return update(s, bucketPipelineRuns, name, name, change)
+}
+
+// runOf returns the name of the PipelineRun that an object is, or belongs to.
+func runOf(obj metav1.Object) string {
+	if run, ok := obj.GetLabels()[labelPipelineRun]; ok {
+		return run
+	}
+	return obj.GetName()
+}
+
 // list returns the objects that a label selector finds, in the order of names.
 func list[T any, P object[T]](s *store, bucket []byte, selector string) ([]T, error) {
 	sel, err := labels.Parse(selector)
@@ -110,9 +141,8 @@ func list[T any, P object[T]](s *store, bucket []byte, selector string) ([]T, er
 	}
 	var items []T
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucket)
-		return b.ForEach(func(k, _ []byte) error {
-			obj, err := read[T, P](b, string(k))
+		return tx.Bucket(bucket).ForEach(func(k, data []byte) error {
+			obj, err := decode[T, P](string(k), data)
 			if err == nil && sel.Matches(labels.Set(obj.GetLabels())) {
 				items = append(items, *obj)
 			}
@@ -122,25 +152,52 @@ func list[T any, P object[T]](s *store, bucket []byte, selector string) ([]T, er
 	return items, err
 }
 
-func (s *store) remove(bucket []byte, name string) error {
-	return s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Delete([]byte(name)) })
+// taskRuns returns the TaskRuns of a PipelineRun. Their names begin with its name.
+func (s *store) taskRuns(run string) (found []*v1.TaskRun, err error) {
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		found, err = taskRunsOf(tx, run)
+		return err
+	})
+	return found, err
+}
+
+func taskRunsOf(tx *bbolt.Tx, run string) (found []*v1.TaskRun, err error) {
+	prefix := []byte(run + "-")
+	c := tx.Bucket(bucketTaskRuns).Cursor()
+	for k, data := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, data = c.Next() {
+		tr, err := decode[v1.TaskRun](string(k), data)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, tr)
+	}
+	return found, nil
+}
+
+// remove deletes a PipelineRun with its TaskRuns.
+func (s *store) remove(run string) error {
+	return s.change(run, func(tx *bbolt.Tx) error {
+		if err := removeTaskRuns(tx, run); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketPipelineRuns).Delete([]byte(run))
+	})
 }
 
 // removeTaskRuns deletes the TaskRuns of a PipelineRun.
-func (s *store) removeTaskRuns(pipelineRun string) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(bucketTaskRuns)
-		var names [][]byte
-		err := b.ForEach(func(k, _ []byte) error {
-			tr, err := read[v1.TaskRun](b, string(k))
-			if err == nil && tr.Labels[labelPipelineRun] == pipelineRun {
-				names = append(names, k)
-			}
-			return err
-		})
-		for _, name := range names {
-			err = errors.Join(err, b.Delete(name))
-		}
+func (s *store) removeTaskRuns(run string) error {
+	return s.change(run, func(tx *bbolt.Tx) error { return removeTaskRuns(tx, run) })
+}
+
+func removeTaskRuns(tx *bbolt.Tx, run string) error {
+	found, err := taskRunsOf(tx, run)
+	if err != nil {
 		return err
-	})
+	}
+	for _, tr := range found {
+		if err := tx.Bucket(bucketTaskRuns).Delete([]byte(tr.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -50,9 +50,14 @@ func (p *pipeline) runTask(ctx context.Context, t *resources.ResolvedPipelineTas
 	if err := create(p.store, bucketTaskRuns, tr); err != nil {
 		return err
 	}
-	p.run, err = update(p.store, bucketPipelineRuns, p.run.Name, func(pr *v1.PipelineRun) error {
+	p.run, err = p.store.updateRun(p.run.Name, func(pr *v1.PipelineRun) error {
 		pr.Status.ChildReferences = append(pr.Status.ChildReferences, v1.ChildStatusReference{
-			TypeMeta: runtime.TypeMeta{APIVersion: "tekton.dev/v1", Kind: "TaskRun"}, Name: tr.Name, PipelineTaskName: t.PipelineTask.Name,
+			TypeMeta: runtime.TypeMeta{
+				APIVersion: "tekton.dev/v1",
+				Kind:       "TaskRun",
+			},
+			Name:             tr.Name,
+			PipelineTaskName: t.PipelineTask.Name,
 		})
 		return nil
 	})
@@ -68,13 +73,27 @@ func (p *pipeline) newTaskRun(t *resources.ResolvedPipelineTask) *v1.TaskRun {
 	own := p.run.GetTaskRunSpec(t.PipelineTask.Name)
 	tr := &v1.TaskRun{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: kmeta.ChildName(p.run.Name, "-"+t.PipelineTask.Name), Namespace: p.run.Namespace, UID: types.UID(uuid.NewString()),
-			CreationTimestamp: metav1.NewTime(time.Now()), Generation: 1, Labels: maps.Clone(p.run.Labels), Annotations: maps.Clone(p.run.Annotations),
+			Name: kmeta.ChildName(
+				p.run.Name,
+				"-"+t.PipelineTask.Name,
+			),
+			Namespace: p.run.Namespace,
+			UID:       types.UID(uuid.NewString()),
+			CreationTimestamp: metav1.NewTime(
+				time.Now(),
+			),
+			Generation:      1,
+			Labels:          maps.Clone(p.run.Labels),
+			Annotations:     maps.Clone(p.run.Annotations),
 			OwnerReferences: []metav1.OwnerReference{*kmeta.NewControllerRef(p.run)},
 		},
 		Spec: v1.TaskRunSpec{
-			Params: t.PipelineTask.Params, TaskRef: t.PipelineTask.TaskRef, ServiceAccountName: own.ServiceAccountName,
-			PodTemplate: own.PodTemplate, Timeout: &metav1.Duration{Duration: p.run.PipelineTimeout(context.Background())},
+			Params:             t.PipelineTask.Params,
+			TaskRef:            t.PipelineTask.TaskRef,
+			TaskSpec:           embeddedTask(t.PipelineTask),
+			ServiceAccountName: own.ServiceAccountName,
+			PodTemplate:        own.PodTemplate,
+			Timeout:            &metav1.Duration{Duration: p.run.PipelineTimeout(context.Background())},
 		},
 	}
 	for _, w := range t.PipelineTask.Workspaces {
@@ -85,22 +104,28 @@ func (p *pipeline) newTaskRun(t *resources.ResolvedPipelineTask) *v1.TaskRun {
 		b := p.run.Spec.Workspaces[i].DeepCopy()
 		b.Name = w.Name
 		if b.VolumeClaimTemplate != nil {
-			b.VolumeClaimTemplate, b.PersistentVolumeClaim = nil, &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claimOf(p.run.Name)}
+			b.VolumeClaimTemplate, b.PersistentVolumeClaim = nil, &corev1.PersistentVolumeClaimVolumeSource{
+				ClaimName: claimOf(p.run.Name),
+			}
 		}
 		tr.Spec.Workspaces = append(tr.Spec.Workspaces, *b)
 	}
 	for name, value := range map[string]string{
-		labelPipeline: p.run.Spec.PipelineRef.Name, labelPipelineRun: p.run.Name, labelPipelineRunUID: string(p.run.UID),
+		labelPipeline: pipelineName(p.run), labelPipelineRun: p.run.Name, labelPipelineRunUID: string(p.run.UID),
 		labelPipelineTask: t.PipelineTask.Name, labelTask: t.ResolvedTask.TaskName, labelMemberOf: v1.PipelineTasks,
 	} {
-		metav1.SetMetaDataLabel(&tr.ObjectMeta, name, value)
+		if value != "" {
+			metav1.SetMetaDataLabel(&tr.ObjectMeta, name, value)
+		}
 	}
 	tr.SetDefaults(context.Background())
 	return tr
 }
 
 // carryOutTask runs the steps of a TaskRun and records how it ended.
-func (p *pipeline) carryOutTask(ctx context.Context, tr *v1.TaskRun, t *resources.ResolvedPipelineTask) (*v1.TaskRun, error) {
+func (p *pipeline) carryOutTask(
+	ctx context.Context, tr *v1.TaskRun, t *resources.ResolvedPipelineTask,
+) (*v1.TaskRun, error) {
 	started, err := p.updateTask(tr, func(s *v1.TaskRunStatus) {
 		s.InitializeConditions() // also sets the start time
 	})
@@ -136,7 +161,7 @@ func (p *pipeline) carryOutTask(ctx context.Context, tr *v1.TaskRun, t *resource
 
 // updateTask changes the status of a TaskRun and sends the event of its state.
 func (p *pipeline) updateTask(tr *v1.TaskRun, change func(*v1.TaskRunStatus)) (*v1.TaskRun, error) {
-	next, err := update(p.store, bucketTaskRuns, tr.Name, func(tr *v1.TaskRun) error {
+	next, err := update(p.store, bucketTaskRuns, p.run.Name, tr.Name, func(tr *v1.TaskRun) error {
 		change(&tr.Status)
 		return nil
 	})
@@ -152,11 +177,15 @@ func markTask(s *v1.TaskRunStatus, name string, end error) {
 	var failure *taskError
 	switch {
 	case end == nil:
-		c.Status, c.Reason, c.Message = corev1.ConditionTrue, v1.TaskRunReasonSuccessful.String(), "All Steps have completed executing"
+		c.Status, c.Reason = corev1.ConditionTrue, v1.TaskRunReasonSuccessful.String()
+		c.Message = "All Steps have completed executing"
 	case errors.Is(end, errCancelled):
 		c.Reason, c.Message = v1.TaskRunReasonCancelled.String(), fmt.Sprintf("TaskRun %q was cancelled", name)
 	case errors.Is(end, errTimeout):
-		c.Reason, c.Message = v1.TaskRunReasonTimedOut.String(), fmt.Sprintf("TaskRun %q failed to finish within its timeout", name)
+		c.Reason, c.Message = v1.TaskRunReasonTimedOut.String(), fmt.Sprintf(
+			"TaskRun %q failed to finish within its timeout",
+			name,
+		)
 	case errors.As(end, &failure):
 		c.Reason, c.Message = failure.reason, failure.message
 	default:
@@ -184,8 +213,14 @@ func (p *pipeline) taskDirs(task string) (taskDirs, error) {
 		return taskDirs{}, p.gone
 	}
 	d := taskDirs{
-		workspace: p.volume, results: filepath.Join(base, "results"),
-		home: filepath.Join(base, "home"), tmp: filepath.Join(base, "tmp"), logs: filepath.Join(p.runDir(p.run.Name), "logs", task),
+		workspace: p.volume,
+		results:   filepath.Join(base, "results"),
+		home: filepath.Join(
+			base,
+			"home",
+		),
+		tmp:  filepath.Join(base, "tmp"),
+		logs: filepath.Join(p.runDir(p.run.Name), "logs", task),
 	}
 	for _, dir := range []string{d.workspace, d.results, d.home, d.tmp, d.logs} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

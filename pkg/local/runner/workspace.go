@@ -20,8 +20,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// keptWorkspaces bounds how many workspaces of runs that have ended are there.
-const keptWorkspaces = 5
+// retainedWorkspaces bounds how many workspaces of runs that have ended are there.
+const retainedWorkspaces = 5
 
 // claimOf is the name of the volume claim of a run.
 func claimOf(run string) string { return "pvc-" + run }
@@ -37,7 +37,7 @@ func (r *Runner) workspaces(pattern string) ([]string, error) {
 }
 
 // newWorkspace returns an empty folder for an attempt of a run. A process of a former
-// attempt may be alive and still write into its own: that one is never used again.
+// attempt may be alive and still write into its own: that one is never reused.
 func (r *Runner) newWorkspace(run string) (string, error) {
 	old, err := r.workspaces(run + "/workspace-*")
 	if err != nil {
@@ -77,8 +77,8 @@ func (p *pipeline) findVolume() (folder string, err error) {
 	if claim == claimOf(p.run.Name) {
 		return filepath.Join(p.workspace, "workspace"), nil
 	}
-	p.sweeping.Lock()
-	defer p.sweeping.Unlock()
+	p.removing.Lock()
+	defer p.removing.Unlock()
 	name, ok := strings.CutPrefix(claim, claimOf(""))
 	if owner, err := get[v1.PipelineRun](p.store, bucketPipelineRuns, name); ok && err == nil {
 		found, err := p.workspaces(owner.Name + "/workspace-*/workspace")
@@ -86,25 +86,31 @@ func (p *pipeline) findVolume() (folder string, err error) {
 			return found[0], nil
 		}
 	}
-	return "", &taskError{v1.TaskRunReasonFailed.String(), fmt.Sprintf("persistentvolumeclaim %q not found: its workspace was removed to make room for others, build again", claim)}
+	return "", &taskError{
+		v1.TaskRunReasonFailed.String(),
+		fmt.Sprintf(
+			"persistentvolumeclaim %q not found: its workspace was removed to make room for others, build again",
+			claim,
+		),
+	}
 }
 
 // leave removes what an attempt that is over needs no more: all of it if the run starts
-// over later, what [Runner.sweep] finds otherwise.
+// over later, what [Runner.removeUnused] finds otherwise.
 func (p *pipeline) leave(ctx context.Context, end error) {
 	if errors.Is(end, errStopped) && p.workspace != "" {
 		if err := removeAll(p.workspace); err != nil {
 			p.options.Log.WarnContext(ctx, "workspace cannot be removed", "folder", p.workspace, "error", err)
 		}
 	}
-	p.sweep(ctx)
+	p.removeUnused(ctx)
 }
 
-// sweep removes the workspaces of runs that have ended, but for the newest ones that may
-// be needed again, and those that another run uses.
-func (r *Runner) sweep(ctx context.Context) {
-	r.sweeping.Lock()
-	defer r.sweeping.Unlock()
+// removeUnused removes the workspaces of runs that have ended, but for the newest ones that may
+// be needed anew, and those that a second run uses.
+func (r *Runner) removeUnused(ctx context.Context) {
+	r.removing.Lock()
+	defer r.removing.Unlock()
 	if err := r.removeWorkspaces(); err != nil {
 		r.options.Log.WarnContext(ctx, "workspaces cannot be removed", "error", err)
 	}
@@ -136,10 +142,10 @@ func (r *Runner) removeWorkspaces() error {
 	}
 	// The newest ones first: times are whole seconds.
 	slices.SortFunc(all, func(a, b ended) int { return cmp.Compare(version(b.run), version(a.run)) })
-	kept := 0
+	retained := 0
 	for _, e := range all {
-		if kept < keptWorkspaces && r.keeps(e.run) {
-			kept++
+		if retained < retainedWorkspaces && r.keeps(e.run) {
+			retained++
 			e.folder = filepath.Join(e.folder, "tasks") // the rest of it
 		}
 		err = errors.Join(err, removeAll(e.folder))
@@ -170,14 +176,18 @@ func version(pr *v1.PipelineRun) uint64 {
 	return n
 }
 
-// keeps reports whether the workspace of a run that has ended may be needed again. One
-// that was on the claim of another run left nothing on its own.
+// keeps reports whether the workspace of a run that has ended may still be needed. One
+// that was on the claim of a second run left nothing on its own.
 func (r *Runner) keeps(pr *v1.PipelineRun) bool {
-	if r.options.Keep == nil || claimed(pr) != claimOf(pr.Name) {
+	if r.options.Retain == nil || claimed(pr) != claimOf(pr.Name) {
 		return false
 	}
-	trs, err := list[v1.TaskRun](r.store, bucketTaskRuns, labelPipelineRun+"="+pr.Name)
-	return err != nil || r.options.Keep(pr, trs)
+	trs, err := r.store.taskRuns(pr.Name)
+	if err != nil {
+		return true
+	}
+	b, ours := r.options.Observe(pr, trs)
+	return ours && r.options.Retain(b)
 }
 
 // removeAll is os.RemoveAll for folders that a build made read-only, as the

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"knative.dev/pkg/apis"
 
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/local/runner"
 )
 
@@ -24,11 +25,9 @@ func claiming(pr *v1.PipelineRun) {
 	}}}
 }
 
-// keeping keeps the workspaces of runs that failed.
-func keeping(o *runner.Options) {
-	o.Keep = func(pr *v1.PipelineRun, tasks []v1.TaskRun) bool {
-		return len(tasks) == 2 && pr.Status.GetCondition(apis.ConditionSucceeded).IsFalse()
-	}
+// retaining retains the workspaces of runs that failed in their second task.
+func retaining(o *runner.Options) {
+	o.Retain = func(b build.Run) bool { return b.Phase == build.Failed && b.Progress == 2 }
 }
 
 func (f *fixture) claim(run string) string {
@@ -40,13 +39,15 @@ func (f *fixture) claim(run string) string {
 	return ws[0].PersistentVolumeClaim.ClaimName
 }
 
-func TestAnotherRunFindsTheWorkspaceOfOneThatFailed(t *testing.T) {
+func TestASecondRunFindsTheWorkspaceOfOneThatFailed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	f := start(t, dir, keeping)
+	f := start(t, dir, retaining)
 	using := func(claim string) func(*v1.PipelineRun) {
 		return func(pr *v1.PipelineRun) {
-			pr.Spec.Workspaces = []v1.WorkspaceBinding{{Name: "ws", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}}}
+			pr.Spec.Workspaces = []v1.WorkspaceBinding{
+				{Name: "ws", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}},
+			}
 		}
 	}
 	f.create(pipelineRun("good", "echo made > here", claiming))
@@ -54,36 +55,47 @@ func TestAnotherRunFindsTheWorkspaceOfOneThatFailed(t *testing.T) {
 	f.ended("good")
 	f.ended("bad")
 	good, bad := f.claim("good"), f.claim("bad")
-	f.stop() // with all its sweeping done
-	f = start(t, dir, keeping)
+	f.stop() // with all its removing done
+	f = start(t, dir, retaining)
 	f.create(pipelineRun("again", "cat here", using(bad)))
-	if pr := f.ended("again"); reason(pr) != "Succeeded" || f.log("again", "second", "run") != "made\n" || f.claim("again") != bad {
+	if pr := f.ended(
+		"again",
+	); reason(pr) != "Succeeded" || f.log("again", "second", "run") != "made\n" ||
+		f.claim("again") != bad {
 		t.Errorf("%+v %q", pr.Status.Conditions, f.log("again", "second", "run"))
 	}
 	f.create(pipelineRun("refused", "exit 1", using(bad)))
 	f.ended("refused")
 	f.stop()
-	if found, err := filepath.Glob(filepath.Join(dir, "runs", "*", "workspace-*")); err != nil || len(found) != 1 || !strings.Contains(found[0], "/bad/") {
+	if found, err := filepath.Glob(
+		filepath.Join(dir, "runs", "*", "workspace-*"),
+	); err != nil || len(found) != 1 ||
+		!strings.Contains(found[0], "/bad/") {
 		t.Error("these workspaces are left:", found, err)
 	}
-	f = start(t, dir, keeping)
+	f = start(t, dir, retaining)
 	for name, claim := range map[string]string{"gone": good, "nobody": "pvc-none", "outside": "pvc-../../x", "foreign": "bad"} {
 		f.create(pipelineRun(name, "true", using(claim)))
-		if pr := f.ended(name); reason(pr) != "Failed" || !strings.Contains(pr.Status.GetCondition(apis.ConditionSucceeded).Message, "not found") {
+		if pr := f.ended(
+			name,
+		); reason(pr) != "Failed" ||
+			!strings.Contains(pr.Status.GetCondition(apis.ConditionSucceeded).Message, "not found") {
 			t.Errorf("%s: %+v", name, pr.Status.Conditions)
 		}
 	}
 }
 
-// TestAWorkspaceStaysWhileAnotherRunUsesIt, or waits for its turn to do so.
-func TestAWorkspaceStaysWhileAnotherRunUsesIt(t *testing.T) {
+// TestAWorkspaceStaysWhileASecondRunUsesIt, or waits for its turn to do so.
+func TestAWorkspaceStaysWhileASecondRunUsesIt(t *testing.T) {
 	t.Parallel()
 	dir, turn := t.TempDir(), filepath.Join(t.TempDir(), "turn")
-	f := start(t, dir, keeping)
+	f := start(t, dir, retaining)
 	f.create(pipelineRun("bad", "echo made > here; exit 1", claiming))
 	f.ended("bad")
 	use := func(pr *v1.PipelineRun) {
-		pr.Spec.Workspaces = []v1.WorkspaceBinding{{Name: "ws", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: f.claim("bad")}}}
+		pr.Spec.Workspaces = []v1.WorkspaceBinding{
+			{Name: "ws", PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: f.claim("bad")}},
+		}
 	}
 	f.create(pipelineRun("uses", "until [ -e "+turn+" ]; do sleep 0.1; done; cat here", use))
 	f.until("uses", func(pr *v1.PipelineRun) bool { return pr.HasStarted() })
@@ -111,7 +123,7 @@ func TestAFolderOfNobodyIsRemoved(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "runs", "stray", "workspace-1"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f := start(t, dir, keeping)
+	f := start(t, dir, retaining)
 	f.create(pipelineRun("good", "true", claiming))
 	f.create(pipelineRun("broken", "true", func(pr *v1.PipelineRun) { pr.Spec.PipelineRef.Name = "none" }))
 	f.ended("good")
@@ -122,11 +134,11 @@ func TestAFolderOfNobodyIsRemoved(t *testing.T) {
 	}
 }
 
-// TestOnlyTheNewestWorkspacesAreKept: what failed builds leave has a bound.
-func TestOnlyTheNewestWorkspacesAreKept(t *testing.T) {
+// TestOnlyTheNewestWorkspacesAreRetained: what failed builds leave has a bound.
+func TestOnlyTheNewestWorkspacesAreRetained(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	f := start(t, dir, keeping)
+	f := start(t, dir, retaining)
 	for i := range 7 {
 		name := "bad" + strconv.Itoa(i)
 		f.create(pipelineRun(name, "exit 1", claiming))

@@ -65,7 +65,9 @@ func (f Firmware) OpenFile(path string, limit int64, why string) (*File, error) 
 		return nil, notFound(path, err)
 	}
 	defer root.Close()
-	file, err := root.OpenFile(filepath.Join(filepath.FromSlash(f.Folder), filepath.FromSlash(path)), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := root.OpenFile(
+		filepath.Join(filepath.FromSlash(f.Folder), filepath.FromSlash(path)), os.O_RDONLY|syscall.O_NONBLOCK, 0,
+	)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, notFound(path, err)
@@ -91,7 +93,11 @@ func (a *File) check(root *os.Root, limit int64, why string) error {
 	case info.Size() == 0:
 		return invalid(a.Path, "it is empty", nil)
 	case info.Size() > limit:
-		return invalid(a.Path, fmt.Sprintf("it has %d bytes, %d more than the %d that %s", info.Size(), info.Size()-limit, limit, why), nil)
+		return invalid(
+			a.Path,
+			fmt.Sprintf("it has %d bytes, %d more than the %d that %s", info.Size(), info.Size()-limit, limit, why),
+			nil,
+		)
 	}
 	if err := a.checkLinks(root, info); err != nil {
 		return err
@@ -128,7 +134,7 @@ func (a *File) checkLinks(root *os.Root, info fs.FileInfo) error {
 	if err != nil {
 		return fmt.Errorf("look for links of artifact: %w", err)
 	}
-	if inside != uint64(stat.Nlink) { //nolint:unconvert // of another size on other machines
+	if inside != uint64(stat.Nlink) { //nolint:unconvert // of a different size on other machines
 		return invalid(a.Path, "it is linked to from outside of the workspace", nil)
 	}
 	return nil
@@ -162,11 +168,19 @@ func (a *File) changed() error {
 
 func notFound(path string, err error) error {
 	return &build.StepError{
-		Reason:  build.ReasonArtifactNotFound,
-		Message: fmt.Sprintf("The builder left no file %q: check artifact.path, which is relative to the folder that it builds in", path), Err: err,
+		Reason: build.ReasonArtifactNotFound,
+		Message: fmt.Sprintf(
+			"The builder left no file %q: check artifact.path, which is relative to the folder that it builds in",
+			path,
+		),
+		Err: err,
 	}
 }
 
 func invalid(path, why string, err error) error {
-	return &build.StepError{Reason: build.ReasonArtifactInvalid, Message: fmt.Sprintf("Artifact %q cannot be published: %s", path, why), Err: err}
+	return &build.StepError{
+		Reason:  build.ReasonArtifactInvalid,
+		Message: fmt.Sprintf("Artifact %q cannot be published: %s", path, why),
+		Err:     err,
+	}
 }

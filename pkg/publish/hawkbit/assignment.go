@@ -27,7 +27,11 @@ func (p *publication) assign(ctx context.Context, set int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if now, err := p.hawkbit.Assigned(ctx, p.Controller); err != nil || now.ID != set || answer.Assigned+answer.AlreadyAssigned != 1 {
+	if now, err := p.hawkbit.Assigned(
+		ctx,
+		p.Controller,
+	); err != nil || now.ID != set ||
+		answer.Assigned+answer.AlreadyAssigned != 1 {
 		return 0, errors.Join(err, refusal("the target does not have the distribution set that was assigned"))
 	}
 	var action int64
@@ -36,7 +40,7 @@ func (p *publication) assign(ctx context.Context, set int64) (int64, error) {
 	} else if action, err = p.activeAction(ctx, set); err != nil { // it was assigned before
 		return 0, err
 	}
-	// Somebody may have assigned another set in between. What is newer stays.
+	// Somebody may have assigned a second set in between. What is newer stays.
 	return action, p.end(ctx, func(other int64) bool { return other < action })
 }
 

@@ -74,7 +74,9 @@ func Publish(ctx context.Context, o Options) (Result, error) {
 	return r, nil
 }
 
-var errNoHawkbit = errors.New("this installation has no hawkBit: its address and credentials belong into the Secret hawkbit-config")
+var errNoHawkbit = errors.New(
+	"this installation has no hawkBit: its address and credentials belong into the Secret hawkbit-config",
+)
 
 func (o Options) client() (*client.Client, error) {
 	if o.Credentials == "" {
@@ -95,7 +97,11 @@ func (o Options) client() (*client.Client, error) {
 		return nil, err
 	}
 	return client.New(client.Config{
-		URL: values["url"], User: values["user"], Password: values["password"], Token: values["token"], HTTP: &http.Client{Transport: base},
+		URL:      values["url"],
+		User:     values["user"],
+		Password: values["password"],
+		Token:    values["token"],
+		HTTP:     &http.Client{Transport: base},
 	})
 }
 
@@ -159,14 +165,21 @@ func (p *publication) set(ctx context.Context, module int64) (int64, error) {
 		return 0, err
 	}
 	if len(set.Modules) != 1 || set.Modules[0].ID != module || !set.Complete {
-		return 0, refusal(fmt.Sprintf("the distribution set %s:%s is another one than of this firmware: push a new commit, or remove it", p.Name, p.Version))
+		return 0, refusal(
+			fmt.Sprintf(
+				"the distribution set %s:%s is another one than of this firmware: push a new commit, or remove it",
+				p.Name, p.Version,
+			),
+		)
 	}
 	return id, nil
 }
 
 // ensure finds something, or makes it. What cannot be made and is not found was
 // deleted: hawkBit keeps the name then (HBW-71).
-func (p *publication) ensure(what string, find func() (int64, bool, error), create func() (int64, error)) (int64, error) {
+func (p *publication) ensure(
+	what string, find func() (int64, bool, error), create func() (int64, error),
+) (int64, error) {
 	if id, found, err := find(); err != nil || found {
 		return id, err
 	}
@@ -179,7 +192,12 @@ func (p *publication) ensure(what string, find func() (int64, bool, error), crea
 	}
 	id, found, err := find()
 	if err == nil && !found {
-		err = refusal(fmt.Sprintf("the %s %s:%s was deleted, and its name cannot be used again: push a new commit", what, p.Name, p.Version))
+		err = refusal(
+			fmt.Sprintf(
+				"the %s %s:%s was deleted, and its name cannot be used again: push a new commit", what, p.Name,
+				p.Version,
+			),
+		)
 	}
 	return id, err
 }
@@ -193,7 +211,7 @@ func (p *publication) upload(ctx context.Context, module int64) error {
 	fmt.Fprintf(p.Log, "uploading %s (%d bytes)\n", filename, p.firmware.Size)
 	a, err := p.hawkbit.Upload(ctx, module, filename, p.firmware.SHA256, p.firmware.Size, p.firmware.Reader)
 	switch {
-	case client.Is(err, http.StatusConflict): // an earlier try of this upload, or of another build
+	case client.Is(err, http.StatusConflict): // an earlier try of this upload, or of a second build
 		if there, err = p.uploaded(ctx, module); err == nil && !there {
 			err = p.conflict()
 		}
@@ -210,36 +228,48 @@ func (p *publication) uploaded(ctx context.Context, module int64) (bool, error) 
 	if err != nil || len(list) == 0 {
 		return false, err
 	}
-	if a := list[0]; len(list) == 1 && a.Filename == filename && a.Size == p.firmware.Size && a.Hashes.SHA256 == p.firmware.SHA256 {
+	if a := list[0]; len(list) == 1 && a.Filename == filename && a.Size == p.firmware.Size &&
+		a.Hashes.SHA256 == p.firmware.SHA256 {
 		return true, nil
 	}
 	return false, p.conflict()
 }
 
 func (p *publication) conflict() error {
-	return refusal(fmt.Sprintf("version %s of %s is there with other bytes, and cannot be replaced: push a new commit, or let the builder make the same of the same source", p.Version, p.Name))
+	return refusal(
+		fmt.Sprintf(
+			"version %s of %s is there with other bytes, and cannot be replaced: push a new commit, "+
+				"or let the builder make the same of the same source",
+			p.Version,
+			p.Name,
+		),
+	)
 }
 
-// explain reports a failure in hawkBit's own words.
+// explain reports a failure by hawkBit's own message.
 func explain(err error) error {
-	words := err.Error()
+	message := err.Error()
 	var answer *client.Error
 	var broken *url.Error
 	switch {
 	case client.Is(err, http.StatusUnauthorized):
-		words = "it refuses the credentials of the installation"
+		message = "it refuses the credentials of the installation"
 	case errors.As(err, &answer):
-		words = answer.Message
+		message = answer.Message
 		switch answer.Status / 100 {
 		case 3:
-			words += ": that belongs into url of the Secret hawkbit-config"
+			message += ": that belongs into url of the Secret hawkbit-config"
 		case 5:
-			words = answer.Error()
+			message = answer.Error()
 		}
 	case errors.As(err, &broken) && transport.Untrusted(err):
-		words = broken.Err.Error() + ": add the CA of hawkBit to the ConfigMap trusted-ca of the installation"
+		message = broken.Err.Error() + ": add the CA of hawkBit to the ConfigMap trusted-ca of the installation"
 	case errors.As(err, &broken):
-		words = broken.Err.Error()
+		message = broken.Err.Error()
 	}
-	return &build.StepError{Reason: build.ReasonHawkbitPushFailed, Message: build.Clean("Failed publishing to hawkBit: " + words), Err: fmt.Errorf("publish to hawkBit: %w", err)}
+	return &build.StepError{
+		Reason:  build.ReasonHawkbitPushFailed,
+		Message: build.Clean("Failed publishing to hawkBit: " + message),
+		Err:     fmt.Errorf("publish to hawkBit: %w", err),
+	}
 }

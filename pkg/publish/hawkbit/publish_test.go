@@ -41,8 +41,15 @@ func serveHawkbit(t *testing.T, s *hawkbittest.Server, wrap func(http.Handler) h
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	o := hawkbit.Options{
-		Firmware: artifact.Firmware{Root: t.TempDir(), Artifact: "fw.bin", Version: "4f1c2ab"}, Name: "greenhouse", Controller: "sensor-7",
-		Credentials: t.TempDir(), Log: io.Discard,
+		Firmware: artifact.Firmware{
+			Root:     t.TempDir(),
+			Artifact: "fw.bin",
+			Version:  "4f1c2ab",
+		},
+		Name:        "greenhouse",
+		Controller:  "sensor-7",
+		Credentials: t.TempDir(),
+		Log:         io.Discard,
 	}
 	for file, content := range map[string]string{
 		filepath.Join(o.Root, "fw.bin"): firmware, filepath.Join(o.Credentials, "url"): srv.URL + "\n",
@@ -119,15 +126,17 @@ func dies(t *testing.T, generation hawkbittest.Generation, n int64, after bool) 
 	}
 }
 
-func TestHawkbitIsTriedAgain(t *testing.T) {
+func TestHawkbitIsRetried(t *testing.T) {
 	t.Parallel()
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
-		"after an error":           publishtest.Faulty(2, publishtest.Method(http.MethodPost), publishtest.Status(http.StatusInternalServerError)),
+		"after an error": publishtest.Faulty(
+			2, publishtest.Method(http.MethodPost), publishtest.Status(http.StatusInternalServerError),
+		),
 		"after a connection broke": publishtest.Faulty(2, publishtest.Method(http.MethodGet), publishtest.Cut),
 		"after an upload broke": publishtest.Faulty(1, func(r *http.Request) bool {
 			return strings.HasSuffix(r.URL.Path, "/artifacts") && r.Method == http.MethodPost
 		}, publishtest.Cut),
-		// A race that another one won is reported like this (HBW-88).
+		// A race that a different one won is reported like this (HBW-88).
 		"after an assignment failed": publishtest.Faulty(1, func(r *http.Request) bool {
 			return strings.HasSuffix(r.URL.Path, "/assignedDS") && r.Method == http.MethodPost
 		}, publishtest.Status(500)),
@@ -153,7 +162,7 @@ func TestHawkbitIsTriedAgain(t *testing.T) {
 	})
 }
 
-// TestHawkbitsFailuresAreQuoted: in its own words, and without a secret.
+// TestHawkbitsFailuresAreQuoted: by its own message, and without a secret.
 func TestHawkbitsFailuresAreQuoted(t *testing.T) {
 	t.Parallel()
 	json := func(code int, body string) func(http.Handler) http.Handler {
@@ -169,21 +178,36 @@ func TestHawkbitsFailuresAreQuoted(t *testing.T) {
 		change  func(*testing.T, *hawkbit.Options)
 		want    string
 	}{
-		"a wrong password": {hawkbittest.Options{User: "admin", Password: "hunter2"}, nil, nil, "it refuses the credentials of the installation"},
+		"a wrong password": {
+			hawkbittest.Options{User: "admin", Password: "hunter2"},
+			nil,
+			nil,
+			"it refuses the credentials of the installation",
+		},
 		"a missing right": {
 			hawkbittest.Options{},
-			json(403, `{"exceptionClass":"x.InsufficientPermissionException","errorCode":"hawkbit.server.error.insufficientPermission","message":"Insufficient Permission"}`),
+			json(
+				403,
+				`{"exceptionClass":"x.InsufficientPermissionException","errorCode":"hawkbit.server.error.insufficientPermission","message":"Insufficient Permission"}`,
+			),
 			nil, "Insufficient Permission",
 		},
 		"a quota, at once": {
 			hawkbittest.Options{},
-			json(429, `{"exceptionClass":"x","errorCode":"hawkbit.server.error.quota.storageExceeded","message":"Storage quota exceeded, 5 KB left."}`),
+			json(
+				429,
+				`{"exceptionClass":"x","errorCode":"hawkbit.server.error.quota.storageExceeded","message":"Storage quota exceeded, 5 KB left."}`,
+			),
 			nil, "Storage quota exceeded, 5 KB left.",
 		},
 		"a page in HTML": {hawkbittest.Options{}, json(400, `<html>no</html>`), nil, "Bad Request"},
 		"a redirect": {
 			hawkbittest.Options{},
-			publishtest.Faulty(1<<30, publishtest.Method(http.MethodGet), publishtest.Status(http.StatusFound, "Location: https://localhost:1/")), nil,
+			publishtest.Faulty(
+				1<<30,
+				publishtest.Method(http.MethodGet),
+				publishtest.Status(http.StatusFound, "Location: https://localhost:1/"),
+			), nil,
 			"it redirects to https://localhost:1: that belongs into url of the Secret hawkbit-config",
 		},
 		"an installation without hawkBit": {hawkbittest.Options{}, nil, func(t *testing.T, o *hawkbit.Options) {
@@ -207,8 +231,12 @@ func TestHawkbitsFailuresAreQuoted(t *testing.T) {
 				tt.change(t, &o)
 			}
 			_, err := hawkbit.Publish(t.Context(), o)
-			if got, words := publishtest.Reason(t, err); got != build.ReasonHawkbitPushFailed || words != "Failed publishing to hawkBit: "+tt.want {
-				t.Errorf("%s: %s", got, words)
+			if got, message := publishtest.Reason(
+				t,
+				err,
+			); got != build.ReasonHawkbitPushFailed ||
+				message != "Failed publishing to hawkBit: "+tt.want {
+				t.Errorf("%s: %s", got, message)
 			}
 			if strings.Contains(said.String(), "admin") {
 				t.Error(said.String())
@@ -226,12 +254,17 @@ func TestWhatWasDeletedIsExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req := httptest.NewRequestWithContext(t.Context(), http.MethodDelete, fmt.Sprintf("/rest/v1/distributionsets/%d", r.Set), http.NoBody)
+	req := httptest.NewRequestWithContext(
+		t.Context(), http.MethodDelete, fmt.Sprintf("/rest/v1/distributionsets/%d", r.Set), http.NoBody,
+	)
 	req.SetBasicAuth("admin", "admin")
 	s.ServeHTTP(httptest.NewRecorder(), req)
 	_, err = hawkbit.Publish(t.Context(), o)
-	if _, words := publishtest.Reason(t, err); words != "Failed publishing to hawkBit: the distribution set greenhouse:4f1c2ab was deleted, and its name cannot be used again: push a new commit" {
-		t.Error(words)
+	if _, message := publishtest.Reason(
+		t,
+		err,
+	); message != "Failed publishing to hawkBit: the distribution set greenhouse:4f1c2ab was deleted, and its name cannot be used again: push a new commit" {
+		t.Error(message)
 	}
 }
 
@@ -271,7 +304,7 @@ func TestOfTwoAssignmentsTheNewerOneStays(t *testing.T) {
 	t.Parallel()
 	for _, generation := range []hawkbittest.Generation{hawkbittest.V0, hawkbittest.V1} {
 		for name, tt := range map[string]struct {
-			method string // of the call before or after which another one is assigned
+			method string // of the call before or after which a different one is assigned
 			after  bool
 		}{
 			"just before": {http.MethodPost, false}, "just after": {http.MethodGet, true},

@@ -16,15 +16,15 @@ import (
 	"github.com/drogue-iot/ajour/test/servers"
 )
 
-// TestAnotherRegistry publishes to an implementation that has nothing in common with
-// the embedded one, by another client's view: with a login, attachments, and twice.
-func TestAnotherRegistry(t *testing.T) {
+// TestDebiansRegistry publishes to an implementation that has nothing in common with
+// the embedded one, by a different client's view: with a login, attachments, and twice.
+func TestDebiansRegistry(t *testing.T) {
 	t.Parallel()
 	host := servers.StartRegistry(t, servers.RegistryOptions{User: "ci", Password: "secret-password"}).Host
 	o := options(t, host, "latest", firmware+strings.Repeat("x", 1<<20))
 	_, err := oci.Push(t.Context(), o)
-	if got, words := publishtest.Reason(t, err); got != build.ReasonRegistryAuthFailed {
-		t.Errorf("%s: %s", got, words)
+	if got, detail := publishtest.Reason(t, err); got != build.ReasonRegistryAuthFailed {
+		t.Errorf("%s: %s", got, detail)
 	}
 	o.Credentials = dockerConfig(t, host, "ci", "secret-password")
 	attach(t, &o, "firmware.elf", "symbols")

@@ -61,7 +61,10 @@ func (p *push) image() (blob, []blob, error) {
 		return blob{}, nil, fmt.Errorf("write firmware.json: %w", err)
 	}
 	config := blobOf(ocispec.MediaTypeImageConfig, "", []byte(imageConfig))
-	firmware, description := firmwareBlob(p.firmware, "firmware.bin"), blobOf("application/json", "firmware.json", metadata)
+	firmware, description := firmwareBlob(
+		p.firmware,
+		"firmware.bin",
+	), blobOf("application/json", "firmware.json", metadata)
 	manifest, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: config.Descriptor, Layers: []ocispec.Descriptor{firmware.Descriptor, description.Descriptor},
@@ -83,8 +86,14 @@ func (p *push) files(subject blob) (blob, []blob, error) {
 		blobs, layers = append(blobs, b), append(layers, b.Descriptor)
 	}
 	manifest, err := json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: ArtifactTypeFiles,
-		Config: config.Descriptor, Layers: layers, Subject: &subject.Descriptor,
+		Versioned: specs.Versioned{
+			SchemaVersion: 2,
+		},
+		MediaType:    ocispec.MediaTypeImageManifest,
+		ArtifactType: ArtifactTypeFiles,
+		Config:       config.Descriptor,
+		Layers:       layers,
+		Subject:      &subject.Descriptor,
 	})
 	if err != nil {
 		return blob{}, nil, fmt.Errorf("write manifest of attachments: %w", err)

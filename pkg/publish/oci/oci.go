@@ -54,7 +54,7 @@ type Result struct {
 
 // Push pushes the firmware as an OCI image manifest in the layout of contract
 // 6.4 (OCI-1 to OCI-5), with its attachments as a referrer of that. What the
-// registry has already is not pushed again. The tags are moved last, when all of it
+// registry has already is not pushed anew. The tags are moved last, when all of it
 // is there, and what is there is read back.
 //
 // Its errors are [*build.StepError] with one of the reasons ArtifactNotFound,
@@ -117,7 +117,7 @@ func (p *push) run(ctx context.Context) (digest.Digest, error) {
 		return "", err
 	}
 	// One token for all of it. Quay makes a repository when it is asked for one to push,
-	// and lets nobody look into a repository that is not there.
+	// and lets nobody read a repository that is not there.
 	ctx = auth.AppendRepositoryScope(ctx, p.repo.Reference, auth.ActionPull, auth.ActionPush)
 	tag := p.repo.Reference.Reference
 	var old, pinned digest.Digest // what the tags name by now
@@ -191,7 +191,7 @@ func (p *push) pushBlobs(ctx context.Context, blobs []blob) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, b := range blobs {
 		g.Go(func() error {
-			return again(ctx, p.Log, func() error {
+			return retryUpload(ctx, p.Log, func() error {
 				exists, err := p.repo.Blobs().Exists(ctx, b.Descriptor)
 				if err != nil || exists {
 					return err
@@ -241,8 +241,8 @@ func (p *push) readBack(ctx context.Context, manifest blob) error {
 // small one, is repeated by the client.
 const uploads = 3
 
-// again repeats an upload that failed in a way that may pass.
-func again(ctx context.Context, log io.Writer, upload func() error) error {
+// anew repeats an upload that failed in a way that may pass.
+func retryUpload(ctx context.Context, log io.Writer, upload func() error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := upload()
 		if err != nil && !transient(err) {
@@ -250,7 +250,7 @@ func again(ctx context.Context, log io.Writer, upload func() error) error {
 		}
 		return struct{}{}, err
 	}, backoff.WithMaxTries(uploads), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, d time.Duration) {
-		fmt.Fprintf(log, "trying again in %s: %s\n", d.Round(time.Millisecond), words(err))
+		fmt.Fprintf(log, "trying again in %s: %s\n", d.Round(time.Millisecond), detail(err))
 	}))
 	return err
 }

@@ -66,7 +66,7 @@ func options(t *testing.T, host, tag, content string) oci.Options {
 	}
 }
 
-// pull reads a manifest with a client of another make.
+// pull reads a manifest with a client of a different make.
 func pull(t *testing.T, reference string) (v1.Image, string) {
 	t.Helper()
 	ref, err := name.ParseReference(reference, name.Insecure)
@@ -118,7 +118,10 @@ func delivered(t *testing.T, host, repository, tag string) (version, content, ch
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("Accept", "application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json")
+		req.Header.Set(
+			"Accept",
+			"application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json",
+		)
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -200,7 +203,7 @@ func TestTheTagOfAVersionNeverMoves(t *testing.T) {
 	}
 }
 
-func TestPublishingAgainUploadsNothing(t *testing.T) {
+func TestRepublishingUploadsNothing(t *testing.T) {
 	t.Parallel()
 	var writes atomic.Int64
 	host := serve(t, func(next http.Handler) http.Handler {
@@ -217,11 +220,11 @@ func TestPublishingAgainUploadsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := writes.Load()
-	again, err := oci.Push(t.Context(), o)
+	second, err := oci.Push(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(first, again); diff != "" || before == 0 || writes.Load() != before {
+	if diff := cmp.Diff(first, second); diff != "" || before == 0 || writes.Load() != before {
 		t.Errorf("%d writes, and %d the second time %s", before, writes.Load()-before, diff)
 	}
 }
@@ -265,7 +268,10 @@ func TestARegistryThatRefusesIsQuoted(t *testing.T) {
 		},
 		{
 			"a full registry", 507, problem("UNKNOWN", "no space left on device\n\x1b[31m"),
-			build.StepError{Reason: build.ReasonRegistryPushFailed, Message: "Failed pushing artifact to registry: no space left on device [31m (507)"},
+			build.StepError{
+				Reason:  build.ReasonRegistryPushFailed,
+				Message: "Failed pushing artifact to registry: no space left on device [31m (507)",
+			},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -276,7 +282,10 @@ func TestARegistryThatRefusesIsQuoted(t *testing.T) {
 			if !errors.As(err, &got) {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.want, build.StepError{Reason: got.Reason, Message: strings.Replace(got.Message, host, "HOST", 1)}); diff != "" {
+			if diff := cmp.Diff(
+				tt.want,
+				build.StepError{Reason: got.Reason, Message: strings.Replace(got.Message, host, "HOST", 1)},
+			); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -304,7 +313,8 @@ func TestAFolderThatTheBuilderReplacedLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	o := options(t, serve(t, nil), "latest", firmware)
 	o.Credentials = dockerConfig(t, "127.0.0.1", "ci", "secret-password")
-	for folder, target := range map[string]string{"source": o.Credentials, "relative": "../" + filepath.Base(o.Credentials)} {
+	folders := map[string]string{"source": o.Credentials, "relative": "../" + filepath.Base(o.Credentials)}
+	for folder, target := range folders {
 		if err := os.Symlink(target, filepath.Join(o.Root, folder)); err != nil {
 			t.Fatal(err)
 		}
@@ -343,10 +353,22 @@ func TestAHostileWorkspaceIsRefused(t *testing.T) {
 		{"an empty file", func(p string) error { return os.WriteFile(p, nil, 0o600) }, build.ReasonArtifactInvalid},
 		{"a folder", func(p string) error { return os.Mkdir(p, 0o700) }, build.ReasonArtifactInvalid},
 		{"a FIFO", func(p string) error { return syscall.Mkfifo(p, 0o600) }, build.ReasonArtifactInvalid},
-		{"an absolute link out of the folder", func(p string) error { return os.Symlink(secret, p) }, build.ReasonArtifactInvalid},
-		{"a relative link out of the folder", func(p string) error { return os.Symlink("../../../../etc/passwd", p) }, build.ReasonArtifactInvalid},
+		{
+			"an absolute link out of the folder",
+			func(p string) error { return os.Symlink(secret, p) },
+			build.ReasonArtifactInvalid,
+		},
+		{
+			"a relative link out of the folder",
+			func(p string) error { return os.Symlink("../../../../etc/passwd", p) },
+			build.ReasonArtifactInvalid,
+		},
 		{"a link to a folder", func(p string) error { return os.Symlink(".", p) }, build.ReasonArtifactInvalid},
-		{"a device", func(p string) error { return syscall.Mknod(p, syscall.S_IFCHR|0o600, 1<<8|3) }, build.ReasonArtifactInvalid},
+		{
+			"a device",
+			func(p string) error { return syscall.Mknod(p, syscall.S_IFCHR|0o600, 1<<8|3) },
+			build.ReasonArtifactInvalid,
+		},
 		{"a socket", func(p string) error {
 			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: p, Net: "unix"})
 			if err == nil {

@@ -41,7 +41,11 @@ func Pull(ctx context.Context, o PullOptions) error {
 		return nil
 	case errors.Is(err, errdef.ErrNotFound):
 		return &build.StepError{
-			Reason: build.ReasonArtifactNotFound, Message: build.Clean(fmt.Sprintf("The artifact %s is not in the registry any more: build again", o.Registry.Reference)), Err: err,
+			Reason: build.ReasonArtifactNotFound,
+			Message: build.Clean(
+				fmt.Sprintf("The artifact %s is not in the registry any more: build again", o.Registry.Reference),
+			),
+			Err: err,
 		}
 	default:
 		return explain(pullFailed, o.Registry.Reference, err)
@@ -67,7 +71,7 @@ func (o PullOptions) pull(ctx context.Context) error {
 	}
 	for _, layer := range manifest.Layers {
 		if layer.MediaType == mediaTypeFirmware && layer.Size <= artifact.MaxSize {
-			return again(ctx, o.Registry.Log, func() error { return o.write(ctx, repo, layer) })
+			return retryUpload(ctx, o.Registry.Log, func() error { return o.write(ctx, repo, layer) })
 		}
 	}
 	return errors.New("the artifact holds no firmware")
@@ -94,7 +98,7 @@ func (o PullOptions) write(ctx context.Context, from content.Fetcher, layer ocis
 	return errors.Join(err, file.Close())
 }
 
-// body is that of an answer. What breaks it is told from what keeps the firmware from
+// body is that of an answer. What breaks it is distinguished from what keeps the firmware from
 // being written: it may pass.
 type body struct {
 	io.Reader

@@ -35,12 +35,18 @@ func TestWhatWasPushedIsPulled(t *testing.T) {
 		change string // of the digest
 		reason build.Reason
 	}{
-		"at once":                             {},
-		"after an answer that is cut":         {wrap: publishtest.Faulty(1, blob, cutAnswer)},
-		"after an error of the server":        {wrap: publishtest.Faulty(1, blob, publishtest.Status(http.StatusBadGateway))},
-		"not from answers that are all cut":   {wrap: publishtest.Faulty(1<<30, blob, cutAnswer), reason: build.ReasonRegistryPushFailed},
-		"not if it is gone":                   {change: "0", reason: build.ReasonArtifactNotFound},
-		"not from a registry that refuses it": {wrap: publishtest.Faulty(1<<30, blob, publishtest.Status(http.StatusForbidden)), reason: build.ReasonRegistryAuthFailed},
+		"at once":                      {},
+		"after an answer that is cut":  {wrap: publishtest.Faulty(1, blob, cutAnswer)},
+		"after an error of the server": {wrap: publishtest.Faulty(1, blob, publishtest.Status(http.StatusBadGateway))},
+		"not from answers that are all cut": {
+			wrap:   publishtest.Faulty(1<<30, blob, cutAnswer),
+			reason: build.ReasonRegistryPushFailed,
+		},
+		"not if it is gone": {change: "0", reason: build.ReasonArtifactNotFound},
+		"not from a registry that refuses it": {
+			wrap:   publishtest.Faulty(1<<30, blob, publishtest.Status(http.StatusForbidden)),
+			reason: build.ReasonRegistryAuthFailed,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,9 +61,9 @@ func TestWhatWasPushedIsPulled(t *testing.T) {
 			}
 			o.Reference = strings.TrimSuffix(o.Reference, ":latest") + "@" + digest
 			file := filepath.Join(t.TempDir(), "pulled")
-			got, words := publishtest.Reason(t, oci.Pull(t.Context(), oci.PullOptions{Registry: o, Output: file}))
+			got, detail := publishtest.Reason(t, oci.Pull(t.Context(), oci.PullOptions{Registry: o, Output: file}))
 			if got != tt.reason {
-				t.Errorf("%s: %s", got, words)
+				t.Errorf("%s: %s", got, detail)
 			}
 			if data, err := os.ReadFile(file); tt.reason == "" && (err != nil || string(data) != firmware) {
 				t.Errorf("%q %v", data, err)

@@ -26,7 +26,7 @@ import (
 )
 
 // repository opens the repository with the credentials that are configured for its
-// registry. They are sent there, and to a token service of the same site, only.
+// registry. They are sent there, and to a token service of the same domain, only.
 func (o Options) repository() (*remote.Repository, error) {
 	repo, err := remote.NewRepository(o.Reference)
 	if err != nil {
@@ -47,8 +47,15 @@ func (o Options) repository() (*remote.Repository, error) {
 		return nil, err
 	}
 	repo.Client = &auth.Client{
-		Client: &http.Client{Transport: &retry.Transport{Base: ownSite{base, registry.Hostname(), known}, Policy: func() retry.Policy { return repeat }}}, Cache: auth.NewCache(), Credential: credential,
-		Header: http.Header{"User-Agent": {"ajour"}},
+		Client: &http.Client{
+			Transport: &retry.Transport{
+				Base:   ownDomain{base, registry.Hostname(), known},
+				Policy: func() retry.Policy { return repeat },
+			},
+		},
+		Cache:      auth.NewCache(),
+		Credential: credential,
+		Header:     http.Header{"User-Agent": {"ajour"}},
 	}
 	return repo, nil
 }
@@ -110,15 +117,15 @@ func (o Options) knownHosts() (map[string]bool, error) {
 var repeat = &retry.GenericPolicy{
 	Retryable: func(res *http.Response, err error) (bool, error) {
 		if err != nil {
-			return passingError(err), nil
+			return temporaryError(err), nil
 		}
-		return passing(res.StatusCode), nil
+		return temporary(res.StatusCode), nil
 	},
 	Backoff: retry.ExponentialBackoff(250*time.Millisecond, 3, 0.1), MaxWait: 30 * time.Second, MaxRetry: 3,
 }
 
-// passing reports whether a status is of a failure that may pass.
-func passing(status int) bool {
+// temporary reports whether a status is of a failure that may pass.
+func temporary(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -132,16 +139,17 @@ func passing(status int) bool {
 func transient(err error) bool {
 	var response *errcode.ErrorResponse
 	if errors.As(err, &response) {
-		return passing(response.StatusCode)
+		return temporary(response.StatusCode)
 	}
 	var broken *url.Error
-	return errors.As(err, &broken) && passingError(err)
+	return errors.As(err, &broken) && temporaryError(err)
 }
 
-// passingError reports whether a connection that failed may work the next time.
-func passingError(err error) bool {
+// temporaryError reports whether a connection that failed may work the next time.
+func temporaryError(err error) bool {
 	var withheld *withheldError
-	return !transport.Untrusted(err) && !errors.As(err, &withheld) && !errors.Is(err, context.Canceled) // a deadline may be that of a connection
+	return !transport.Untrusted(err) && !errors.As(err, &withheld) &&
+		!errors.Is(err, context.Canceled) // a deadline may be that of a connection
 }
 
 // Beginnings of the messages of failures.
@@ -150,7 +158,7 @@ const (
 	pullFailed = "Failed pulling artifact from registry"
 )
 
-// explain tells a refusal from other failures, in the registry's own words.
+// explain tells a refusal from other failures, by the registry's own message.
 func explain(what, reference string, err error) error {
 	var step *build.StepError
 	if errors.As(err, &step) {
@@ -163,9 +171,14 @@ func explain(what, reference string, err error) error {
 	if refused(err) {
 		host, _, _ := strings.Cut(reference, "/")
 		reason = build.ReasonRegistryAuthFailed
-		remedy = ": check the credentials of the installation for " + host + ", in the Secret container-registry of its builds"
+		remedy = ": check the credentials of the installation for " + host +
+			", in the Secret container-registry of its builds"
 	}
-	return &build.StepError{Reason: reason, Message: what + ": " + words(err) + remedy, Err: fmt.Errorf("%s: %w", reference, err)}
+	return &build.StepError{
+		Reason:  reason,
+		Message: what + ": " + detail(err) + remedy,
+		Err:     fmt.Errorf("%s: %w", reference, err),
+	}
 }
 
 // refused reports whether other credentials would help. Harbor and Quay answer so, too,
@@ -179,9 +192,9 @@ func refused(err error) bool {
 	return response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden && !full
 }
 
-// words are what people are told of an error. The URL of an upload is left out: it
+// text are the part of an error that people see. The URL of an upload is left out: it
 // means nothing to them, and may hold a signature.
-func words(err error) string {
+func detail(err error) string {
 	text := err.Error()
 	var response *errcode.ErrorResponse
 	var broken *url.Error

@@ -32,16 +32,29 @@ import (
 	"github.com/drogue-iot/ajour/pkg/publish/publishtest"
 )
 
-func TestWhatPassesIsTriedAgain(t *testing.T) {
+func TestTemporaryFailuresAreRetried(t *testing.T) {
 	t.Parallel()
 	big := rand.Text() + strings.Repeat("x", 1<<20)
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
-		"a server error":                    publishtest.Faulty(2, publishtest.Method(http.MethodPost), publishtest.Status(http.StatusInternalServerError)),
-		"an overloaded gateway":             publishtest.Faulty(2, publishtest.Method(http.MethodPut), publishtest.Status(http.StatusBadGateway)),
-		"a limit of requests":               publishtest.Faulty(1, publishtest.Method(http.MethodHead), publishtest.Status(http.StatusTooManyRequests, "Retry-After: 1")),
-		"an upload that is cut":             publishtest.Faulty(1, func(r *http.Request) bool { return r.Method == http.MethodPut && r.ContentLength > 1<<20 }, publishtest.Cut),
-		"an answer that is cut":             publishtest.Faulty(1, publishtest.Method(http.MethodHead), publishtest.Cut),
-		"a server that stumbles at the tag": publishtest.Faulty(1, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/manifests/latest") }, publishtest.Status(http.StatusServiceUnavailable)),
+		"a server error": publishtest.Faulty(
+			2, publishtest.Method(http.MethodPost), publishtest.Status(http.StatusInternalServerError),
+		),
+		"an overloaded gateway": publishtest.Faulty(
+			2, publishtest.Method(http.MethodPut), publishtest.Status(http.StatusBadGateway),
+		),
+		"a limit of requests": publishtest.Faulty(
+			1, publishtest.Method(http.MethodHead),
+			publishtest.Status(http.StatusTooManyRequests, "Retry-After: 1"),
+		),
+		"an upload that is cut": publishtest.Faulty(
+			1, func(r *http.Request) bool { return r.Method == http.MethodPut && r.ContentLength > 1<<20 },
+			publishtest.Cut,
+		),
+		"an answer that is cut": publishtest.Faulty(1, publishtest.Method(http.MethodHead), publishtest.Cut),
+		"a server that stumbles at the tag": publishtest.Faulty(
+			1, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/manifests/latest") },
+			publishtest.Status(http.StatusServiceUnavailable),
+		),
 		"a slow registry": func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				<-time.After(20 * time.Millisecond)
@@ -55,7 +68,9 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 			if _, err := oci.Push(t.Context(), o); err != nil {
 				t.Fatal(err)
 			}
-			if _, content, _, _ := delivered(t, strings.SplitN(o.Reference, "/", 2)[0], "acme/greenhouse", "latest"); content != big {
+			if _, content, _, _ := delivered(
+				t, strings.SplitN(o.Reference, "/", 2)[0], "acme/greenhouse", "latest",
+			); content != big {
 				t.Error("it delivers something else")
 			}
 		})
@@ -68,14 +83,44 @@ func TestWhatDoesNotPassIsReported(t *testing.T) {
 		match  func(*http.Request) bool
 		fail   http.HandlerFunc
 		reason build.Reason
-		words  string
+		detail string
 	}{
-		"a server that stays broken": {publishtest.Method(http.MethodPost), publishtest.Status(http.StatusInternalServerError), build.ReasonRegistryPushFailed, "(500)"},
-		"a limit that stays":         {publishtest.Method(http.MethodPost), publishtest.Status(http.StatusTooManyRequests), build.ReasonRegistryPushFailed, "(429)"},
-		"uploads that always break":  {publishtest.Method(http.MethodPut), publishtest.Cut, build.ReasonRegistryPushFailed, ""},
-		"a right that is missing":    {publishtest.Method(http.MethodPost), publishtest.Status(http.StatusForbidden), build.ReasonRegistryAuthFailed, "Forbidden"},
-		"no room in Harbor":          {publishtest.Method(http.MethodPut), denied(harborFull), build.ReasonRegistryPushFailed, harborFull},
-		"no room in Quay":            {publishtest.Method(http.MethodPut), denied(quayFull), build.ReasonRegistryPushFailed, quayFull},
+		"a server that stays broken": {
+			publishtest.Method(http.MethodPost),
+			publishtest.Status(http.StatusInternalServerError),
+			build.ReasonRegistryPushFailed,
+			"(500)",
+		},
+		"a limit that stays": {
+			publishtest.Method(http.MethodPost),
+			publishtest.Status(http.StatusTooManyRequests),
+			build.ReasonRegistryPushFailed,
+			"(429)",
+		},
+		"uploads that always break": {
+			publishtest.Method(http.MethodPut),
+			publishtest.Cut,
+			build.ReasonRegistryPushFailed,
+			"",
+		},
+		"a right that is missing": {
+			publishtest.Method(http.MethodPost),
+			publishtest.Status(http.StatusForbidden),
+			build.ReasonRegistryAuthFailed,
+			"Forbidden",
+		},
+		"no room in Harbor": {
+			publishtest.Method(http.MethodPut),
+			denied(harborFull),
+			build.ReasonRegistryPushFailed,
+			harborFull,
+		},
+		"no room in Quay": {
+			publishtest.Method(http.MethodPut),
+			denied(quayFull),
+			build.ReasonRegistryPushFailed,
+			quayFull,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,8 +128,8 @@ func TestWhatDoesNotPassIsReported(t *testing.T) {
 			o := options(t, host, "latest", firmware)
 			o.Reference = strings.Replace(o.Reference, "greenhouse", "quota", 1) // which is no word of the registry
 			_, err := oci.Push(t.Context(), o)
-			if got, words := publishtest.Reason(t, err); got != tt.reason || !strings.Contains(words, tt.words) {
-				t.Errorf("%s: %s", got, words)
+			if got, detail := publishtest.Reason(t, err); got != tt.reason || !strings.Contains(detail, tt.detail) {
+				t.Errorf("%s: %s", got, detail)
 			}
 			ref, err := parse(o.Reference)
 			if err != nil {
@@ -103,12 +148,12 @@ const (
 	quayFull   = "Quota has been exceed on namespace"
 )
 
-func denied(words string) http.HandlerFunc {
+func denied(detail string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, `{"errors": [{"code": "DENIED", "message": %q}]}`, words)
+		_, _ = fmt.Fprintf(w, `{"errors": [{"code": "DENIED", "message": %q}]}`, detail)
 	}
 }
 
@@ -149,7 +194,14 @@ func login(kind string) func(http.Handler) http.Handler {
 				if r.Method == http.MethodGet || r.Method == http.MethodHead {
 					actions = "pull"
 				}
-				w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="registry",scope="repository:acme/greenhouse:%s"`, r.Host, actions))
+				w.Header().Set(
+					"WWW-Authenticate",
+					fmt.Sprintf(
+						`Bearer realm="http://%s/token",service="registry",scope="repository:acme/greenhouse:%s"`,
+						r.Host,
+						actions,
+					),
+				)
 				w.WriteHeader(http.StatusUnauthorized)
 			}
 		})
@@ -161,7 +213,9 @@ func dockerConfig(t *testing.T, host, user, password string) string {
 	t.Helper()
 	dir := t.TempDir()
 	auth := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), fmt.Appendf(nil, `{"auths": {%q: {"auth": %q}}}`, host, auth), 0o600); err != nil {
+	if err := os.WriteFile(
+		filepath.Join(dir, "config.json"), fmt.Appendf(nil, `{"auths": {%q: {"auth": %q}}}`, host, auth), 0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -183,10 +237,16 @@ func TestRegistriesThatWantALogin(t *testing.T) {
 				credentials string
 				want        build.Reason
 			}{
-				"with the password":               {dockerConfig(t, host, "ci", "secret-password"), ""},
-				"with user and token":             {old, ""},
-				"with a wrong password":           {dockerConfig(t, host, "ci", "secret-but-wrong"), build.ReasonRegistryAuthFailed},
-				"with that of another host":       {dockerConfig(t, "registry.example.org", "ci", "secret-password"), build.ReasonRegistryAuthFailed},
+				"with the password":   {dockerConfig(t, host, "ci", "secret-password"), ""},
+				"with user and token": {old, ""},
+				"with a wrong password": {
+					dockerConfig(t, host, "ci", "secret-but-wrong"),
+					build.ReasonRegistryAuthFailed,
+				},
+				"with that of another host": {
+					dockerConfig(t, "registry.example.org", "ci", "secret-password"),
+					build.ReasonRegistryAuthFailed,
+				},
 				"without":                         {"", build.ReasonRegistryAuthFailed},
 				"with a folder that is not there": {filepath.Join(old, "none"), build.ReasonRegistryAuthFailed},
 			} {
@@ -196,11 +256,11 @@ func TestRegistriesThatWantALogin(t *testing.T) {
 					o := options(t, host, "latest", firmware)
 					o.Credentials, o.Log = tt.credentials, &said
 					_, err := oci.Push(t.Context(), o)
-					got, words := publishtest.Reason(t, err)
+					got, detail := publishtest.Reason(t, err)
 					if got != tt.want {
-						t.Errorf("%s: %s", got, words)
+						t.Errorf("%s: %s", got, detail)
 					}
-					if text := said.String() + words + fmt.Sprint(err); strings.Contains(text, "secret") {
+					if text := said.String() + detail + fmt.Sprint(err); strings.Contains(text, "secret") {
 						t.Errorf("a secret is in what it says: %s", text)
 					}
 				})
@@ -215,14 +275,20 @@ func TestACertificateOfOnesOwn(t *testing.T) {
 	t.Cleanup(srv.Close)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	ca := filepath.Join(t.TempDir(), "ca.crt")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
+	if err := os.WriteFile(
+		ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600,
+	); err != nil {
 		t.Fatal(err)
 	}
 	o := options(t, strings.TrimPrefix(srv.URL, "https://"), "latest", firmware)
 	o.PlainHTTP = false
 	_, err := oci.Push(t.Context(), o)
-	if got, words := publishtest.Reason(t, err); got != build.ReasonRegistryPushFailed || !strings.Contains(words, "certificate") {
-		t.Errorf("%s: %s", got, words)
+	if got, detail := publishtest.Reason(
+		t,
+		err,
+	); got != build.ReasonRegistryPushFailed ||
+		!strings.Contains(detail, "certificate") {
+		t.Errorf("%s: %s", got, detail)
 	}
 	o.TrustedCA = ca
 	if _, err := oci.Push(t.Context(), o); err != nil {
@@ -251,8 +317,8 @@ func TestAnUploadIsNotSentElsewhere(t *testing.T) {
 	o := options(t, host, "latest", firmware)
 	o.Credentials = dockerConfig(t, host, "ci", "secret-password")
 	_, err := oci.Push(t.Context(), o)
-	if got, words := publishtest.Reason(t, err); got != build.ReasonRegistryPushFailed || stolen.Load() != 0 {
-		t.Errorf("%s: %s; %d requests went elsewhere", got, words, stolen.Load())
+	if got, detail := publishtest.Reason(t, err); got != build.ReasonRegistryPushFailed || stolen.Load() != 0 {
+		t.Errorf("%s: %s; %d requests went elsewhere", got, detail, stolen.Load())
 	}
 }
 
@@ -296,7 +362,9 @@ func TestAttachmentsReferToTheFirmware(t *testing.T) {
 	for _, supported := range []bool{true, false} {
 		t.Run(fmt.Sprintf("supported %t", supported), func(t *testing.T) {
 			t.Parallel()
-			srv := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(supported)))
+			srv := httptest.NewServer(
+				registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(supported)),
+			)
 			t.Cleanup(srv.Close)
 			o := options(t, strings.TrimPrefix(srv.URL, "http://"), "latest", firmware)
 			attach(t, &o, "firmware.elf", "symbols")
@@ -309,7 +377,7 @@ func TestAttachmentsReferToTheFirmware(t *testing.T) {
 func checkAttachments(t *testing.T, o oci.Options) {
 	t.Helper()
 	var digest string
-	for range 2 { // again changes nothing
+	for range 2 { // the second push changes nothing
 		res, err := oci.Push(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
@@ -354,8 +422,12 @@ func TestAnAttachmentThatIsMissingIsNamed(t *testing.T) {
 	o := options(t, serve(t, nil), "latest", firmware)
 	o.Attachments = []string{"firmware.elf"}
 	_, err := oci.Push(t.Context(), o)
-	if got, words := publishtest.Reason(t, err); got != build.ReasonArtifactNotFound || !strings.Contains(words, "firmware.elf") {
-		t.Errorf("%s: %s", got, words)
+	if got, detail := publishtest.Reason(
+		t,
+		err,
+	); got != build.ReasonArtifactNotFound ||
+		!strings.Contains(detail, "firmware.elf") {
+		t.Errorf("%s: %s", got, detail)
 	}
 }
 
@@ -368,8 +440,12 @@ func TestTheSizeBudget(t *testing.T) {
 	}
 	o.MaxSize -= 3
 	_, err := oci.Push(t.Context(), o)
-	if got, words := publishtest.Reason(t, err); got != build.ReasonArtifactInvalid || !strings.Contains(words, "it has 20 bytes, 3 more than the 17 that artifact.maxSize allows") {
-		t.Errorf("%s: %s", got, words)
+	if got, detail := publishtest.Reason(
+		t,
+		err,
+	); got != build.ReasonArtifactInvalid ||
+		!strings.Contains(detail, "it has 20 bytes, 3 more than the 17 that artifact.maxSize allows") {
+		t.Errorf("%s: %s", got, detail)
 	}
 }
 
@@ -389,8 +465,12 @@ func TestAFileThatChangesIsNotPublished(t *testing.T) {
 	})
 	o = options(t, host, "latest", firmware)
 	_, err := oci.Push(t.Context(), o)
-	if got, words := publishtest.Reason(t, err); got != build.ReasonArtifactInvalid || !strings.Contains(words, "changed while it was read") {
-		t.Errorf("%s: %s", got, words)
+	if got, detail := publishtest.Reason(
+		t,
+		err,
+	); got != build.ReasonArtifactInvalid ||
+		!strings.Contains(detail, "changed while it was read") {
+		t.Errorf("%s: %s", got, detail)
 	}
 }
 
@@ -398,7 +478,10 @@ func TestAFileThatChangesIsNotPublished(t *testing.T) {
 func TestAFileWithTwoNamesInsideIsFine(t *testing.T) {
 	t.Parallel()
 	o := options(t, serve(t, nil), "latest", firmware)
-	if err := errors.Join(os.Mkdir(filepath.Join(o.Root, "deps"), 0o700), os.Link(filepath.Join(o.Root, "fw.bin"), filepath.Join(o.Root, "deps", "fw-1234"))); err != nil {
+	if err := errors.Join(
+		os.Mkdir(filepath.Join(o.Root, "deps"), 0o700),
+		os.Link(filepath.Join(o.Root, "fw.bin"), filepath.Join(o.Root, "deps", "fw-1234")),
+	); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := oci.Push(t.Context(), o); err != nil {

@@ -21,7 +21,7 @@ import (
 const sshMode = "ssh"
 
 // Main is the program. Self is the command that it was called with, without args: git
-// calls it again for repositories by ssh. It returns the exit code.
+// calls it recursively for repositories by ssh. It returns the exit code.
 func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == sshMode {
 		return git.SSH(ctx, args[1:], os.Stdin, os.Stdout, stderr)
@@ -49,6 +49,10 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 	o.Policy = policy
 	r, err := git.Fetch(ctx, o)
 	return res.Finish(stderr, map[string]string{
-		"commit": r.Commit, "version": r.Version, "commit-time": r.Time.Format(time.RFC3339), "CHAINS-GIT_URL": o.URI, "CHAINS-GIT_COMMIT": r.Commit,
+		"commit":            r.Commit,
+		"version":           r.Version,
+		"commit-time":       r.Time.Format(time.RFC3339),
+		"CHAINS-GIT_URL":    o.URI,
+		"CHAINS-GIT_COMMIT": r.Commit,
 	}, err)
 }

@@ -20,12 +20,16 @@ import (
 // Main is the program. Its first argument says where to: "oci" or "hawkbit"; "pull"
 // fetches what was published. It returns the exit code.
 func Main(ctx context.Context, args []string, stderr io.Writer) int {
-	places := map[string]func(context.Context, []string, io.Writer) int{"oci": publishOCI, "hawkbit": publishHawkbit, "pull": pullOCI}
-	if len(args) == 0 || places[args[0]] == nil {
+	destinations := map[string]func(context.Context, []string, io.Writer) int{
+		"oci":     publishOCI,
+		"hawkbit": publishHawkbit,
+		"pull":    pullOCI,
+	}
+	if len(args) == 0 || destinations[args[0]] == nil {
 		fmt.Fprintln(stderr, "publish: say where to, as in: publish oci FLAGS, or: publish hawkbit FLAGS")
 		return step.ExitUsage
 	}
-	return places[args[0]](ctx, args[1:], stderr)
+	return destinations[args[0]](ctx, args[1:], stderr)
 }
 
 func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {

@@ -111,8 +111,12 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	hawkbit := hawkbittest.New(hawkbittest.Options{User: "admin", Password: c.HawkbitPassword})
 	routes := map[string]http.Handler{
-		"/realms/": tokens, "/api/registry/": devices, "/git/": http.StripPrefix("/git", repos), "/rest/v1/": hawkbit, "/DEFAULT/": hawkbit,
-		"/v2/": login("ci", c.RegistryPassword, artifacts),
+		"/realms/":       tokens,
+		"/api/registry/": devices,
+		"/git/":          http.StripPrefix("/git", repos),
+		"/rest/v1/":      hawkbit,
+		"/DEFAULT/":      hawkbit,
+		"/v2/":           login("ci", c.RegistryPassword, artifacts),
 		// What makes the certificate of the second port trusted.
 		"/ca.crt": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(ca) }),
 	}
@@ -136,7 +140,10 @@ func listen(ctx context.Context, cert tls.Certificate) ([]net.Listener, error) {
 	if err != nil {
 		return nil, errors.Join(err, plain.Close())
 	}
-	return []net.Listener{plain, tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12})}, nil
+	return []net.Listener{
+		plain,
+		tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}),
+	}, nil
 }
 
 // byPrefix routes by what a path begins with. A ServeMux would clean paths, and device

@@ -12,7 +12,7 @@ import (
 )
 
 // revision is set by the build. It has to be what the update server delivers as
-// the version, or the device is updated again and again.
+// the version, or the device is updated in a loop.
 var revision = "unknown"
 
 func main() {

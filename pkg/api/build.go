@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api
+
+import "github.com/drogue-iot/ajour/pkg/build"
+
+// Build is a build as the API shows it.
+type Build struct {
+	// Application, Device and Phase are, with the times of the status, what existing clients
+	// read (contract 5.4, AJ-1).
+	Application string `json:"app"`
+	Device      string `json:"device,omitempty"`
+	Phase       string `json:"status"`
+
+	ID        string `json:"id"`
+	Requester string `json:"requester,omitempty"`
+	build.Status
+}
+
+func show(runs []build.Run) []Build {
+	list := make([]Build, len(runs))
+	for i, r := range runs {
+		list[i] = Build{
+			Application: r.Object.Application,
+			Device:      r.Object.Device,
+			Phase:       string(r.Phase),
+			ID:          r.ID,
+			Requester:   r.Requester,
+			Status:      r.Status.UTC(),
+		}
+	}
+	return list
+}

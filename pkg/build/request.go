@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"fmt"
+	"time"
+)
+
+// Cause says what began a build.
+type Cause string
+
+// The causes of a build.
+const (
+	CauseAPI     Cause = "api"
+	CauseChange  Cause = "change"
+	CausePublish Cause = "publish" // publishes what an earlier build compiled
+)
+
+// Request asks for a build of an object. It is the data of the event build.requested. It
+// does not carry the description: the builder reads that from the object itself.
+type Request struct {
+	ID     string    `json:"id"`
+	Object ObjectRef `json:"target"`
+	// DescriptionHash is that of the description that the caller saw; it is only reported.
+	DescriptionHash string    `json:"descriptionHash,omitempty"`
+	Requester       string    `json:"requester,omitempty"`
+	Cause           Cause     `json:"cause"`
+	Time            time.Time `json:"time"`
+}
+
+// Validate refuses a request that no api of this project made.
+func (r Request) Validate() error { return validate(r.ID, r.Object, r.Time) }
+
+// Republish asks to publish what an earlier build compiled. It is the data of the event
+// build.republish. It says which build; what that build left is found by the builder, since
+// an event could name the workspace of a different tenant.
+type Republish struct {
+	ID        string    `json:"id"`
+	Object    ObjectRef `json:"target"`
+	Of        string    `json:"of"` // id of the earlier build
+	Requester string    `json:"requester,omitempty"`
+	Time      time.Time `json:"time"`
+}
+
+// Validate refuses what no api of this project made.
+func (r Republish) Validate() error {
+	if !ValidID(r.Of) {
+		return fmt.Errorf("build %s republishes %s, which is not a UUID", quote(r.ID), quote(r.Of))
+	}
+	return validate(r.ID, r.Object, r.Time)
+}
+
+// Rejection says that a build was refused before it became a run. It is the data of the
+// event build.rejected.
+type Rejection struct {
+	ID      string    `json:"id"`
+	Object  ObjectRef `json:"target"`
+	Reason  Reason    `json:"reason"`
+	Message string    `json:"message"`
+	Time    time.Time `json:"time"`
+}
+
+// Validate refuses a rejection that no service of this project made.
+func (r Rejection) Validate() error {
+	if !r.Reason.Rejects() {
+		return fmt.Errorf(
+			"build %s is rejected for the reason %s, which is not one of a rejection", quote(r.ID),
+			quote(string(r.Reason)),
+		)
+	}
+	return validate(r.ID, r.Object, r.Time)
+}
+
+// Cancellation asks for the end of a build. It is the data of the event build.cancelled.
+type Cancellation struct {
+	ID        string    `json:"id"`
+	Object    ObjectRef `json:"target"`
+	Requester string    `json:"requester,omitempty"`
+	Time      time.Time `json:"time"`
+}
+
+// Validate refuses a cancellation that no api of this project made.
+func (c Cancellation) Validate() error { return validate(c.ID, c.Object, c.Time) }
+
+func validate(id string, o ObjectRef, at time.Time) error {
+	if !ValidID(id) {
+		return fmt.Errorf("build id %s is not a UUID", quote(id))
+	}
+	if at.IsZero() {
+		return fmt.Errorf("build %s has no time", id)
+	}
+	return o.Validate()
+}
+
+// maxClockSkew is how far the clocks of the services may be apart.
+const maxClockSkew = time.Minute
+
+// Future reports whether a time is so far ahead that no service of this project can have
+// written it. A record or an event of the future would win over all later builds.
+func Future(t, now time.Time) bool { return t.Sub(now) > maxClockSkew }

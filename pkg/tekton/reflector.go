@@ -1,0 +1,193 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tekton
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
+
+// Reflector feeds a [Store] with the PipelineRuns and TaskRuns of a cluster. It lists and
+// watches both, and resumes a watch that broke, by client-go's own reflectors.
+type Reflector struct {
+	store *Store
+	runs  Lister[*v1.PipelineRunList]
+	tasks Lister[*v1.TaskRunList]
+	log   *slog.Logger
+
+	mu sync.Mutex
+	// heads are by the name of the PipelineRun, children by its uid.
+	heads    map[string]*head
+	children map[types.UID]tasks
+	taskRuns map[string]*task // by the name of the TaskRun
+	// runsRead and tasksRead report that the first list of each is complete.
+	runsRead, tasksRead bool
+	warned              bool
+}
+
+// NewReflector returns a reflector. Nothing is read before [Reflector.Run].
+func NewReflector(
+	s *Store, runs Lister[*v1.PipelineRunList], taskRuns Lister[*v1.TaskRunList], log *slog.Logger,
+) *Reflector {
+	return &Reflector{
+		store: s, runs: runs, tasks: taskRuns, log: log,
+		heads: map[string]*head{}, children: map[types.UID]tasks{}, taskRuns: map[string]*task{},
+	}
+}
+
+// Run keeps the store up to date until the context ends.
+func (r *Reflector) Run(ctx context.Context) error {
+	var g sync.WaitGroup
+	g.Go(func() {
+		mirror(ctx, "PipelineRun", r.runs, func(l *v1.PipelineRunList) []*v1.PipelineRun { return pointers(l.Items) },
+			func(pr *v1.PipelineRun) (*head, bool) { h, _, ours := headOf(pr); return h, ours },
+			feed[*head]{set: r.setRun, remove: r.removeRun, replace: r.replaceRuns})
+	})
+	g.Go(func() {
+		mirror(ctx, "TaskRun", r.tasks, func(l *v1.TaskRunList) []*v1.TaskRun { return pointers(l.Items) }, taskOf,
+			feed[*task]{set: r.setTask, remove: r.removeTask, replace: r.replaceTasks})
+	})
+	g.Wait()
+	return nil
+}
+
+func pointers[T any](items []T) []*T {
+	list := make([]*T, len(items))
+	for i := range items {
+		list[i] = &items[i]
+	}
+	return list
+}
+
+func (r *Reflector) setRun(h *head) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heads[h.run.Name] = h
+	r.warn(h)
+	r.update(h.run.Name)
+}
+
+func (r *Reflector) removeRun(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.heads, name)
+	if r.read() {
+		r.store.Remove(name)
+	}
+}
+
+func (r *Reflector) replaceRuns(list []*head) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.heads)
+	for _, h := range list {
+		r.heads[h.run.Name] = h
+		r.warn(h)
+	}
+	r.runsRead = true
+	r.replace()
+}
+
+func (r *Reflector) setTask(t *task) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.addTask(t)
+	r.update(t.run)
+}
+
+// removeTask forgets a TaskRun. The state of a run that has ended is left as it is: its
+// TaskRuns may be deleted before it is.
+func (r *Reflector) removeTask(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t, ok := r.taskRuns[name]
+	if !ok {
+		return
+	}
+	delete(r.taskRuns, name)
+	rest := slices.DeleteFunc(slices.Clone(r.children[t.owner]), func(other *task) bool { return other.name == name })
+	if r.children[t.owner] = rest; len(rest) == 0 {
+		delete(r.children, t.owner)
+	}
+	if h := r.heads[t.run]; h != nil && !h.condition.ok && !h.condition.failed {
+		r.update(t.run)
+	}
+}
+
+func (r *Reflector) replaceTasks(list []*task) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.taskRuns)
+	clear(r.children)
+	for _, t := range list {
+		r.addTask(t)
+	}
+	r.tasksRead = true
+	r.replace()
+}
+
+// addTask replaces the TaskRun of the same pipeline task. The slice is never changed in
+// place: a state that was derived from it may be compared with the next one.
+func (r *Reflector) addTask(t *task) {
+	r.taskRuns[t.name] = t
+	siblings := slices.DeleteFunc(
+		slices.Clone(r.children[t.owner]),
+		func(other *task) bool { return other.task == t.task },
+	)
+	r.children[t.owner] = append(siblings, t)
+}
+
+func (r *Reflector) read() bool { return r.runsRead && r.tasksRead }
+
+// update derives the state of one build.
+func (r *Reflector) update(name string) {
+	if h := r.heads[name]; h != nil && r.read() {
+		r.store.Set(observe(h, r.children[types.UID(h.run.UID)]))
+	}
+}
+
+// replace derives the state of all builds.
+func (r *Reflector) replace() {
+	if !r.read() {
+		return
+	}
+	runs := make([]build.Run, 0, len(r.heads))
+	for _, h := range r.heads {
+		runs = append(runs, observe(h, r.children[types.UID(h.run.UID)]))
+	}
+	r.store.Replace(runs)
+}
+
+// warn says once that Tekton Chains watches runs whose results a builder can forge.
+func (r *Reflector) warn(h *head) {
+	if h.signed && h.onePod && !r.warned {
+		r.warned = true
+		r.log.WarnContext(
+			context.Background(),
+			"Tekton Chains signs builds of one pod, whose results a builder can forge: see \"Provenance\" in docs/install.md",
+			"run", h.run.Name,
+		)
+	}
+}
+
+// TaskRunEnded returns when the TaskRun that owns an object ended. It reports false for one
+// that has not ended, or is not known.
+func (r *Reflector) TaskRunEnded(owner metav1.OwnerReference) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t, ok := r.taskRuns[owner.Name]
+	if !ok || t.uid != owner.UID || !t.condition.ok && !t.condition.failed {
+		return time.Time{}, false
+	}
+	return t.condition.since, true
+}

@@ -1,0 +1,158 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tekton_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/client/clientset/versioned/fake"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"knative.dev/pkg/apis"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/tekton"
+)
+
+// reflected is a store that follows a cluster of doubles, made by the generators of Tekton
+// and Kubernetes.
+type reflected struct {
+	*testing.T
+	cluster *fake.Clientset
+	store   *tekton.Store
+
+	changed chan struct{}
+}
+
+// listed is a client whose server does not stream lists, as that of the doubles.
+type listed[L runtime.Object] struct{ tekton.Lister[L] }
+
+// IsWatchListSemanticsUnSupported is the name that client-go gave it.
+func (listed[L]) IsWatchListSemanticsUnSupported() bool { return true }
+
+func reflect(t *testing.T, log *slog.Logger, runs ...*v1.PipelineRun) *reflected {
+	t.Helper()
+	r := &reflected{T: t, cluster: fake.NewSimpleClientset(), store: tekton.NewStore(), changed: make(chan struct{}, 1000)}
+	for _, pr := range runs {
+		r.create(pr)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-done })
+	r.store.Watch(func(build.Run, bool) { r.changed <- struct{}{} })
+	go func() {
+		defer close(done)
+		_ = tekton.NewReflector(
+			r.store, listed[*v1.PipelineRunList]{r.cluster.TektonV1().PipelineRuns("builds")},
+			listed[*v1.TaskRunList]{r.cluster.TektonV1().TaskRuns("builds")}, log,
+		).Run(ctx)
+	}()
+	synced := errors.New("synced")
+	if err := r.store.WhenSynced(ctx, func(context.Context) error { return synced }); !errors.Is(err, synced) {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (r *reflected) create(pr *v1.PipelineRun) {
+	r.Helper()
+	if _, err := r.cluster.TektonV1().PipelineRuns("builds").Create(r.Context(), pr, metav1.CreateOptions{}); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// await waits until the build is as it should be.
+func (r *reflected) await(name string, want func(build.Run, error) bool) {
+	r.Helper()
+	for {
+		got, err := r.store.Find(name)
+		if want(got, err) {
+			return
+		}
+		select {
+		case <-r.changed:
+		case <-time.After(10 * time.Second):
+			r.Fatalf("the build is %+v, %v", got, err)
+		}
+	}
+}
+
+func TestAReflectorFollowsTheCluster(t *testing.T) {
+	t.Parallel()
+	pr := render(t)
+	pr.UID = "uid"
+	foreign := render(t)
+	foreign.Name = "fw-of-somebody-else"
+	r := reflect(t, slog.New(slog.DiscardHandler), pr, foreign)
+	r.await(pr.Name, func(b build.Run, err error) bool { return err == nil && b.Pending && b.Phase == build.Queued })
+	if got := r.store.List(build.Query{}); len(got) != 1 || !cmp.Equal(got[0].Description, build.Description{}) {
+		t.Errorf("%+v", got)
+	}
+
+	pr.Spec.Status = ""
+	pr.Status.SetCondition(
+		&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown, Reason: "Running"},
+	)
+	runs, tasks := r.cluster.TektonV1().PipelineRuns("builds"), r.cluster.TektonV1().TaskRuns("builds")
+	if _, err := runs.Update(t.Context(), pr, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.await(pr.Name, func(b build.Run, _ error) bool { return b.Reason == build.ReasonFetchingSource })
+
+	tr := pod(corev1.ConditionUnknown, "Running", "", step("fetch", 0, "commit", "4f1c"), step("build", -1))["firmware"]
+	tr.Name, tr.Namespace, tr.UID = pr.Name+"-firmware", "builds", "task"
+	tr.Labels = map[string]string{"app.kubernetes.io/managed-by": "ajour", "tekton.dev/pipelineTask": "firmware"}
+	tr.OwnerReferences = []metav1.OwnerReference{{Name: pr.Name, UID: pr.UID, Controller: new(true)}}
+	other := tr.DeepCopy() // of a former run of that name
+	other.Name, other.OwnerReferences[0].UID = "former", "other"
+	other.Status.Steps = nil
+	for _, o := range []*v1.TaskRun{tr, other} {
+		if _, err := tasks.Create(t.Context(), o, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.await(pr.Name, func(b build.Run, _ error) bool { return b.Reason == build.ReasonBuilding && b.Commit == "4f1c" })
+
+	pr.Status.SetCondition(
+		&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionFalse, Reason: "Cancelled"},
+	)
+	if _, err := runs.Update(t.Context(), pr, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.await(pr.Name, func(b build.Run, _ error) bool { return b.Phase == build.Cancelled })
+	if err := tasks.Delete(t.Context(), tr.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := runs.Delete(t.Context(), pr.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.await(pr.Name, func(_ build.Run, err error) bool { return err != nil })
+}
+
+// TestChainsIsReported: it would sign what a builder can forge.
+func TestChainsIsReported(t *testing.T) {
+	t.Parallel()
+	for layout, want := range map[tekton.Layout]int{tekton.OnePod: 1, tekton.PodPerTask: 0} {
+		var log strings.Builder
+		pr, err := tekton.Render(spec(), tekton.Config{Namespace: "builds", Layout: layout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pr.UID, pr.Finalizers = types.UID("uid"), []string{"chains.tekton.dev"}
+		r := reflect(t, slog.New(slog.NewTextHandler(&log, nil)), pr)
+		r.await(pr.Name, func(_ build.Run, err error) bool { return err == nil })
+		if got := strings.Count(log.String(), "Tekton Chains"); got != want {
+			t.Errorf("%s: %q", layout, log.String())
+		}
+	}
+}
