@@ -96,7 +96,9 @@ func (b *bench) fetch(ctx context.Context) error {
 			return err
 		}
 		// As forges have them: what is packed is sent as it is.
-		if out, err := exec.CommandContext(ctx, "git", "-C", filepath.Join(root, repo.Path()), "-c", "pack.window=0", "repack", "-a", "-d", "-q").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(
+			ctx, "git", "-C", filepath.Join(root, repo.Path()), "-c", "pack.window=0", "repack", "-a", "-d", "-q",
+		).CombinedOutput(); err != nil {
 			return fmt.Errorf("repack: %w: %s", err, out)
 		}
 		if err := errors.Join(os.RemoveAll(repo.Folder()), os.RemoveAll(filepath.Join(b.dir, "files"))); err != nil {
@@ -106,12 +108,31 @@ func (b *bench) fetch(ctx context.Context) error {
 		clean := func() error { return os.RemoveAll(dir) }
 		ours := side{clean, func() []string {
 			return []string{
-				filepath.Join(b.dir, "fetch"), "--uri=" + url, "--revision=main", "--output=" + dir, "--results=" + filepath.Join(b.dir, "commit"),
-				"--schemes=https", "--addresses=127.0.0.0/8", "--trusted-ca=" + b.ca(),
+				filepath.Join(
+					b.dir,
+					"fetch",
+				),
+				"--uri=" + url,
+				"--revision=main",
+				"--output=" + dir,
+				"--results=" + filepath.Join(b.dir, "commit"),
+				"--schemes=https",
+				"--addresses=127.0.0.0/8",
+				"--trusted-ca=" + b.ca(),
 			}
 		}}
 		clone := side{clean, func() []string {
-			return []string{"git", "-c", "http.sslCAInfo=" + b.bundle(), "clone", "--quiet", "--depth=1", "--branch=main", url, dir}
+			return []string{
+				"git",
+				"-c",
+				"http.sslCAInfo=" + b.bundle(),
+				"clone",
+				"--quiet",
+				"--depth=1",
+				"--branch=main",
+				url,
+				dir,
+			}
 		}}
 		if _, err := b.compare(ctx, name, r.runs, ours, clone); err != nil {
 			return err

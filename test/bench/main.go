@@ -4,7 +4,8 @@
 // Command bench measures the steps that are ours side by side with the tools that
 // people would use in their place, against servers on this machine by HTTPS: fetch with
 // "git clone --depth 1", publish with "oras push" and "crane push". It prints ratios of
-// medians; the two sides take turns, so that a busy machine slows both.
+// medians; the two sides take turns, so that a busy machine slows both. It also measures how
+// long "ajour dev" takes to start when it has many builds.
 //
 //	make bench                    takes some minutes; run it on a machine that does nothing else
 //	TMPDIR=/dev/shm make bench    keeps the disk out of it, with 8 GB of memory
@@ -60,8 +61,11 @@ func run(ctx context.Context, only string, out io.Writer) error {
 	}
 	flags := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", dir + "/"}
 	for _, args := range [][]string{
-		append(slices.Clone(flags), "./cmd/fetch", "./cmd/publish"),
-		append([]string{"build", "-C", "test/bench/tools", "-trimpath", "-o", dir + "/"}, "oras.land/oras/cmd/oras", "github.com/google/go-containerregistry/cmd/crane"),
+		append(slices.Clone(flags), "./cmd/fetch", "./cmd/publish", "./cmd/ajour"),
+		append(
+			[]string{"build", "-C", "test/bench/tools", "-trimpath", "-o", dir + "/"}, "oras.land/oras/cmd/oras",
+			"github.com/google/go-containerregistry/cmd/crane",
+		),
 	} {
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -70,7 +74,7 @@ func run(ctx context.Context, only string, out io.Writer) error {
 		}
 	}
 	fmt.Fprintf(out, "%-34s %5s %10s %10s %7s  %s\n", "", "runs", "ajour", "other", "ratio", "limit")
-	return errors.Join(b.start(ctx), b.fetch(ctx), b.publish(ctx))
+	return errors.Join(b.start(ctx), b.dev(ctx), b.fetch(ctx), b.publish(ctx))
 }
 
 func (b *bench) skips(name string) bool { return !strings.Contains(name, b.only) }
@@ -85,7 +89,12 @@ type side struct {
 // measure runs a command and returns how long it took, and its peak memory in KiB.
 func (b *bench) measure(ctx context.Context, argv []string) (time.Duration, int64, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + b.dir, "GIT_CONFIG_NOSYSTEM=1", "SSL_CERT_FILE=" + b.bundle()}
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"),
+		"HOME=" + b.dir,
+		"GIT_CONFIG_NOSYSTEM=1",
+		"SSL_CERT_FILE=" + b.bundle(),
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
@@ -153,7 +162,10 @@ func (b *bench) compare(ctx context.Context, name string, runs int, ours, other 
 	}
 	us, them := median(times[0]), median(times[1])
 	ratio := float64(us) / float64(them)
-	fmt.Fprintf(b.out, "%-34s %5d %8.1fms %8.1fms %7.2f  %.1f%s\n", name, runs, ms(us), ms(them), ratio, maxRatio, verdict(ratio <= maxRatio))
+	fmt.Fprintf(
+		b.out, "%-34s %5d %8.1fms %8.1fms %7.2f  %.1f%s\n", name, runs, ms(us), ms(them), ratio, maxRatio,
+		verdict(ratio <= maxRatio),
+	)
 	return memory, nil
 }
 
@@ -180,7 +192,10 @@ func (b *bench) start(ctx context.Context) error {
 			times = append(times, time.Since(began))
 		}
 		m := median(times)
-		fmt.Fprintf(b.out, "%-34s %5d %8.1fms %10s %7s  %s%s\n", "start of "+name, len(times), ms(m), "", "", maxStart, verdict(m <= maxStart))
+		fmt.Fprintf(
+			b.out, "%-34s %5d %8.1fms %10s %7s  %s%s\n", "start of "+name, len(times), ms(m), "", "", maxStart,
+			verdict(m <= maxStart),
+		)
 	}
 	return nil
 }

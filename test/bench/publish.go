@@ -36,7 +36,10 @@ func (b *bench) publish(ctx context.Context) error {
 		n++
 		return fmt.Sprintf("%s/r%d:latest", host, n)
 	}
-	for file, content := range map[string]string{"firmware.json": `{"version":"4f1c2ab"}`, "config.json": `{"architecture":"arm","os":"none","rootfs":{"type":"layers","diff_ids":[]}}`} {
+	for file, content := range map[string]string{
+		"firmware.json": `{"version":"4f1c2ab"}`,
+		"config.json":   `{"architecture":"arm","os":"none","rootfs":{"type":"layers","diff_ids":[]}}`,
+	} {
 		if err := os.WriteFile(filepath.Join(root, file), []byte(content), 0o600); err != nil {
 			return err
 		}
@@ -48,7 +51,9 @@ func (b *bench) publish(ctx context.Context) error {
 	}{{"1 MB", 1 << 20, 30}, {"100 MB", 100 << 20, 7}, {"1 GB", 1 << 30, 1}} {
 		ours := b.publishSide(root, size.bytes, reference)
 		var memory int64
-		for other, s := range map[string]side{"oras": b.orasSide(root, size.bytes, reference), "crane": b.craneSide(size.bytes, reference)} {
+		for other, s := range map[string]side{
+			"oras": b.orasSide(root, size.bytes, reference), "crane": b.craneSide(size.bytes, reference),
+		} {
 			title := "publish, " + size.name + ", to " + other
 			if b.skips(title) {
 				continue
@@ -60,7 +65,10 @@ func (b *bench) publish(ctx context.Context) error {
 			memory = max(memory, kib)
 		}
 		if memory > 0 {
-			fmt.Fprintf(b.out, "%-34s %5s %8.1fMB %10s %7s  64 MB%s\n", "memory of publish, "+size.name, "", float64(memory)/1024, "", "", verdict(memory <= maxMemory))
+			fmt.Fprintf(
+				b.out, "%-34s %5s %8.1fMB %10s %7s  64 MB%s\n", "memory of publish, "+size.name, "",
+				float64(memory)/1024, "", "", verdict(memory <= maxMemory),
+			)
 		}
 	}
 	return nil
@@ -74,8 +82,17 @@ func fresh(root string, size int) error {
 func (b *bench) publishSide(root string, size int, reference func() string) side {
 	return side{func() error { return fresh(root, size) }, func() []string {
 		return []string{
-			filepath.Join(b.dir, "publish"), "oci", "--image=" + reference(), "--root=" + root, "--artifact=firmware.bin", "--version=4f1c2ab",
-			"--trusted-ca=" + b.ca(), "--results=" + filepath.Join(b.dir, "size"),
+			filepath.Join(
+				b.dir,
+				"publish",
+			),
+			"oci",
+			"--image=" + reference(),
+			"--root=" + root,
+			"--artifact=firmware.bin",
+			"--version=4f1c2ab",
+			"--trusted-ca=" + b.ca(),
+			"--results=" + filepath.Join(b.dir, "size"),
 		}
 	}}
 }
@@ -83,8 +100,17 @@ func (b *bench) publishSide(root string, size int, reference func() string) side
 func (b *bench) orasSide(root string, size int, reference func() string) side {
 	return side{func() error { return fresh(root, size) }, func() []string {
 		return []string{
-			filepath.Join(b.dir, "oras"), "push", "--disable-path-validation", "--config", filepath.Join(root, "config.json") + ":application/vnd.oci.image.config.v1+json",
-			reference() + ",4f1c2ab", filepath.Join(root, "firmware.bin") + ":application/octet-stream", filepath.Join(root, "firmware.json") + ":application/json",
+			filepath.Join(
+				b.dir,
+				"oras",
+			),
+			"push",
+			"--disable-path-validation",
+			"--config",
+			filepath.Join(root, "config.json") + ":application/vnd.oci.image.config.v1+json",
+			reference() + ",4f1c2ab",
+			filepath.Join(root, "firmware.bin") + ":application/octet-stream",
+			filepath.Join(root, "firmware.json") + ":application/json",
 		}
 	}}
 }
@@ -104,7 +130,10 @@ func writeLayout(dir string, data []byte) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	img, err := mutate.AppendLayers(empty.Image, static.NewLayer(data, "application/octet-stream"), static.NewLayer([]byte(`{"version":"4f1c2ab"}`), "application/json"))
+	img, err := mutate.AppendLayers(
+		empty.Image, static.NewLayer(data, "application/octet-stream"),
+		static.NewLayer([]byte(`{"version":"4f1c2ab"}`), "application/json"),
+	)
 	if err != nil {
 		return err
 	}
@@ -120,8 +149,14 @@ func (b *bench) registry(ctx context.Context) (host string, stop func(), err err
 	const port = "38517"
 	host = "127.0.0.1:" + port
 	config := filepath.Join(b.dir, "registry.yaml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %q, tls: {certificate: %s, key: %s}}\n",
-		filepath.Join(b.dir, "registry"), host, b.ca(), b.key())
+	text := fmt.Sprintf(
+		"version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}}\n"+
+			"http: {addr: %q, tls: {certificate: %s, key: %s}}\n",
+		filepath.Join(b.dir, "registry"),
+		host,
+		b.ca(),
+		b.key(),
+	)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return "", nil, err
 	}

@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command cluster measures an installation on the cluster of KUBECONFIG: how fast triggers
+// become PipelineRuns, beside a client that creates PipelineRuns directly; how fast the end of a
+// run is on its object; and what the services need when the cluster has many ended builds. It
+// prints each figure with its limit, and fails if one is missed.
+//
+// Tekton's controller is scaled to zero while it measures, so that no pod takes part.
+//
+//	make bench-cluster          takes about fifteen minutes on two cores
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ended := flag.Int("ended", 10_000, "`number` of ended builds that the cluster has for the last part; none if 0")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx, *ended); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, ended int) (err error) {
+	b, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	restore, err := b.pauseTekton(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if failed := restore(); err == nil {
+			err = failed
+		}
+	}()
+	if err := b.watch(ctx); err != nil {
+		return err
+	}
+	empty, err := b.triggers(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.ends(ctx); err != nil {
+		return err
+	}
+	if ended > 0 {
+		if err := b.many(ctx, ended, empty); err != nil {
+			return err
+		}
+	}
+	if b.missed > 0 {
+		return fmt.Errorf("%d limits are missed", b.missed)
+	}
+	return nil
+}
