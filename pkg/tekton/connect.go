@@ -9,6 +9,7 @@ import (
 	"time"
 
 	clientv1 "github.com/tektoncd/pipeline/pkg/client/clientset/versioned/typed/pipeline/v1"
+	"k8s.io/client-go/gentype"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	coreclientv1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
@@ -26,6 +27,8 @@ const (
 type Cluster struct {
 	namespace string
 	runs      *clientv1.TektonV1Client
+	leanRuns  leanRuns
+	leanTasks leanTasks
 	core      *coreclientv1.CoreV1Client
 	leases    *coordinationv1.CoordinationV1Client
 }
@@ -47,6 +50,14 @@ func connect(rc *rest.Config, namespace string) (c *Cluster, err error) {
 	if c.runs, err = clientv1.NewForConfig(rc); err != nil {
 		return nil, fmt.Errorf("connect to Tekton: %w", err)
 	}
+	lean, params, err := leanRESTClient(rc)
+	if err != nil {
+		return nil, err
+	}
+	c.leanRuns.client = gentype.NewClientWithList("pipelineruns", lean, params, namespace,
+		func() *leanRun { return &leanRun{} }, func() *leanList[leanRun] { return &leanList[leanRun]{} })
+	c.leanTasks.client = gentype.NewClientWithList("taskruns", lean, params, namespace,
+		func() *leanTask { return &leanTask{} }, func() *leanList[leanTask] { return &leanList[leanTask]{} })
 	if c.core, err = coreclientv1.NewForConfig(rc); err != nil {
 		return nil, fmt.Errorf("connect to cluster: %w", err)
 	}
@@ -68,7 +79,7 @@ func (c *Cluster) Client(config Config) (*Client, error) {
 
 // Reflector returns a reflector that feeds a store.
 func (c *Cluster) Reflector(s *Store, log *slog.Logger) *Reflector {
-	return NewReflector(s, c.runs.PipelineRuns(c.namespace), c.runs.TaskRuns(c.namespace), log)
+	return NewReflector(s, c.leanRuns, c.leanTasks, log)
 }
 
 // Reaper returns a reaper of the pods of ended builds.
