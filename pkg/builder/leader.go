@@ -19,8 +19,7 @@ const (
 	// pruneEvery is the interval between two plans for all objects. Between them, only
 	// objects with builds that have not ended are planned for.
 	pruneEvery = time.Minute
-	// actors bounds how many actions are under way at the same time: few, so that in a burst
-	// the creation of runs, by which requests become durable, comes before their start.
+	// actors bounds how many actions are under way at the same time.
 	actors = 4
 	// retryAfter is when a plan is made anew of which an action failed.
 	retryAfter = time.Second
