@@ -27,7 +27,7 @@ const giveUpAfter = time.Hour
 // deadLetter takes an event that the broker gave up. A request that never became a run is
 // reported on its object: whoever asked for the build got the answer that it is accepted. A
 // rejection is written here. A change of an object and the request to end a build are known
-// to nobody else, and are resent. What Tekton reports is in the runs.
+// to nobody else, and are sent anew. What Tekton reports is in the runs.
 func (s *Service) deadLetter(ctx context.Context, ev cloudevents.Event) error {
 	s.Log.ErrorContext(ctx, "event was not delivered", "type", ev.Type(), "id", ev.ID(),
 		"destination", ev.Extensions()["knativeerrordest"], "code", ev.Extensions()["knativeerrorcode"])
@@ -84,6 +84,6 @@ func (s *Service) neverCreated(ctx context.Context, asked build.Run) error {
 		return err
 	}
 	asked.Phase, asked.Reason, asked.Completed = build.Failed, build.ReasonInternalError, s.Clock()
-	asked.Message = "The build could not be created in time: request it resent"
+	asked.Message = "The build could not be created in time: request it again"
 	return s.write(ctx, asked)
 }

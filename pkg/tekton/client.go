@@ -52,7 +52,9 @@ func NewClient(runs PipelineRuns, tasks TaskRuns, logs Logs, c Config) *Client {
 
 // Create creates the run of a build, which is pending. A run that exists already is the one
 // that was asked for, since its name follows from the build's id. The error wraps
-// [build.ErrRefused] when a retry cannot help.
+// [build.ErrRefused] when a retry cannot help: when the run is not valid, or a policy of
+// admission "denied the request". Other ways to be forbidden pass: a quota that is used up, a
+// missing right, and an API server that has just started and has not read its roles yet.
 func (c *Client) Create(ctx context.Context, s build.Spec) error {
 	pr, err := Render(s, c.config)
 	if err != nil {
@@ -62,10 +64,8 @@ func (c *Client) Create(ctx context.Context, s build.Spec) error {
 	switch {
 	case err == nil || apierrors.IsAlreadyExists(err):
 		return nil
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
-		return fmt.Errorf("create run of build %s: %w", s.ID, err) // there will be room later
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsForbidden(err),
-		apierrors.IsRequestEntityTooLargeError(err):
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err),
+		apierrors.IsForbidden(err) && strings.Contains(err.Error(), "denied"):
 		return fmt.Errorf("%w: create run of build %s: %w", build.ErrRefused, s.ID, err)
 	default:
 		return fmt.Errorf("create run of build %s: %w", s.ID, err)
