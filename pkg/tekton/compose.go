@@ -99,7 +99,7 @@ func pathsOf(stages []stage) paths {
 }
 
 // arrays are the parameters that are lists.
-var arrays = []string{"args", "attachments"}
+var arrays = []string{paramArgs, "attachments"}
 
 // stepParams returns the parameters of a stage's StepAction.
 func stepParams(s stage, p paths) v1.Params {
@@ -131,7 +131,7 @@ func stepParams(s stage, p paths) v1.Params {
 	case stageBuild:
 		return v1.Params{
 			text("image", "$(params.builder)"),
-			list("args"),
+			list(paramArgs),
 			text("folder", p.root+"/"+p.folder),
 			text("revision", p.version),
 		}

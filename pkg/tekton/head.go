@@ -107,6 +107,11 @@ func causeOf(annotations map[string]string) build.Cause {
 // read as far as possible.
 func descriptionOf(pr *v1.PipelineRun) (d build.Description) {
 	_ = json.Unmarshal([]byte(pr.Annotations[annotationDescription]), &d)
+	for _, p := range pr.Spec.Params {
+		if p.Name == paramArgs && len(p.Value.ArrayVal) > 0 {
+			d.Args = p.Value.ArrayVal
+		}
+	}
 	return d
 }
 

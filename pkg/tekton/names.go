@@ -42,6 +42,9 @@ const (
 	annotationPublication = "ajour.drogue.io/publication"
 )
 
+// paramArgs is the parameter with the arguments of the builder.
+const paramArgs = "args"
+
 // workspaceSource is the workspace of our pipelines and tasks.
 const workspaceSource = "source"
 

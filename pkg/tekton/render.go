@@ -71,8 +71,14 @@ func Render(s build.Spec, c Config) (*v1.PipelineRun, error) {
 	return pr, nil
 }
 
+// annotationsOf describes a build. Its arguments, which may be long, are among the parameters
+// of a run that compiles, and are not repeated: Tekton copies annotations to TaskRuns and pods.
 func annotationsOf(s build.Spec) (map[string]string, error) {
-	description, err := json.Marshal(s.Description)
+	d := s.Description
+	if s.Publication == nil {
+		d.Args = nil
+	}
+	description, err := json.Marshal(d)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +123,7 @@ func namesOf(d build.Description) []string {
 		"hosts",
 		"addresses",
 		"builder",
-		"args",
+		paramArgs,
 		"artifact",
 		"max-size",
 	}
@@ -149,7 +155,7 @@ func params(s build.Spec, c Config, names []string) (list v1.Params) {
 	}
 	for _, name := range names {
 		switch name {
-		case "args":
+		case paramArgs:
 			list = append(list, array(name, d.Args))
 		case "attachments":
 			list = append(list, array(name, d.Attachments))

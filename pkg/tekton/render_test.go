@@ -4,6 +4,7 @@
 package tekton_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -168,5 +169,36 @@ func TestAConfigurationThatCannotBeRenderedIsRefused(t *testing.T) {
 				t.Errorf("got %v, want ...%s...", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestArgumentsAreInARunOnce: a run of every layout has its whole description, and so has one
+// of a version that had all of it in an annotation.
+func TestArgumentsAreInARunOnce(t *testing.T) {
+	t.Parallel()
+	s := spec()
+	s.Description.Args = []string{"--long=" + strings.Repeat("x", 8<<10)}
+	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
+		pr, err := tekton.Render(s, tekton.Config{Namespace: "builds", Layout: layout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := json.Marshal(pr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(whole), s.Description.Args[0]); n != 1 {
+			t.Errorf("%s: the argument is there %d times", layout, n)
+		}
+		for _, annotation := range []any{nil, s.Description} {
+			if annotation != nil {
+				text, _ := json.Marshal(annotation)
+				pr.Annotations["ajour.drogue.io/description"] = string(text)
+			}
+			got, _ := tekton.Observe(pr, nil)
+			if diff := cmp.Diff(s.Description, got.Description); diff != "" {
+				t.Errorf("%s: %s", layout, diff)
+			}
+		}
 	}
 }
