@@ -18,19 +18,9 @@ const defaultLimit = 100
 
 // listNewest shows the newest build of each object, as existing clients expect.
 func (h *handler) listNewest(w http.ResponseWriter, c *call) error {
-	runs, err := h.readable(c, build.ObjectRef{})
+	runs, err := h.readable(c, build.Query{Newest: true})
 	if err != nil {
 		return err
-	}
-	newest := map[build.ObjectRef]build.Run{}
-	for _, r := range runs {
-		if old, ok := newest[r.Object]; !ok || r.Compare(old) > 0 {
-			newest[r.Object] = r
-		}
-	}
-	runs = runs[:0]
-	for _, r := range newest {
-		runs = append(runs, r)
 	}
 	return reply(w, http.StatusOK, show(newestFirst(runs)))
 }
@@ -53,7 +43,7 @@ func (h *handler) listBuilds(w http.ResponseWriter, c *call) error {
 		}
 		limit = n
 	}
-	runs, err := h.readable(c, object)
+	runs, err := h.readable(c, build.Query{Object: object})
 	if err != nil {
 		return err
 	}
@@ -61,19 +51,16 @@ func (h *handler) listBuilds(w http.ResponseWriter, c *call) error {
 	return reply(w, http.StatusOK, show(runs[:min(limit, len(runs))]))
 }
 
-// readable returns the builds of the applications that the caller may read, of one object
-// unless that is the zero one.
-func (h *handler) readable(c *call, o build.ObjectRef) (runs []build.Run, err error) {
+// readable returns the builds that a query selects, of the applications that the caller may
+// read.
+func (h *handler) readable(c *call, q build.Query) (runs []build.Run, err error) {
 	names, err := h.registry.ApplicationsAs(c.Context(), c.principal.Token)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		switch {
-		case o == (build.ObjectRef{}):
-			runs = append(runs, h.state.List(build.Query{Application: name})...)
-		case o.Application == name:
-			return h.state.List(build.Query{Object: o}), nil
+	for _, q.Application = range names {
+		if q.Object == (build.ObjectRef{}) || q.Object.Application == q.Application {
+			runs = append(runs, h.state.List(q)...)
 		}
 	}
 	return runs, nil

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,8 +97,15 @@ func (w *world) Find(name string) (build.Run, error) {
 
 func (w *world) List(q build.Query) (list []build.Run) {
 	for _, r := range w.runs {
-		if q.Application == r.Object.Application || q.Object == r.Object {
+		if q.Object != (build.ObjectRef{}) && q.Object != r.Object || q.Application != r.Object.Application {
+			continue
+		}
+		same := slices.IndexFunc(list, func(other build.Run) bool { return other.Object == r.Object })
+		switch {
+		case !q.Newest || same < 0:
 			list = append(list, r)
+		case r.Compare(list[same]) > 0:
+			list[same] = r
 		}
 	}
 	return list

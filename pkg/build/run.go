@@ -115,4 +115,6 @@ type Query struct {
 	Application string
 	// Active selects builds that have not ended, or linger.
 	Active bool
+	// Newest selects the newest of those that each object has.
+	Newest bool
 }

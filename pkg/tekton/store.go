@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"k8s.io/client-go/tools/cache"
@@ -112,13 +113,34 @@ func (s *Store) List(q build.Query) []build.Run {
 	default:
 		found = s.runs.List()
 	}
+	if q.Active {
+		found = slices.DeleteFunc(found, func(o any) bool { return !active(runOf(o)) })
+	}
+	if q.Newest {
+		found = newest(found)
+	}
 	runs := make([]build.Run, 0, len(found))
 	for _, o := range found {
-		if r := runOf(o); !q.Active || active(r) {
-			runs = append(runs, *r)
-		}
+		runs = append(runs, *runOf(o))
 	}
 	return runs
+}
+
+// newest returns the newest build of each object. It copies no build: a console asks for this
+// of all builds every few seconds.
+func newest(runs []any) (list []any) {
+	at := map[build.ObjectRef]int{}
+	for _, o := range runs {
+		r := runOf(o)
+		switch i, ok := at[r.Object]; {
+		case !ok:
+			at[r.Object] = len(list)
+			list = append(list, o)
+		case r.Compare(*runOf(list[i])) > 0:
+			list[i] = o
+		}
+	}
+	return list
 }
 
 // Watch calls f for each change from now on, until stop is called: with the build as it is

@@ -36,7 +36,8 @@ func TestAStoreSelectsBuilds(t *testing.T) {
 	one, two := storedRun(1, "a", "", build.Running), storedRun(2, "a", "d", build.Failed)
 	three := storedRun(3, "b", "", build.Queued)
 	three.Description = build.Description{Image: "is not kept"}
-	s.Replace([]build.Run{one, two, three})
+	four := storedRun(4, "a", "", build.Succeeded)
+	s.Replace([]build.Run{one, two, four, three})
 	three.Description = build.Description{}
 	if err := s.Ready(); err != nil {
 		t.Error(err)
@@ -45,12 +46,14 @@ func TestAStoreSelectsBuilds(t *testing.T) {
 		query build.Query
 		want  []build.Run
 	}{
-		"all":                        {build.Query{}, []build.Run{one, two, three}},
-		"of an object":               {build.Query{Object: one.Object}, []build.Run{one}},
+		"all":                        {build.Query{}, []build.Run{one, two, three, four}},
+		"of an object":               {build.Query{Object: one.Object}, []build.Run{one, four}},
 		"of a device":                {build.Query{Object: two.Object}, []build.Run{two}},
-		"of an application":          {build.Query{Application: "a"}, []build.Run{one, two}},
+		"of an application":          {build.Query{Application: "a"}, []build.Run{one, two, four}},
 		"that have not ended":        {build.Query{Active: true}, []build.Run{one, three}},
 		"of one, that has not ended": {build.Query{Object: two.Object, Active: true}, []build.Run{}},
+		"the newest of each object":  {build.Query{Newest: true}, []build.Run{two, three, four}},
+		"the newest of one":          {build.Query{Object: one.Object, Newest: true}, []build.Run{four}},
 		"of nobody":                  {build.Query{Application: "c"}, []build.Run{}},
 	} {
 		got := s.List(tt.query)
