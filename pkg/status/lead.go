@@ -13,7 +13,7 @@ import (
 const (
 	// recent is how long after its end a build is part of each resync.
 	recent = 10 * time.Minute
-	// fullEvery is the number of resyncs after which the objects of all builds are read a second time.
+	// fullEvery is the number of resyncs after which the objects of all builds are read anew.
 	fullEvery = 20
 )
 
@@ -40,24 +40,13 @@ func (s *Service) Lead(ctx context.Context) error {
 	}
 }
 
-// resync queues the newest build of each object, and has its object read a second time. Unless all is
+// resync queues the newest build of each object, and has its object read anew. Unless all is
 // set, builds that ended long ago are left out.
 func (s *Service) resync(all bool) {
-	for _, r := range newest(s.state.List(build.Query{})) {
+	for _, r := range s.state.List(build.Query{Newest: true}) {
 		if all || r.Active() || s.Clock().Sub(r.Completed) <= recent {
 			s.memory.forget(r.Object)
 			s.queue.Add(r.Name)
 		}
 	}
-}
-
-// newest returns the newest build of each object.
-func newest(runs []build.Run) map[build.ObjectRef]build.Run {
-	found := map[build.ObjectRef]build.Run{}
-	for _, r := range runs {
-		if old, ok := found[r.Object]; !ok || r.Compare(old) > 0 {
-			found[r.Object] = r
-		}
-	}
-	return found
 }

@@ -59,7 +59,7 @@ func (m *memory) wrote(r build.Run) {
 	m.written[r.Object] = writtenOf(r)
 }
 
-// forget has an object read a second time.
+// forget has an object read anew.
 func (m *memory) forget(o build.ObjectRef) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

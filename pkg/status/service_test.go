@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -88,8 +89,15 @@ func (w *world) List(q build.Query) (list []build.Run) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.runs {
-		if (q.Object == build.ObjectRef{}) || q.Object == r.Object {
+		if q.Object != (build.ObjectRef{}) && q.Object != r.Object {
+			continue
+		}
+		same := slices.IndexFunc(list, func(other build.Run) bool { return other.Object == r.Object })
+		switch {
+		case !q.Newest || same < 0:
 			list = append(list, r)
+		case r.Compare(list[same]) > 0:
+			list[same] = r
 		}
 	}
 	return list
