@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/drogue-iot/ajour/pkg/api"
@@ -103,32 +104,33 @@ func (c *client) request(ctx context.Context, path, format string, wait bool) er
 func (c *client) await(ctx context.Context, id, format string) error {
 	var shown string
 	missingSince := time.Now()
-	for {
+	_, err := backoff.Retry(ctx, func() (none struct{}, err error) {
 		var b api.Build
-		err := c.get(ctx, http.MethodGet, "/builds/"+id, &b)
+		err = c.get(ctx, http.MethodGet, "/builds/"+id, &b)
 		switch {
 		case (errors.Is(err, errNotThere) || errors.Is(err, errAway)) && time.Since(missingSince) < appearsWithin:
+			return none, err
 		case err != nil:
-			return err
-		default:
-			missingSince = time.Now()
-			if now := fmt.Sprintf("%5.1f %%  %s", b.Progress, b.Reason); now != shown && format == "table" {
-				shown = now
-				fmt.Fprintln(c.env.Stdout, now)
-			}
-			if build.Phase(b.Phase).Final() {
-				return c.conclude(b, format)
-			}
+			return none, backoff.Permanent(err)
 		}
-		t := time.NewTimer(pollEvery)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return ctx.Err()
-		case <-t.C:
+		missingSince = time.Now()
+		if now := fmt.Sprintf("%5.1f %%  %s", b.Progress, b.Reason); now != shown && format == "table" {
+			shown = now
+			fmt.Fprintln(c.env.Stdout, now)
 		}
-	}
+		if !build.Phase(b.Phase).Final() {
+			return none, errRuns
+		}
+		if err := c.conclude(b, format); err != nil {
+			return none, backoff.Permanent(err)
+		}
+		return none, nil
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(pollEvery)), backoff.WithMaxElapsedTime(0))
+	return err
 }
+
+// errRuns says that a build has not ended.
+var errRuns = errors.New("the build runs")
 
 func (c *client) conclude(b api.Build, format string) error {
 	if format == "json" {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/drogue-iot/ajour/pkg/auth"
@@ -108,14 +109,7 @@ func Run(ctx context.Context, o Options, ready func(Session) error) (err error) 
 
 // awaitReady waits for the issuer's keys, without which no call is answered.
 func awaitReady(ctx context.Context, v *auth.Verifier) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for v.Ready() != nil {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-	return nil
+	_, err := backoff.Retry(ctx, func() (struct{}, error) { return struct{}{}, v.Ready() },
+		backoff.WithBackOff(backoff.NewConstantBackOff(5*time.Millisecond)), backoff.WithMaxElapsedTime(0))
+	return err
 }
