@@ -46,6 +46,8 @@ func Connect(namespace string, log *slog.Logger) (*Cluster, error) {
 
 func connect(rc *rest.Config, namespace string) (c *Cluster, err error) {
 	rc.QPS, rc.Burst, rc.UserAgent = qps, burst, "ajour"
+	// The API server is near, and takes longer to compress a list than to send it.
+	rc.DisableCompression = true
 	c = &Cluster{namespace: namespace}
 	if c.runs, err = clientv1.NewForConfig(rc); err != nil {
 		return nil, fmt.Errorf("connect to Tekton: %w", err)
