@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/tekton"
@@ -40,6 +41,9 @@ func (b *bench) many(ctx context.Context, n int, empty time.Duration) error {
 			return err
 		}
 		b.atMost(service+", from its start to ready", took, 5*time.Second)
+	}
+	if err := settle(ctx); err != nil {
+		return err
 	}
 	before, err := b.apiRequests(ctx)
 	if err != nil {
@@ -163,24 +167,41 @@ lines:
 	return sum
 }
 
-// apiRequests returns how many requests for what only our services ask for the API server has
-// answered: runs and Leases of the services, and pods by lists of the reaper.
-func (b *bench) apiRequests(ctx context.Context) (int, error) {
+// runRequests returns how many requests for runs and TaskRuns the API server has answered.
+func runRequests(ctx context.Context) (int, error) {
 	text, err := kubectl(ctx, "get", "--raw", "/metrics")
 	if err != nil {
 		return 0, err
 	}
-	n := metric(text, "apiserver_request_total", `resource="pipelineruns"`) + metric(
-		text,
-		"apiserver_request_total",
-		`resource="taskruns"`,
-	)
+	const name = "apiserver_request_total"
+	return int(metric(text, name, `resource="pipelineruns"`) + metric(text, name, `resource="taskruns"`)), nil
+}
+
+// apiRequests returns how many requests the API server has answered that only our services
+// ask for: those for runs, and for the Leases.
+func (b *bench) apiRequests(ctx context.Context) (int, error) {
+	n, err := runRequests(ctx)
+	if err != nil {
+		return 0, err
+	}
 	leases, err := kubectl(ctx, "--namespace=ajour", "get", "leases", "--output=jsonpath={.items[*].metadata.name}")
 	if err != nil {
 		return 0, err
 	}
 	// A leader renews its Lease every two seconds, its other replica reads it as often.
-	return int(n) + len(strings.Fields(leases))*int(time.Now().Unix()), nil
+	return n + len(strings.Fields(leases))*int(time.Now().Unix()), nil
+}
+
+// settle waits until the services have handled what they were asked for: until no request for
+// a run came within three seconds.
+func settle(ctx context.Context) error {
+	last := -1
+	return wait.PollUntilContextTimeout(ctx, 3*time.Second, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
+		n, err := runRequests(ctx)
+		quiet := n == last
+		last = n
+		return quiet, err
+	})
 }
 
 // resident returns the largest resident memory of a service's replicas, in bytes.

@@ -94,12 +94,21 @@ func (b *bench) triggers(ctx context.Context) (p50 time.Duration, err error) {
 	if _, err := b.steadily(ctx, 10, func(i int) (string, error) { return b.create(ctx, "warm", i) }, false); err != nil {
 		return 0, err
 	}
+	if err := settle(ctx); err != nil {
+		return 0, err
+	}
 	a, err := b.burst(ctx, direct, false)
 	if err != nil {
 		return 0, err
 	}
+	if err := settle(ctx); err != nil {
+		return 0, err
+	}
 	o, err := b.burst(ctx, ours, true)
 	if err != nil {
+		return 0, err
+	}
+	if err := settle(ctx); err != nil {
 		return 0, err
 	}
 	fmt.Printf("burst of %d from %d clients: %.1f/s directly, %.1f/s through POST and the broker\n", burst, clients, a, o)
