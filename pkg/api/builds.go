@@ -131,7 +131,7 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return h.request(w, c, id, ev)
+	return h.request(w, c, ev, Accepted{ID: id})
 }
 
 // cancelBuild asks for the end of a build.
@@ -157,5 +157,5 @@ func (h *handler) cancelBuild(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	h.Log.InfoContext(c.Context(), "cancellation requested", "build", run.ID, "requester", c.principal.Subject)
-	return accepted(w, c, run.ID, run.Object)
+	return accepted(w, c, run.Object, Accepted{ID: run.ID})
 }

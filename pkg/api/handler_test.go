@@ -28,7 +28,8 @@ import (
 
 const (
 	id   = "0190f2a4-6c3b-7a57-8f0e-0242ac120002"
-	good = `{"container":{"image":"a:1","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},"artifact":{"path":"f"}}}}`
+	good = `{"container":{"image":"a:1","build":{"image":"b","artifact":{"path":"f"},
+		"source":{"git":{"uri":"https://h/r","project":".","rev":"main"}}}}}`
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -181,6 +182,22 @@ func body(t *testing.T, res *http.Response) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(data))
+}
+
+// TestATriggerWarnsOfWhatIsNotRead: the build is accepted all the same.
+func TestATriggerWarnsOfWhatIsNotRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.objects["app"] = strings.Replace(good, `"path":"f"`, `"path":"f","max_size":1`, 1)
+	var got api.Accepted
+	res := w.call(t, "trigger", http.MethodPost, "/api/builds/v1alpha1/apps/app/trigger")
+	if err := json.Unmarshal([]byte(body(t, res)), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`spec.firmware.container.build.artifact.max_size is not read: did you mean "maxSize"?`}
+	if diff := cmp.Diff(want, got.Warnings); diff != "" || got.ID != id {
+		t.Error(got.ID, diff)
+	}
 }
 
 func TestATriggerIsAccepted(t *testing.T) {

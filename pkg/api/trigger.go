@@ -25,6 +25,8 @@ type Accepted struct {
 	Device      string `json:"device,omitempty"`
 	// Location is the path at which the build can be watched, once its run exists.
 	Location string `json:"location"`
+	// Warnings say what of the description is not read, or not delivered.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // trigger asks for a build of exactly the object in the path: a device without a
@@ -61,19 +63,19 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return h.request(w, c, id, ev)
+	return h.request(w, c, ev, Accepted{ID: id, Warnings: d.Warnings})
 }
 
 // request sends an event that asks for a build, and answers that it is accepted.
-func (h *handler) request(w http.ResponseWriter, c *call, id string, ev cloudevents.Event) error {
+func (h *handler) request(w http.ResponseWriter, c *call, ev cloudevents.Event, a Accepted) error {
 	if err := h.sender.Send(c.Context(), ev); err != nil {
 		return err
 	}
 	h.Log.InfoContext(
-		c.Context(), "build requested", "build", id, "object", c.object.String(), "type", ev.Type(), "requester",
+		c.Context(), "build requested", "build", a.ID, "object", c.object.String(), "type", ev.Type(), "requester",
 		c.principal.Subject,
 	)
-	return accepted(w, c, id, c.object)
+	return accepted(w, c, c.object, a)
 }
 
 // enabled refuses an application that the installation does not build (A26).
@@ -147,11 +149,10 @@ func (h *handler) newID(c *call) (string, error) {
 	}
 }
 
-func accepted(w http.ResponseWriter, c *call, id string, o build.ObjectRef) error {
-	location := c.prefix + "/builds/" + id
-	w.Header().Set("Location", location)
+// accepted answers what was accepted for an object, and where the build can be watched.
+func accepted(w http.ResponseWriter, c *call, o build.ObjectRef, a Accepted) error {
+	a.Application, a.Device, a.Location = o.Application, o.Device, c.prefix+"/builds/"+a.ID
+	w.Header().Set("Location", a.Location)
 	w.Header().Set("Retry-After", "1")
-	return reply(
-		w, http.StatusAccepted, Accepted{ID: id, Application: o.Application, Device: o.Device, Location: location},
-	)
+	return reply(w, http.StatusAccepted, a)
 }

@@ -30,7 +30,7 @@ type Condition struct {
 // (A11, A12): BuildStatus is True after success, False after a failure and
 // Unknown before; BuildProgress says how far it came.
 func (s Status) Conditions() [2]Condition {
-	state := Condition{Type: ConditionStatus, Status: "Unknown", Reason: string(s.Reason), Message: s.Message}
+	state := Condition{Type: ConditionStatus, Status: "Unknown", Reason: string(s.Reason), Message: s.text()}
 	progress := Condition{Type: ConditionProgress, Status: "Unknown", Message: fmt.Sprintf("%.1f %%", s.Progress)}
 	switch s.Phase {
 	case Succeeded:
@@ -40,6 +40,18 @@ func (s Status) Conditions() [2]Condition {
 	case Queued, Running:
 	}
 	return [2]Condition{state, progress}
+}
+
+// text is the message, followed by the warnings.
+func (s Status) text() string {
+	text := s.Message
+	if len(s.Warnings) > 0 {
+		if text != "" && !strings.HasSuffix(text, ".") {
+			text += "."
+		}
+		text += " Warning: " + strings.Join(s.Warnings, "; ")
+	}
+	return Clean(text)
 }
 
 // maxMessage bounds a message in bytes. It has to fit into an object that the

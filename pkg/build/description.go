@@ -50,6 +50,10 @@ type Description struct {
 	Attachments []string `json:"attachments,omitempty"`
 	Timeout     Duration `json:"timeout"`
 	Triggers    []string `json:"triggers,omitempty"`
+	// Warnings say what of the section is not read, and what the update server does not
+	// deliver: a line each, which begins with the path of a member. They are no part of what
+	// is built.
+	Warnings []string `json:"-"`
 }
 
 // Source says where the firmware's source is.

@@ -32,7 +32,7 @@ const sectionPath = "spec.firmware"
 // description. It accepts the seed's spelling and the one of existing
 // installations (contract 5.1 to 5.3): the registry as "oci", "container" or
 // "hawkbit", the sub-folder as "source.path" or "source.git.project". Unknown
-// members are left alone, because delivery tolerates them (contract 5.2).
+// members are left alone, and are among the warnings of the description.
 //
 // It returns [ErrNoBuild] when there is nothing to build, and an
 // [*InvalidError] that holds every violation when there is, but it is wrong.
@@ -47,13 +47,16 @@ func Parse(section json.RawMessage) (Description, error) {
 		return Description{}, &InvalidError{[]Violation{{sectionPath, "not valid JSON: " + err.Error()}}}
 	}
 	r := &reader{}
-	d, found := r.section(tree)
+	d, kind := r.section(tree)
 	switch {
 	case len(r.violations) > 0:
-		return Description{}, &InvalidError{r.violations}
-	case !found:
+		// A member that is missing may be there under a name that is not read.
+		root, _ := tree.(map[string]any)
+		return Description{}, &InvalidError{append(r.violations, unread(root[kind], blocks[kind], sectionPath+"."+kind)...)}
+	case kind == "":
 		return Description{}, ErrNoBuild
 	}
+	d.Warnings = warningsOf(tree, kind)
 	return d, nil
 }
 
@@ -64,12 +67,12 @@ func (r *reader) fail(path, format string, args ...any) {
 	r.violations = append(r.violations, Violation{path, fmt.Sprintf(format, args...)})
 }
 
-// section finds the one registry block, then its build block. It reports false
-// when there is no build block at all.
-func (r *reader) section(tree any) (d Description, found bool) {
+// section finds the one registry block, and reads its build block. It returns the key of the
+// registry, "" when there is no build block at all.
+func (r *reader) section(tree any) (d Description, kind string) {
 	root, ok := r.object(tree, sectionPath)
 	if !ok {
-		return d, false
+		return d, ""
 	}
 	var kinds []string
 	for _, kind := range []string{"container", "oci", "hawkbit", "file"} {
@@ -80,19 +83,19 @@ func (r *reader) section(tree any) (d Description, found bool) {
 	if len(kinds) > 1 {
 		// Delivery cannot read such a section at all (contract 5.2, A1).
 		r.fail(sectionPath, "has %s side by side: keep exactly one", strings.Join(kinds, " and "))
-		return d, false
+		return d, ""
 	}
 	if len(kinds) == 0 || kinds[0] == "file" {
-		return d, false
+		return d, ""
 	}
 	at := sectionPath + "." + kinds[0]
 	block, ok := r.object(root[kinds[0]], at)
 	if !ok {
-		return d, false
+		return d, ""
 	}
-	value, found := block["build"]
-	if !found || value == nil {
-		return d, false
+	value := block["build"]
+	if value == nil {
+		return d, ""
 	}
 	if kinds[0] == "hawkbit" {
 		d.Registry = Hawkbit
@@ -104,7 +107,7 @@ func (r *reader) section(tree any) (d Description, found bool) {
 	if b, ok := r.object(value, at+".build"); ok {
 		r.build(&d, b, at+".build")
 	}
-	return d, true
+	return d, kinds[0]
 }
 
 func (r *reader) build(d *Description, b map[string]any, at string) {

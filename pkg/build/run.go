@@ -62,6 +62,8 @@ type Status struct {
 	Reason Reason `json:"reason"`
 	// Message is for people, and fit for a condition: see [Clean].
 	Message string `json:"message,omitempty"`
+	// Warnings are those of the description, and of what was published.
+	Warnings []string `json:"warnings,omitempty"`
 	// Progress is in percent, 0 to 100.
 	Progress  float64   `json:"progress"`
 	Cause     Cause     `json:"cause,omitempty"`

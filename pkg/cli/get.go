@@ -122,6 +122,9 @@ func printBuild(w io.Writer, b api.Build) {
 	line("Status", b.Phase)
 	line("Reason", string(b.Reason))
 	line("Message", b.Message)
+	for _, w := range b.Warnings {
+		line("Warning", w)
+	}
 	line("Progress", fmt.Sprintf("%.1f %%", b.Progress))
 	line("Requested", fmt.Sprintf("%s by %s", b.Requested.UTC().Format(time.RFC3339), requester(b)))
 	if !b.Started.IsZero() && !b.Completed.IsZero() {

@@ -80,6 +80,9 @@ func (c *client) request(ctx context.Context, path, format string, wait bool) er
 	if err := c.get(ctx, http.MethodPost, path, &a); err != nil {
 		return err
 	}
+	for _, w := range a.Warnings {
+		fmt.Fprintf(c.env.Stderr, "Warning: %s\n", build.Clean(w))
+	}
 	if !wait {
 		if format == "json" {
 			return printJSON(c.env.Stdout, a)

@@ -69,7 +69,7 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 			},
 			Requester: a[annotationRequester],
 			Status: build.Status{
-				DescriptionHash: a[annotationHash], Cause: causeOf(a), Requested: requested,
+				DescriptionHash: a[annotationHash], Cause: causeOf(a), Requested: requested, Warnings: d.Warnings,
 				Started: instant(pr.Status.StartTime), Completed: instant(pr.Status.CompletionTime),
 			},
 			Pending:    pr.Spec.Status == v1.PipelineRunSpecStatusPending,
@@ -107,6 +107,10 @@ func causeOf(annotations map[string]string) build.Cause {
 // read as far as possible.
 func descriptionOf(pr *v1.PipelineRun) (d build.Description) {
 	_ = json.Unmarshal([]byte(pr.Annotations[annotationDescription]), &d)
+	_ = json.Unmarshal([]byte(pr.Annotations[annotationWarnings]), &d.Warnings)
+	for i, w := range d.Warnings {
+		d.Warnings[i] = build.Clean(w)
+	}
 	for _, p := range pr.Spec.Params {
 		if p.Name == paramArgs && len(p.Value.ArrayVal) > 0 {
 			d.Args = p.Value.ArrayVal

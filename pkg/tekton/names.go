@@ -40,6 +40,7 @@ const (
 	annotationCancelled   = "ajour.drogue.io/cancelled"
 	annotationCancelledBy = "ajour.drogue.io/cancelled-by"
 	annotationPublication = "ajour.drogue.io/publication"
+	annotationWarnings    = "ajour.drogue.io/warnings"
 )
 
 // paramArgs is the parameter with the arguments of the builder.

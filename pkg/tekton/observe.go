@@ -71,12 +71,11 @@ func succeeded(r *build.Run, h *head) {
 	r.Phase, r.Reason, r.Progress = build.Succeeded, build.ReasonSucceeded, 100
 	// OCI-4: what is delivered as the version is the tag.
 	if h.tag != "" && h.tag != r.Artifact.Version {
-		r.Message = fmt.Sprintf(
-			"Warning: the update server delivers the tag %q as the version, the firmware was built as %q: "+
+		r.Warnings = append(slices.Clone(r.Warnings), fmt.Sprintf(
+			"the update server delivers the tag %q as the version, the firmware was built as %q: "+
 				"unless it reports the tag, devices are updated again and again",
-			h.tag,
-			r.Artifact.Version,
-		)
+			h.tag, r.Artifact.Version,
+		))
 	}
 }
 

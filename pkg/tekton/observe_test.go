@@ -443,10 +443,10 @@ func TestObserveASuccess(t *testing.T) {
 			pr.Status.Results = append(pr.Status.Results, v1.PipelineRunResult{Name: name, Value: forgery})
 		}
 		got, _ := observe(started(pr), tasks)
-		if (got.Message != "") != warned {
-			t.Errorf("version %s: %q", version, got.Message)
+		if (got.Warnings != nil) != warned {
+			t.Errorf("version %s: %q", version, got.Warnings)
 		}
-		got.Message = ""
+		got.Warnings = nil
 		want := build.Run{
 			ID: id, Name: pr.Name, Object: spec().Object, Description: spec().Description, Requester: "alice",
 			Status: build.Status{
@@ -553,5 +553,29 @@ func TestExcerptFindsTheLineThatTellsMost(t *testing.T) {
 		if got := tekton.Excerpt(log); got != want {
 			t.Errorf("Excerpt(%q) = %q, want %q", log, got, want)
 		}
+	}
+}
+
+// TestARunKeepsTheWarningsOfItsDescription from the section to the condition, and gives them to
+// the run that republishes it.
+func TestARunKeepsTheWarningsOfItsDescription(t *testing.T) {
+	t.Parallel()
+	s := spec()
+	s.Description.Warnings = []string{"spec.firmware.x is not read"}
+	pr, err := tekton.Render(s, tekton.Config{Namespace: "builds"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := observe(started(pr), nil)
+	if diff := cmp.Diff(s.Description, got.Description); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(s.Description.Warnings, got.Warnings); diff != "" {
+		t.Error(diff)
+	}
+	pr.Annotations["ajour.drogue.io/warnings"] = `["a\u001b[31mb"]`
+	got, _ = observe(started(pr), nil)
+	if diff := cmp.Diff([]string{"a [31mb"}, got.Warnings); diff != "" {
+		t.Error(diff)
 	}
 }

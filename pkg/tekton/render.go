@@ -91,6 +91,13 @@ func annotationsOf(s build.Spec) (map[string]string, error) {
 		annotationCause:       string(s.Cause),
 		annotationRequested:   s.Requested.UTC().Format(time.RFC3339Nano),
 	}
+	if len(d.Warnings) > 0 {
+		warnings, err := json.Marshal(d.Warnings)
+		if err != nil {
+			return nil, err
+		}
+		a[annotationWarnings] = string(warnings)
+	}
 	if s.Publication != nil {
 		publication, err := json.Marshal(s.Publication)
 		if err != nil {
