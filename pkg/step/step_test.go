@@ -173,7 +173,7 @@ func TestPublish(t *testing.T) {
 	digest := got["image-digest"]
 	want := map[string]string{
 		"image-url": image, "IMAGE_URL": image, "image-digest": digest, "IMAGE_DIGEST": digest, "size": "8",
-		"checksum": fmt.Sprintf("%x", sha256.Sum256([]byte("firmware"))),
+		"checksum": fmt.Sprintf("%x", sha256.Sum256([]byte("firmware"))), "warning": "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" || code != 0 || !strings.HasPrefix(digest, "sha256:") {
 		t.Error(code, diff)

@@ -43,6 +43,9 @@ func observe(h *head, t tasks) build.Run {
 			r.Artifact = &a
 		}
 	}
+	if w := t.result(stageOCI, "warning"); w != "" {
+		r.Warnings = append(slices.Clone(r.Warnings), build.Clean(w))
+	}
 	switch {
 	case !h.condition.known || h.run.Pending:
 		r.Phase, r.Reason = build.Queued, build.ReasonQueued

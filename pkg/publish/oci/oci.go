@@ -50,6 +50,8 @@ type Result struct {
 	// Size and SHA256 are those of the firmware itself.
 	Size   int64
 	SHA256 string
+	// Warning is what whoever delivers the firmware should know; empty for nothing.
+	Warning string
 }
 
 // Push pushes the firmware as an OCI image manifest in the layout of contract
@@ -78,7 +80,10 @@ func Push(ctx context.Context, o Options) (Result, error) {
 		}
 		return Result{}, explain(pushFailed, o.Reference, err)
 	}
-	return Result{Reference: o.Reference, Digest: digest.String(), Size: p.firmware.Size, SHA256: p.firmware.SHA256}, nil
+	return Result{
+		Reference: o.Reference, Digest: digest.String(), Size: p.firmware.Size, SHA256: p.firmware.SHA256,
+		Warning: p.warning,
+	}, nil
 }
 
 // push is one push while it is under way.
@@ -87,6 +92,7 @@ type push struct {
 	firmware    *artifact.File
 	attachments []*artifact.File
 	repo        *remote.Repository
+	warning     string
 }
 
 func (p *push) open() (err error) {
@@ -156,7 +162,11 @@ func (p *push) tag(ctx context.Context, manifest blob, now map[string]digest.Dig
 		case old == "" || tag == asked:
 			g.Go(func() error { return p.pushManifest(ctx, manifest, tag) })
 		default:
-			fmt.Fprintf(p.Log, "tag %s already names other bytes, %s, and is left alone\n", tag, old)
+			p.warning = fmt.Sprintf(
+				"the tag %s names other bytes, %s, since an earlier build, and is left alone: to deliver it is to deliver those",
+				tag, old,
+			)
+			fmt.Fprintln(p.Log, p.warning)
 		}
 	}
 	return g.Wait()

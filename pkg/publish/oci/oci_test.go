@@ -191,9 +191,21 @@ func TestTheUpdateServerReadsWhatWasPublished(t *testing.T) {
 func TestTheTagOfAVersionNeverMoves(t *testing.T) {
 	t.Parallel()
 	host := serve(t, nil)
-	for _, content := range []string{"one", "two"} {
-		if _, err := oci.Push(t.Context(), options(t, host, "latest", content)); err != nil {
+	var first oci.Result
+	for _, content := range []string{"one", "one", "two"} {
+		r, err := oci.Push(t.Context(), options(t, host, "latest", content))
+		if err != nil {
 			t.Fatal(err)
+		}
+		want := ""
+		if content == "one" {
+			first = r
+		} else {
+			want = "the tag 4f1c2ab names other bytes, " + first.Digest + ", since an earlier build, and is left alone: " +
+				"to deliver it is to deliver those"
+		}
+		if r.Warning != want {
+			t.Errorf("%s: %q", content, r.Warning)
 		}
 	}
 	_, pinned, _, _ := delivered(t, host, "acme/greenhouse", "4f1c2ab")

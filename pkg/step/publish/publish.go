@@ -47,7 +47,7 @@ func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 	r, err := oci.Push(ctx, o)
 	return res.Finish(stderr, map[string]string{
 		"image-url": r.Reference, "image-digest": r.Digest, "IMAGE_URL": r.Reference, "IMAGE_DIGEST": r.Digest,
-		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
+		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256, "warning": r.Warning,
 	}, err)
 }
 
