@@ -48,8 +48,10 @@ type Description struct {
 	MaxSize int64 `json:"maxSize,omitempty"`
 	// Attachments are further files to publish beside the artifact in an OCI registry.
 	Attachments []string `json:"attachments,omitempty"`
-	Timeout     Duration `json:"timeout"`
-	Triggers    []string `json:"triggers,omitempty"`
+	// History is what the build has of the repository besides one commit.
+	History  History  `json:"history,omitempty"`
+	Timeout  Duration `json:"timeout"`
+	Triggers []string `json:"triggers,omitempty"`
 	// Warnings say what of the section is not read, and what the update server does not
 	// deliver: a line each, which begins with the path of a member. They are no part of what
 	// is built.
@@ -65,6 +67,18 @@ type Source struct {
 	// in; "." for the root itself.
 	Path string `json:"path"`
 }
+
+// History says how much of a repository's history a build has; without one, a single commit
+// with its tags.
+type History string
+
+// The kinds of history.
+const (
+	// HistoryTags is that of commits and tags, without their files.
+	HistoryTags History = "tags"
+	// HistoryFull is all of it.
+	HistoryFull History = "full"
+)
 
 // EnvVar is one variable of the builder's environment.
 type EnvVar struct {

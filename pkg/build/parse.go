@@ -128,6 +128,7 @@ func (r *reader) build(d *Description, b map[string]any, at string) {
 			"cannot be published to hawkBit: remove them, or publish to a container image, too",
 		)
 	}
+	d.History = r.history(r.text(b, "history", at, false), at+".history")
 	d.Timeout = r.timeout(r.text(b, "timeout", at, false), at+".timeout")
 	d.Triggers = r.triggers(b["triggers"], at+".triggers")
 }
@@ -234,6 +235,14 @@ func (r *reader) triggers(v any, at string) (triggers []string) {
 		}
 	}
 	return triggers
+}
+
+func (r *reader) history(s, at string) History {
+	h := History(s)
+	if h != "" && h != HistoryTags && h != HistoryFull {
+		r.fail(at, "%s is no history: write \"tags\" or \"full\", or remove it for one commit", quote(s))
+	}
+	return h
 }
 
 func (r *reader) timeout(s, at string) Duration {

@@ -21,7 +21,7 @@ const full = `{"container":{"image":"greenhouse:4f1c2ab","imagePullPolicy":"IfNo
 	"image":"quay.io/acme/rust-builder:1.0",
 	"source":{"git":{"uri":"https://git.example.net/acme/fw.git","project":"boards/a","rev":"main"}},
 	"env":[{"name":"BOARD","value":"a"},{"name":"FEATURES","value":["x","y"]}],
-	"args":["--release"],"artifact":{"path":"./out/firmware.bin"},"timeout":"30m","triggers":["manual"]}}}`
+	"args":["--release"],"artifact":{"path":"./out/firmware.bin"},"timeout":"30m","history":"tags","triggers":["manual"]}}}`
 
 func TestParse(t *testing.T) {
 	t.Parallel()
@@ -29,7 +29,7 @@ func TestParse(t *testing.T) {
 		Registry: build.OCI, Image: "greenhouse:4f1c2ab", Builder: "quay.io/acme/rust-builder:1.0",
 		Source: build.Source{URI: "https://git.example.net/acme/fw.git", Rev: "main", Path: "boards/a"},
 		Env:    []build.EnvVar{{Name: "BOARD", Value: "a"}, {Name: "FEATURES", Value: "x,y"}},
-		Args:   []string{"--release"}, Artifact: "out/firmware.bin",
+		Args:   []string{"--release"}, Artifact: "out/firmware.bin", History: build.HistoryTags,
 		Timeout: build.Duration(30 * time.Minute), Triggers: []string{"manual"},
 	}
 	bare := build.Description{
@@ -159,6 +159,7 @@ func TestParseRefuses(t *testing.T) {
 		"args":        `[]`,
 		"artifact":    `"f"`,
 		"timeout":     `"1h"`,
+		"history":     `"full"`,
 		"maxSize":     `1`,
 		"attachments": `[]`,
 		"publish":     `null`,
@@ -183,9 +184,13 @@ func TestParseRefuses(t *testing.T) {
 			`"https://token@h/r"`, `"ssh://u:p@h/r"`, `"https://h"`, `"https://h/r?x=1"`, `"https://h/r#x"`, `"https://h/a b"`,
 			`"https://h/$(x)"`, `"git://h/r"`, `"https:///r"`, `"-x@h:r"`, `"u@-h:r"`, `"https://h/r\u0000"`,
 		},
-		"rev":         {`"--upload-pack=x"`, `"a..b"`, `"a b"`, `"x;y"`, `"@{-1}"`, `"a/"`, `"x.lock"`, `"$(x)"`, `5`},
+		"rev": {
+			`"--upload-pack=x"`, `"a..b"`, `"a b"`, `"x:y"`, `"x~1"`, `"x*"`, `"@"`, `".x"`, `"a/.b"`, `"a//b"`, `"/a"`, `5`,
+			`"x\u001b"`, `"x\u202e"`, `"@{-1}"`, `"a/"`, `"x.lock"`, `"$(x)"`,
+		},
 		"project":     {`"/abs"`, `".."`, `"a/../../b"`, `"a/.."`, `"a\\b"`},
 		"artifact":    {`"/abs"`, `"../f"`, `"."`, `""`, `"a/../f"`, `"./"`},
+		"history":     {`"all"`, `5`},
 		"timeout":     {`"0"`, `"-1h"`, `"9999h"`, `"1 hour"`, `3600`, `"100ms"`},
 		"maxSize":     {`0`, `-1`, `"1 MB"`, `"5Gi"`, `1.5`, `"9223372036854775807Gi"`, `"Ki"`, `true`, `1e3`},
 		"attachments": {`"fw.elf"`, `[""]`, `["../x"]`, `[1]`, `["$(x)"]`},
@@ -220,7 +225,7 @@ func TestParseRefuses(t *testing.T) {
 				}
 				section := fmt.Sprintf(
 					`{"container":{"image":%s,"build":{"image":%s,"source":{"git":{"uri":%s,"rev":%s,"project":%s}},
-					"env":%s,"args":%s,"artifact":{"path":%s,"maxSize":%s,"attachments":%s},"timeout":%s,"publish":%s}}}`,
+					"env":%s,"args":%s,"artifact":{"path":%s,"maxSize":%s,"attachments":%s},"timeout":%s,"history":%s,"publish":%s}}}`,
 					v(
 						"image",
 					),
@@ -234,6 +239,7 @@ func TestParseRefuses(t *testing.T) {
 					v("maxSize"),
 					v("attachments"),
 					v("timeout"),
+					v("history"),
 					v("publish"),
 				)
 				var invalid *build.InvalidError

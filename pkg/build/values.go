@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The grammar of image references is that of the OCI distribution
@@ -25,7 +26,6 @@ const (
 var (
 	imagePattern   = pattern(`^` + repository + `:` + tag + `$`)
 	builderPattern = pattern(`^(?:` + host + `)?` + repository + `(?::` + tag + `)?(?:` + digestForm + `)?$`)
-	revPattern     = pattern(`^[A-Za-z0-9_][A-Za-z0-9_./+@=-]*$`)
 	envPattern     = pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	scpPattern     = pattern(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9_~./][A-Za-z0-9_~./+-]*$`)
 	hostPattern    = pattern(`^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+)$`)
@@ -129,14 +129,21 @@ func allowedUser(u *url.URL) bool {
 	return u.Scheme == "ssh" && !password && userPattern().MatchString(u.User.Username())
 }
 
-// rev follows git-check-ref-format(1), and refuses what git would take for an
-// option or a range.
+// rev follows git-check-ref-format(1): a part between slashes neither begins with a dot nor
+// ends with ".lock". It also refuses what git would take for an option, and "$(".
 func (r *reader) rev(s, at string) string {
 	if s == "" {
 		return s
 	}
-	if len(s) > 255 || !revPattern().MatchString(s) || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
-		strings.Contains(s, "//") || strings.HasSuffix(s, "/") || strings.HasSuffix(s, ".") || strings.HasSuffix(s, ".lock") {
+	odd := func(c rune) bool {
+		return c <= ' ' || c == 0x7f || c == utf8.RuneError || !unicode.IsPrint(c) || strings.ContainsRune(`~^:?*[\`, c)
+	}
+	wrong := len(s) > 255 || strings.ContainsFunc(s, odd) || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
+		strings.Contains(s, "$(") || strings.HasPrefix(s, "-") || strings.HasSuffix(s, ".") || s == "@"
+	for part := range strings.SplitSeq(s, "/") {
+		wrong = wrong || part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock")
+	}
+	if wrong {
 		r.fail(at, "%s is no revision: write a branch, a tag or a commit", quote(s))
 	}
 	return s

@@ -26,7 +26,7 @@ var buildMembers = members{
 	"env":    {"name": nil, "value": nil}, "args": nil,
 	"artifact": {"path": nil, "maxSize": nil, "attachments": nil},
 	"publish":  nil, // refuses what it does not know
-	"timeout":  nil, "triggers": nil,
+	"history":  nil, "timeout": nil, "triggers": nil,
 }
 
 // blocks are the members of the registry's block.

@@ -86,6 +86,8 @@ var settings = []string{
 	"fetch.fsck.missingSpaceBeforeDate=ignore",
 	"-c",
 	"fetch.fsck.zeroPaddedFilemode=ignore",
+	"-c",
+	"fetch.fsck.missingEmail=ignore",
 	// The folder is of no use after a crash of the machine: git syncs no file that it checks
 	// out. And nobody will ask who moved a ref in it.
 	"-c",
@@ -107,6 +109,9 @@ var settings = []string{
 	// A command that failed is retried as a whole.
 	"-c",
 	"lfs.transfer.maxRetries=1",
+	// A repository may say where its LFS is: git-lfs would read folders of this machine.
+	"-c",
+	"lfs.customtransfer.lfs-standalone-file.path=false",
 }
 
 // Names of files in the folder that git has for its home.
@@ -226,9 +231,17 @@ func (f *fetcher) git(ctx context.Context, args ...string) (string, error) {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		return "", &commandError{stderr: strings.TrimSpace(stderr.String()), err: err}
+		return "", &commandError{stderr: strings.TrimSpace(stderr.String() + "\n" + signal(err)), err: err}
 	}
 	return stdout.String(), nil
+}
+
+// signal is what ended a command, "" if it ended itself.
+func signal(err error) string {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && !exit.Exited() {
+		return exit.Error()
+	}
+	return ""
 }
 
 // limited keeps the first megabyte and drops the rest.
@@ -249,7 +262,14 @@ func (f *fetcher) retry(ctx context.Context, args ...string) (string, error) {
 	command := func() (string, error) {
 		out, err := f.git(ctx, append([]string{"-C", f.Dir}, args...)...)
 		var failure *commandError
-		if err != nil && (!errors.As(err, &failure) || f.proxy.Denied() != nil || !temporary(failure.stderr)) {
+		if err == nil {
+			return out, nil
+		}
+		lasting := !errors.As(err, &failure) || f.proxy.Denied() != nil
+		if !lasting {
+			_, lasting = classify(failure.stderr)
+		}
+		if lasting {
 			err = backoff.Permanent(err)
 		}
 		return out, err

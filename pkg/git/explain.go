@@ -48,14 +48,37 @@ func explain(s source, c connections, err error) error {
 	if errors.As(err, &missing) {
 		return fmt.Errorf("run git, is it installed? %w", err)
 	}
-	switch reason := classify(failure.stderr); {
+	return explainGit(s, c, failure, err)
+}
+
+// special are phrases of git that need a message of their own. Each has the source for "%s",
+// and the revision for a "%q" before it.
+var special = []struct{ phrase, format string }{
+	{hostKeyPhrase, "The host of %s is not known: add its key to known_hosts of the installation's git credentials"},
+	{"dumb http transport", "The server of %s does not speak git's smart HTTP, which is needed"},
+	{"is this a git repository?", "There is no repository at %s, but perhaps a page to log in: " +
+		"check its address, and that the installation has credentials for its host"},
+	{"is ambiguous", "Revision %q is the beginning of several commits of %s: write more of it"},
+}
+
+func explainGit(s source, c connections, failure *commandError, err error) error {
+	reason, _ := classify(failure.stderr)
+	for _, p := range special {
+		if !strings.Contains(failure.stderr, p.phrase) {
+			continue
+		}
+		if strings.Contains(p.format, "%q") {
+			return s.fail(build.ReasonRevisionNotFound, err, p.format, s.revision, s.uri)
+		}
+		return s.fail(reason, err, p.format, s.uri)
+	}
+	switch {
+	case reason == build.ReasonInternalError:
+		return s.noMemory(err)
+	case reason == build.ReasonInvalidBuildSpec:
+		return s.fail(reason, err, "Source %s cannot be used: %s", s.uri, mainLine(failure.stderr))
 	case diskFull(failure.stderr):
 		return s.diskFull(err, failure)
-	case strings.Contains(failure.stderr, hostKeyPhrase):
-		return s.fail(
-			reason, err,
-			"The host of %s is not known: add its key to known_hosts of the installation's git credentials", s.uri,
-		)
 	case reason == build.ReasonSourceAuthFailed:
 		return s.fail(
 			reason,
@@ -96,7 +119,10 @@ func explainPart(s source, c connections, what string, err error) error {
 	if diskFull(failure.stderr) {
 		return s.diskFull(err, failure)
 	}
-	reason := classify(failure.stderr)
+	reason, _ := classify(failure.stderr)
+	if reason == build.ReasonInternalError {
+		return s.noMemory(err)
+	}
 	if reason == build.ReasonRevisionNotFound {
 		reason = build.ReasonSourceNotFound
 	}
@@ -138,6 +164,13 @@ func (s source) diskFull(err error, failure *commandError) error {
 	return s.fail(
 		build.ReasonInternalError, err, "The source of %s cannot be written, the disk of the build may be full: %s",
 		s.uri, mainLine(failure.stderr),
+	)
+}
+
+func (s source) noMemory(err error) error {
+	return s.fail(
+		build.ReasonInternalError, err,
+		"git ran out of memory with the source of %s: the repository may be malicious, or the step fetch needs more", s.uri,
 	)
 }
 

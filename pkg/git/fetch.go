@@ -25,6 +25,8 @@ type Options struct {
 	// Revision is a branch, a tag, a full or a short commit; empty or HEAD for the
 	// default branch. A branch is found before a tag of the same name.
 	Revision string
+	// History says what to fetch besides the commit and the tags that point to it.
+	History History
 	// Path is the folder that the build needs, relative to the repository.
 	Path string
 	// Dir is the folder to check out into. What is in it is removed.
@@ -50,15 +52,12 @@ type Options struct {
 type Result struct {
 	// Commit is the full hash of the commit.
 	Commit string
-	// Version is its short form, the REVISION of the build (contract 5.5).
+	// Version is its short form, the REVISION of the build (contract 5.5), of the length that
+	// git shows: seven digits or more.
 	Version string
 	// Time is the commit's time.
 	Time time.Time
 }
-
-// shortCommit is how many digits of a commit make a version: what git shows of
-// a commit in a repository of ordinary size.
-const shortCommit = 7
 
 // Fetch checks the revision out, with its submodules and the files that it keeps in
 // LFS. Its errors are [*build.StepError] with one of the reasons SourceNotFound,
@@ -133,54 +132,75 @@ type fetcher struct {
 
 func (f *fetcher) source() source { return source{f.URI, f.Revision} }
 
-// fetch finds the revision, preferably without more than that one commit, and
-// checks it out.
+// fetch finds the revision and checks it out.
 func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
 	format := sha1
 	if isCommit(f.Revision) && len(f.Revision) == 64 {
 		format = sha256
 	}
-	commit, err := f.find(ctx, format)
+	err = f.find(ctx, format)
 	switch {
 	case says(err, formatPhrase) && format == sha256: // it cannot be a commit there
 		return r, f.source().noRevision(err)
 	case says(err, formatPhrase):
-		commit, err = f.find(ctx, sha256)
+		err = f.find(ctx, sha256)
 	}
 	if err != nil {
 		return r, err
+	}
+	// git-lfs is started before the files are there, and looks for its settings at HEAD then.
+	dir := filepath.Join(f.Dir, ".git")
+	head := []byte("ref: " + sourceRef + "\n")
+	if err := os.WriteFile(filepath.Join(dir, "HEAD"), head, 0o644); err != nil { //nolint:gosec // for a different user
+		return r, fmt.Errorf("set HEAD: %w", err)
 	}
 	// The commit is looked at while its files are checked out.
 	var stamp string
 	var g errgroup.Group
 	g.Go(func() (err error) {
-		stamp, err = f.retry(ctx, "log", "-1", "--format=%H %ct", "--end-of-options", commit+"^{commit}")
+		stamp, err = f.retry(ctx, "log", "-1", "--format=%H %h %ct", sourceRef+"^{commit}")
 		return err
 	})
-	_, failed := f.retry(ctx, "checkout", "--quiet", "--force", "--detach", commit)
+	_, failed := f.retry(ctx, "checkout", "--quiet", "--force", "--detach", sourceRef)
 	err = g.Wait()
 	if says(err, "") {
 		return r, f.source().noRevision(err)
 	}
 	if err := errors.Join(err, failed); err != nil {
-		return r, explainPart(f.source(), f.proxy, "files", err)
+		return r, explainPart(f.source(), f.proxy, "files", errors.Join(f.checkLFS(ctx), err))
+	}
+	if err := os.RemoveAll(filepath.Join(dir, filepath.Dir(sourceRef))); err != nil {
+		return r, fmt.Errorf("remove %s: %w", sourceRef, err)
 	}
 	var seconds int64
-	if _, err := fmt.Sscan(stamp, &r.Commit, &seconds); err != nil {
+	if _, err := fmt.Sscan(stamp, &r.Commit, &r.Version, &seconds); err != nil {
 		return r, fmt.Errorf("read commit %q: %w", stamp, err)
 	}
-	r.Version, r.Time = r.Commit[:shortCommit], time.Unix(seconds, 0).UTC()
+	r.Time = time.Unix(seconds, 0).UTC()
+	if err := f.deepen(ctx); err != nil {
+		return r, explainPart(f.source(), f.proxy, "history", err)
+	}
 	return r, explainPart(f.source(), f.proxy, "submodules", f.submodules(ctx))
 }
 
+// checkLFS says what the policy has against the place at which the repository has its files in
+// LFS, nil if that is none or allowed.
+func (f *fetcher) checkLFS(ctx context.Context) error {
+	place, err := f.git(ctx, "-C", f.Dir, "config", "--blob", sourceRef+":.lfsconfig", "--get", "lfs.url")
+	if err != nil {
+		return nil //nolint:nilerr // it does not say
+	}
+	return f.Policy.CheckURI(strings.TrimSpace(place))
+}
+
 // submodules checks out the submodules at the commits that the repository names,
-// those of submodules included. Where a server gives away no single commit, their
-// history is fetched.
+// those of submodules included, but for those that the repository says not to update
+// ("update = none"). Where a server gives away no single commit, their history is fetched.
 func (f *fetcher) submodules(ctx context.Context) error {
 	if _, err := os.Lstat(filepath.Join(f.Dir, ".gitmodules")); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	update := []string{"submodule", "--quiet", "update", "--init", "--recursive", "--force", "--checkout"}
+	update := []string{"submodule", "--quiet", "update", "--init", "--recursive", "--force"}
 	_, err := f.retry(ctx, append(update, "--depth=1")...)
 	if err == nil || !hidden(err) && !says(err, "did not contain") {
 		return err

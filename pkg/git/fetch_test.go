@@ -6,7 +6,6 @@ package git_test
 import (
 	"encoding/hex"
 	"errors"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -79,7 +78,7 @@ func fetch(t *testing.T, uri, rev, path string) (git.Result, string, error) {
 	}
 	r, err := git.Fetch(
 		t.Context(),
-		git.Options{URI: uri, Revision: rev, Path: path, Dir: dir, Policy: anywhere, Log: io.Discard},
+		git.Options{URI: uri, Revision: rev, Path: path, Dir: dir, Policy: anywhere, Log: t.Output()},
 	)
 	if err == nil {
 		if _, err := os.Stat(filepath.Join(dir, "left-over")); err == nil {
@@ -244,7 +243,19 @@ func TestRepositoriesOfOtherKinds(t *testing.T) {
 		return run("hash-object", "-t", "commit", "--literally", "-w", file)
 	}
 	zone, date := odd("Ajour <ajour@example.org> 1 +051800"), odd("Ajour <ajour@example.org>1 +0000")
-	run("push", "--quiet", "origin", zone+":refs/heads/zone", date+":refs/heads/date")
+	nobody := odd("Ajour 1 +0000")
+	run("push", "--quiet", "origin", zone+":refs/heads/zone", date+":refs/heads/date", nobody+":refs/heads/nobody")
+	// Behind a newer commit, where no ref points to them, and beside a tag of a tree.
+	bury := func(commit string) string {
+		child := run("commit-tree", "-m", "New", "-p", commit, "HEAD^{tree}")
+		run("push", "--quiet", "origin", child+":refs/heads/new-"+commit[:7])
+		return commit
+	}
+	deep := bury(run("commit-tree", "-m", "Deep", "HEAD^{tree}"))
+	deepPadded := bury(run("commit-tree", "-m", "Deep", padded+"^{tree}"))
+	deepZone, deepDate := bury(odd("Deep <ajour@example.org> 1 +051800")), bury(odd("Deep <ajour@example.org>1 +0000"))
+	deepNobody := bury(odd("Deep 1 +0000"))
+	run("push", "--quiet", "origin", "HEAD^{tree}:refs/tags/of-a-tree")
 	bare, work := filepath.Join(repo.Folder(), "..", "sha256.git"), t.TempDir()
 	run("init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch=main", bare)
 	run("init", "--quiet", "--object-format=sha256", "--initial-branch=main", work)
@@ -255,6 +266,12 @@ func TestRepositoriesOfOtherKinds(t *testing.T) {
 		{"an old tree", repo.Path(), "padded", padded},
 		{"a time zone of six digits", repo.Path(), "zone", zone},
 		{"a date without a blank", repo.Path(), "date", date},
+		{"nobody's address", repo.Path(), "nobody", nobody},
+		{"a short commit", repo.Path(), deep[:12], deep},
+		{"an old tree by a short commit", repo.Path(), deepPadded[:12], deepPadded},
+		{"a time zone of six digits by a short commit", repo.Path(), deepZone[:12], deepZone},
+		{"a date without a blank by a short commit", repo.Path(), deepDate[:12], deepDate},
+		{"nobody's address by a short commit", repo.Path(), deepNobody[:12], deepNobody},
 		{"SHA-256", "/sha256.git", "main", long},
 		{"a commit in SHA-256", "/sha256.git", long, long},
 	} {

@@ -78,6 +78,7 @@ func answer(conn net.PacketConn) {
 // lfs has one object, for those who log in, and says that it is at a different URL.
 type lfs struct {
 	content, href string
+	settings      string // of the repository, for git-lfs
 	next          http.Handler
 }
 
@@ -130,13 +131,17 @@ func serveLFS(t *testing.T, change func(*lfs)) (uri, folder string) {
 		change(l)
 	}
 	pointer := fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", l.oid(), len(l.content))
-	if _, err := repo.Commit(t.Context(), "main", fstest.MapFS{
+	files := fstest.MapFS{
 		".gitattributes": {
 			Data: []byte("*.bin filter=lfs diff=lfs merge=lfs -text\n"),
 			Mode: 0o644,
 		},
 		"blob.bin": {Data: []byte(pointer), Mode: 0o644},
-	}); err != nil {
+	}
+	if l.settings != "" {
+		files[".lfsconfig"] = &fstest.MapFile{Data: []byte(l.settings), Mode: 0o644}
+	}
+	if _, err := repo.Commit(t.Context(), "main", files); err != nil {
 		t.Fatal(err)
 	}
 	u, err := url.Parse(base)
@@ -229,6 +234,64 @@ func TestAnObjectThatIsNotGivenIsExplained(t *testing.T) {
 			var step *build.StepError
 			if !errors.As(err, &step) || step.Reason != want.reason || !strings.Contains(step.Message, want.says) {
 				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestARepositorySaysWhereItsLFSIs, and what of it is left out, as git does it.
+func TestARepositorySaysWhereItsLFSIs(t *testing.T) {
+	t.Parallel()
+	policy := egress.Policy{Schemes: []string{"https"}, Hosts: []string{forgeHost}, Addresses: []string{"127.0.0.0/8"}}
+	folder := t.TempDir() // a repository that has the object
+	if out := inFolder(t, folder, "init", "--quiet", "--bare", "."); out != "" {
+		t.Fatal(out)
+	}
+	secret := fmt.Sprintf("%x", sha256.Sum256([]byte("a large file")))
+	objects := filepath.Join(folder, "lfs", "objects", secret[:2], secret[2:4])
+	if err := os.MkdirAll(objects, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(objects, secret), []byte("a large file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		settings string // %s is the forge
+		want     string // of the file; "" for a failure
+	}{
+		"elsewhere":            {"[lfs]\n\turl = %s/elsewhere/info/lfs\n", "a large file"},
+		"left out":             {"[lfs]\n\turl = %s/broken/info/lfs\n\tfetchexclude = *\n", "version https://git-lfs"},
+		"in a local folder":    {"[lfs]\n\turl = file://" + folder + "\n", ""},
+		"in a path":            {"[lfs]\n\turl = " + folder + "\n", ""},
+		"at a host we refuse":  {"[lfs]\n\turl = https://127.0.0.2:1/info/lfs\n", ""},
+		"by a program of ours": {"[lfs]\n\tstandalonetransferagent = sh\n[lfs \"customtransfer.sh\"]\n\tpath = sh\n", "a large file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			uri, folder := serveLFS(t, func(l *lfs) {
+				l.settings = strings.ReplaceAll(tt.settings, "%s", l.href)
+				next := l.next
+				l.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasPrefix(r.URL.Path, "/broken") {
+						w.WriteHeader(http.StatusNotFound)
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			})
+			dir := filepath.Join(t.TempDir(), "source")
+			_, err := git.Fetch(t.Context(), git.Options{
+				URI: uri, Revision: "main", Path: ".", Dir: dir, Policy: policy,
+				Credentials: folder, TrustedCA: filepath.Join(folder, "ca.crt"), Log: t.Output(),
+			})
+			data, _ := os.ReadFile(filepath.Join(dir, "blob.bin"))
+			var step *build.StepError
+			if tt.want == "" && (!errors.As(err, &step) || step.Reason != build.ReasonInvalidBuildSpec) {
+				t.Error(err)
+			}
+			if (err == nil) != (tt.want != "") || err == nil && !strings.HasPrefix(string(data), tt.want) ||
+				err != nil && strings.Contains(string(data), "large") {
+				t.Errorf("%q %v", data, err)
 			}
 		})
 	}

@@ -13,11 +13,12 @@ import (
 
 // phrases are what git, ssh and git-lfs say (with LC_ALL=C), in the order in which
 // they are looked for: a server that refuses says so more precisely than the line
-// after it, which only tells that the connection ended.
+// after it, which only tells that the connection ended. What is none of them may pass.
 var phrases = []struct {
 	text   string
 	reason build.Reason
 }{
+	{"' not allowed", build.ReasonInvalidBuildSpec}, // fatal: transport 'git' not allowed
 	{"Authentication failed", build.ReasonSourceAuthFailed},
 	{"could not read Username", build.ReasonSourceAuthFailed},
 	{"could not read Password", build.ReasonSourceAuthFailed},
@@ -37,13 +38,25 @@ var phrases = []struct {
 	{"could not be found", build.ReasonSourceNotFound},
 	{"does not exist", build.ReasonSourceNotFound},
 	{"does not appear to be a git repository", build.ReasonSourceNotFound},
+	{"not valid: is this a git repository?", build.ReasonSourceNotFound}, // such as a page to log in
+	{"dumb http transport", build.ReasonSourceNotFound},
+	{"No url found for submodule path", build.ReasonSourceNotFound},
+	{"cannot strip one component off url", build.ReasonSourceNotFound},
 	{noRefPhrase, build.ReasonRevisionNotFound},
 	{"unknown revision", build.ReasonRevisionNotFound}, // in what was fetched, as the next ones
+	{"Needed a single revision", build.ReasonRevisionNotFound},
 	{"bad object", build.ReasonRevisionNotFound},
 	{"did not match any file", build.ReasonRevisionNotFound},
 	{hiddenPhrases[0], build.ReasonRevisionNotFound},
 	{hiddenPhrases[1], build.ReasonRevisionNotFound},
 	{hiddenPhrases[2], build.ReasonRevisionNotFound},
+	{"Out of memory", build.ReasonInternalError},
+	{"unable to create thread", build.ReasonInternalError},
+	{"died of signal 9", build.ReasonInternalError},
+	{killedPhrase, build.ReasonInternalError},
+	{damagedPhrase, build.ReasonSourceUnavailable},
+	{incompletePhrase, build.ReasonSourceUnavailable},
+	{formatPhrase, build.ReasonSourceUnavailable},
 }
 
 // hiddenPhrases are said of a commit that the server does not give away, or does not
@@ -60,21 +73,19 @@ const (
 	noRefPhrase   = "couldn't find remote ref"
 	formatPhrase  = "mismatched algorithms" // of objects: SHA-1 and SHA-256
 	damagedPhrase = "fsck error"
+	killedPhrase  = "signal: killed" // git itself, which is out of memory
+
+	incompletePhrase = "did not send all necessary objects"
 )
 
-func classify(stderr string) build.Reason {
+// classify returns the reason for what git says, and whether that will last.
+func classify(stderr string) (reason build.Reason, lasting bool) {
 	for _, p := range phrases {
 		if strings.Contains(stderr, p.text) {
-			return p.reason
+			return p.reason, true
 		}
 	}
-	return build.ReasonSourceUnavailable
-}
-
-// temporary reports whether the same command may succeed later.
-func temporary(stderr string) bool {
-	return classify(stderr) == build.ReasonSourceUnavailable && !untrusted(stderr) && !diskFull(stderr) &&
-		!strings.Contains(stderr, damagedPhrase) && !strings.Contains(stderr, formatPhrase)
+	return build.ReasonSourceUnavailable, untrusted(stderr) || diskFull(stderr)
 }
 
 // says reports whether an error is a failure of git with a phrase in its output.
@@ -95,7 +106,7 @@ func untrusted(stderr string) bool {
 // is marked as such by git, but for what comes by ssh before git answers there.
 func diskFull(stderr string) bool {
 	for line := range strings.Lines(strings.ToLower(stderr)) {
-		if !strings.HasPrefix(line, "remote:") &&
+		if !strings.HasPrefix(line, "remote:") && !strings.Contains(line, "remote error:") &&
 			slices.ContainsFunc(diskFullPhrases, func(p string) bool { return strings.Contains(line, p) }) {
 			return true
 		}

@@ -9,8 +9,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
@@ -168,5 +170,63 @@ func TestACommitThatIsNotGivenAwayComesWithItsHistory(t *testing.T) {
 	}
 	if r, _, err := fetch(t, srv.URL+lib.Path(), first, "."); err != nil || r.Commit != first {
 		t.Errorf("%+v %v", r, err)
+	}
+}
+
+// submodule makes a repository with an entry for the folder lib, and these lines of
+// .gitmodules.
+func submodule(t *testing.T, config string) string {
+	t.Helper()
+	s, repo := gittest.Start(t)
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	commit, err := repo.Commit(t.Context(), "main", fstest.MapFS{".gitmodules": {Data: []byte(config), Mode: 0o644}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"update-index", "--add", "--cacheinfo", "160000," + commit + ",lib"},
+		{"commit", "--quiet", "--message", "Add submodule"},
+		{"push", "--quiet", "origin", "main"},
+	} {
+		if _, err := repo.Git(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return srv.URL + repo.Path()
+}
+
+// TestASubmoduleThatCannotBeHad fails the build that "git clone --recursive" fails, once and
+// with the reason, and no other.
+func TestASubmoduleThatCannotBeHad(t *testing.T) {
+	t.Parallel()
+	const lib = "[submodule \"lib\"]\n\tpath = lib\n"
+	for name, tt := range map[string]struct {
+		config string
+		want   build.Reason
+		says   string
+	}{
+		"is optional":                {lib + "\turl = http://127.0.0.1:1/lib.git\n\tupdate = none\n", "", ""},
+		"has no URL":                 {lib, build.ReasonSourceNotFound, "No url found"},
+		"has an entry alone":         {"# nothing\n", build.ReasonSourceNotFound, "No url found"},
+		"is at a scheme we refuse":   {lib + "\turl = git://127.0.0.1/lib.git\n", build.ReasonInvalidBuildSpec, "transport 'git' not allowed"},
+		"is at a place that is none": {lib + "\turl = ../../../../../../../../lib.git\n", build.ReasonSourceNotFound, ""},
+		"runs a command":             {lib + "\turl = ../fw.git\n\tupdate = !touch /tmp/planted\n", build.ReasonSourceUnavailable, "update"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begin := time.Now()
+			_, _, err := fetch(t, submodule(t, tt.config), "main", ".")
+			var step *build.StepError
+			if tt.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.As(err, &step) || step.Reason != tt.want || !strings.Contains(step.Message, tt.says) {
+				t.Errorf("%s: %v", time.Since(begin), err)
+			}
+		})
 	}
 }

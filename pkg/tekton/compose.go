@@ -127,7 +127,10 @@ func stepParams(s stage, p paths) v1.Params {
 	var params v1.Params
 	switch s {
 	case stageFetch:
-		params = append(param("uri", "revision", "path", "schemes", "hosts", "addresses"), text("output", p.root+"/source"))
+		params = append(
+			param("uri", "revision", "history", "path", "schemes", "hosts", "addresses"),
+			text("output", p.root+"/source"),
+		)
 	case stageBuild:
 		return v1.Params{
 			text("image", "$(params.builder)"),

@@ -125,6 +125,7 @@ func namesOf(d build.Description) []string {
 	names := []string{
 		"uri",
 		"revision",
+		"history",
 		"path",
 		"schemes",
 		"hosts",
@@ -147,7 +148,7 @@ func namesOf(d build.Description) []string {
 func params(s build.Spec, c Config, names []string) (list v1.Params) {
 	d := s.Description
 	values := map[string]string{
-		"uri": d.Source.URI, "revision": d.Source.Rev, "path": d.Source.Path,
+		"uri": d.Source.URI, "revision": d.Source.Rev, "path": d.Source.Path, "history": string(d.History),
 		"schemes": c.Sources.Schemes, "hosts": c.Sources.Hosts, "addresses": c.Sources.Addresses,
 		"builder": d.Builder, "artifact": d.Artifact, "max-size": strconv.FormatInt(d.MaxSize, 10),
 		"image": c.RegistryPrefix + d.Image, "plain-http": strconv.FormatBool(c.PlainHTTP),

@@ -31,6 +31,10 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 	res, ok := step.Parse("fetch", args, stderr, func(flags *flag.FlagSet) {
 		flags.StringVar(&o.URI, "uri", "", "`URI` of the repository")
 		flags.StringVar(&o.Revision, "revision", "", "branch, tag or commit; the default branch if empty")
+		flags.Func("history", "more than the one commit, `tags` or full", func(s string) error {
+			o.History = git.History(s)
+			return o.History.Validate()
+		})
 		flags.StringVar(&o.Path, "path", ".", "`folder` that the build starts in")
 		flags.StringVar(&o.Dir, "output", "", "`folder` to check out into")
 		flags.StringVar(&schemes, "schemes", "", "`schemes` that may be fetched by, separated by commas")
