@@ -77,16 +77,17 @@ func (r *reader) builder(s, at string) string {
 	return s
 }
 
-// controller refuses what hawkBit cannot hold, or cannot be asked for by its path.
+// controller refuses what hawkBit cannot hold, cannot be asked for by its path, or takes and
+// then cannot serve to a device (HBW-76).
 func (r *reader) controller(s, at string) string {
 	r.plain(s, at)
-	if len(s) > 256 {
-		r.fail(at, "has %d bytes: hawkBit takes at most 256", len(s))
+	if n := utf8.RuneCountInString(s); n > 256 {
+		r.fail(at, "has %d characters: hawkBit takes at most 256", n)
 	}
-	if strings.ContainsFunc(s, func(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune("/%<>\\", c) }) ||
-		s == "." ||
-		s == ".." {
-		r.fail(at, "%s is no controller id: use no blanks, slashes, '%%', '<' and '>'", quote(s))
+	const unserved = "/\\%<>;?#{}[]|^`\""
+	if strings.ContainsFunc(s, func(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune(unserved, c) }) ||
+		s == "." || s == ".." {
+		r.fail(at, "%s is no controller id that hawkBit can serve: use no blanks and none of %s", quote(s), unserved)
 	}
 	return s
 }

@@ -8,6 +8,7 @@ package hawkbit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -25,6 +27,9 @@ import (
 const (
 	// tries bounds how often a call is made that fails in a way that may pass.
 	tries = 4
+	// patience is how long a call waits for a server that is away: one that starts takes up to
+	// two minutes.
+	patience = 3 * time.Minute
 	// rateWindow is how long hawkBit's limit of requests lasts, with some reserve. It
 	// sends no Retry-After.
 	rateWindow = 1200 * time.Millisecond
@@ -33,7 +38,7 @@ const (
 
 // Config says where hawkBit is, and who calls it.
 type Config struct {
-	// URL is the base of the server, without "/rest/v1".
+	// URL is the base of the server; a "/rest/v1" or "/UI" behind it is left out.
 	URL string
 	// User and Password are for Basic authentication. The user name is sent as it is:
 	// hosted servers have a tenant and a backslash in it (HB-6).
@@ -42,6 +47,8 @@ type Config struct {
 	Token string
 	// HTTP makes the calls.
 	HTTP *http.Client
+	// Patience is how long a call waits for a server that is away, three minutes if 0.
+	Patience time.Duration
 }
 
 // Client calls one server.
@@ -52,7 +59,11 @@ type Client struct {
 
 // New returns a client. It does not call the server.
 func New(c Config) (*Client, error) {
-	base, err := url.Parse(strings.TrimSuffix(c.URL, "/"))
+	address := strings.TrimRight(c.URL, "/")
+	for _, page := range []string{"/rest/v1", "/UI"} { // which people copy from a browser
+		address = strings.TrimRight(strings.TrimSuffix(address, page), "/")
+	}
+	base, err := url.Parse(address)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.User != nil ||
 		base.RawQuery != "" {
 		return nil, errors.New("the URL of hawkBit is none like https://hawkbit.example.org")
@@ -119,11 +130,18 @@ func (r request) jsonBody(v any) (request, error) {
 // answer into the value unless that is nil. Whoever creates something must be
 // prepared to find that an earlier try did.
 func (c *Client) call(ctx context.Context, r request, into any) error {
+	made := 0
+	wait := backoff.NewExponentialBackOff()
+	wait.MaxInterval = 5 * time.Second
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := c.once(ctx, r, into)
+		made++
 		var answer *Error
 		switch {
 		case err == nil:
+		case away(err):
+		case made == tries:
+			err = backoff.Permanent(err)
 		case !errors.As(err, &answer):
 			var broken *url.Error
 			var certificate *tls.CertificateVerificationError
@@ -136,8 +154,14 @@ func (c *Client) call(ctx context.Context, r request, into any) error {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithMaxTries(tries), backoff.WithMaxElapsedTime(0))
+	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(cmp.Or(c.Patience, patience)))
 	return err
+}
+
+// away reports whether nobody answers at the address, or a proxy for nobody.
+func away(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) ||
+		Is(err, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout)
 }
 
 func (c *Client) once(ctx context.Context, r request, into any) error {

@@ -52,9 +52,27 @@ type Action struct {
 	ID     int64  `json:"id"`
 	Type   string `json:"type"`
 	Status string `json:"status"`
+	// ForceType is "forced", "soft", "timeforced" or "downloadonly".
+	ForceType string `json:"forceType"`
+	// DetailStatus is what servers before 1.0 have for Status.
+	DetailStatus string `json:"detailStatus"`
 	// active is absent in servers before 1.0, where the status "pending" says it.
 	Active *bool `json:"active"`
+	// MaintenanceWindow is there if the action has one.
+	MaintenanceWindow *struct{} `json:"maintenanceWindow"`
 }
+
+// Forced reports whether the device has to install what it is offered at once.
+func (a Action) Forced() bool { return a.ForceType == "" || a.ForceType == "forced" }
+
+// Waits reports whether nothing is offered before somebody confirms.
+func (a Action) Waits() bool {
+	const waits = "wait_for_confirmation"
+	return a.Status == waits || a.DetailStatus == waits
+}
+
+// HasWindow reports whether nothing is installed outside of some times.
+func (a Action) HasWindow() bool { return a.MaintenanceWindow != nil }
 
 // IsActive reports whether the action has not ended.
 func (a Action) IsActive() bool {
@@ -242,6 +260,22 @@ func (c *Client) Assign(ctx context.Context, controller string, set int64) (a As
 		return a, err
 	}
 	return a, c.call(ctx, r, &a)
+}
+
+// Force makes an action one that the device has to carry out at once. hawkBit leaves some as
+// they are: read it anew.
+func (c *Client) Force(ctx context.Context, controller string, action int64) error {
+	path := target(controller) + "/actions/" + strconv.FormatInt(action, 10)
+	r, err := request{method: http.MethodPut, path: path}.jsonBody(map[string]any{"forceType": "forced"})
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, r, nil)
+}
+
+// Installed returns the set that a target has installed, the zero one for none.
+func (c *Client) Installed(ctx context.Context, controller string) (s Set, err error) {
+	return s, c.call(ctx, request{method: http.MethodGet, path: target(controller) + "/installedDS"}, &s)
 }
 
 // Assigned returns the set that is assigned to a target, the zero one for none.

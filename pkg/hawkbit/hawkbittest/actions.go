@@ -23,6 +23,9 @@ func (a *action) json(s *Server, r *http.Request, t *target) map[string]any {
 		"forceType":      a.force,
 		"_links":         self(fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", base(r), t.id, a.id)),
 	}
+	if a.window != nil {
+		m["maintenanceWindow"] = a.window
+	}
 	if s.old() {
 		m["status"], m["detailStatus"] = a.oldStatus(), a.detail
 	} else {
@@ -93,6 +96,22 @@ func (s *Server) getAction(r *http.Request) (int, any, error) {
 	t, a, err := s.action(r)
 	if err != nil {
 		return 0, nil, err
+	}
+	return http.StatusOK, a.json(s, r, t), nil
+}
+
+// forceAction makes an action forced, unless it is so from some time on (HBW-96).
+func (s *Server) forceAction(r *http.Request) (int, any, error) {
+	t, a, err := s.action(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	var in struct{ ForceType string }
+	if err := decode(r, &in); err != nil {
+		return 0, nil, err
+	}
+	if in.ForceType == "forced" && a.force != "timeforced" {
+		a.force = in.ForceType
 	}
 	return http.StatusOK, a.json(s, r, t), nil
 }

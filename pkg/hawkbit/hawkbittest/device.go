@@ -157,7 +157,7 @@ func (s *Server) feedback(r *http.Request) (int, any, error) {
 	switch {
 	case in.Status.Execution != "closed":
 	case in.Status.Result.Finished == "failure":
-		a.active, a.detail, t.status = false, "error", "error"
+		a.active, a.detail, t.status, t.assigned = false, "error", "error", nil
 	default:
 		a.active, a.detail, t.installed, t.status = false, "finished", a.set, "in_sync"
 	}

@@ -59,6 +59,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{Options: o, mux: http.NewServeMux(), settings: map[string]any{
 		keyGatewayEnabled: false, keyGatewayToken: "", "authentication.targettoken.enabled": false, keyAutoclose: false,
+		keyMultiAssignments: false,
 	}}
 	s.routes()
 	return s
@@ -69,6 +70,8 @@ const (
 	keyGatewayEnabled = "authentication.gatewaytoken.enabled"
 	keyGatewayToken   = "authentication.gatewaytoken.key"
 	keyAutoclose      = "repository.actions.autoclose.enabled"
+
+	keyMultiAssignments = "multi.assignments.enabled"
 )
 
 // Limit lets the next n calls run into the limit of requests (HBW-17).
@@ -107,6 +110,7 @@ func (s *Server) routes() {
 		"GET /rest/v1/targets/{id}/actions":             s.listActions,
 		"GET /rest/v1/targets/{id}/actions/{action}":    s.getAction,
 		"DELETE /rest/v1/targets/{id}/actions/{action}": s.cancelAction,
+		"PUT /rest/v1/targets/{id}/actions/{action}":    s.forceAction,
 		"GET /rest/v1/system/configs/{key}":             s.getSetting,
 		"PUT /rest/v1/system/configs/{key}":             s.putSetting,
 	} {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 type target struct {
@@ -26,6 +27,7 @@ type action struct {
 	kind, detail string
 	force        string
 	active       bool
+	window       map[string]any // of maintenance, nil for none
 	created      int64
 }
 
@@ -70,7 +72,7 @@ func (s *Server) createTargets(r *http.Request) (int, any, error) {
 	}
 	for _, c := range list {
 		switch {
-		case len(c.ControllerID) < 1 || len(c.ControllerID) > 256:
+		case c.ControllerID == "" || utf8.RuneCountInString(c.ControllerID) > 256:
 			return 0, nil, constraint("controllerId size must be between 1 and 256.")
 		case strings.ContainsFunc(c.ControllerID, unicode.IsSpace):
 			return 0, nil, constraint("controllerId has whitespaces which are not allowed.")
@@ -136,8 +138,10 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	var in struct {
-		ID   *int64
-		Type string
+		ID                   *int64
+		Type                 string
+		ConfirmationRequired bool
+		MaintenanceWindow    map[string]any
 	}
 	if err := decode(r, &in); err != nil {
 		return 0, nil, err
@@ -145,25 +149,11 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 	if in.ID == nil || !slices.Contains([]string{"", "forced", "soft", "downloadonly", "timeforced"}, in.Type) {
 		return 0, nil, notReadable()
 	}
-	d, err := s.set(*in.ID)
-	switch {
-	case err != nil:
+	d, err := s.assignable(*in.ID)
+	if err != nil {
 		return 0, nil, err
-	case d.deleted:
-		return 0, nil, &fault{
-			http.StatusNotFound,
-			packages + "DeletedException",
-			"deleted",
-			fmt.Sprintf("DistributionSet with given identifier {%d} is deleted.", d.id),
-			nil,
-		}
-	case !d.complete():
-		return 0, nil, &fault{
-			http.StatusBadRequest, packages + "IncompleteDistributionSetException", "distributionset.incomplete",
-			fmt.Sprintf("Distribution set of type %s is incomplete: %d", d.kind, d.id), nil,
-		}
 	}
-	if t.assigned == d {
+	if t.assigned == d && s.settings[keyMultiAssignments] != true {
 		return http.StatusOK, map[string]any{"alreadyAssigned": 1, "assignedActions": []any{}, "assigned": 0, "total": 1}, nil
 	}
 	for _, a := range t.actions {
@@ -176,7 +166,13 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 	if in.Type == "" {
 		in.Type = "forced"
 	}
-	a := &action{id: s.id(), set: d, kind: "update", detail: "running", force: in.Type, active: true, created: now()}
+	a := &action{
+		id: s.id(), set: d, kind: "update", detail: "running", force: in.Type, active: true, window: in.MaintenanceWindow,
+		created: now(),
+	}
+	if in.ConfirmationRequired {
+		a.detail = "wait_for_confirmation"
+	}
 	t.actions, t.assigned, t.status = append(t.actions, a), d, "pending"
 	return http.StatusOK, map[string]any{
 		"alreadyAssigned": 0,
@@ -186,6 +182,29 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 			map[string]any{"id": a.id, "_links": self(fmt.Sprintf("%s/rest/v1/targets/%s/actions/%d", base(r), t.id, a.id))},
 		},
 	}, nil
+}
+
+// assignable returns a set that a target can get (HBW-82).
+func (s *Server) assignable(id int64) (*set, error) {
+	d, err := s.set(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case d.deleted:
+		return nil, &fault{
+			http.StatusNotFound,
+			packages + "DeletedException",
+			"deleted",
+			fmt.Sprintf("DistributionSet with given identifier {%d} is deleted.", d.id),
+			nil,
+		}
+	case !d.complete():
+		return nil, &fault{
+			http.StatusBadRequest, packages + "IncompleteDistributionSetException", "distributionset.incomplete",
+			fmt.Sprintf("Distribution set of type %s is incomplete: %d", d.kind, d.id), nil,
+		}
+	}
+	return d, nil
 }
 
 // obsolete is what a new assignment does to an action: it stays active until the

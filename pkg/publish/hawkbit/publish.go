@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	client "github.com/drogue-iot/ajour/pkg/hawkbit"
@@ -33,6 +34,8 @@ type Options struct {
 	Credentials string
 	// TrustedCA is a file of CA certificates to trust besides those of the system.
 	TrustedCA string
+	// Patience is how long to wait for a hawkBit that is away, three minutes if 0.
+	Patience time.Duration
 	// Log receives a line per step.
 	Log io.Writer
 }
@@ -102,6 +105,7 @@ func (o Options) client() (*client.Client, error) {
 		Password: values["password"],
 		Token:    values["token"],
 		HTTP:     &http.Client{Transport: base},
+		Patience: o.Patience,
 	})
 }
 
@@ -118,24 +122,37 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 
 func (p *publication) push(ctx context.Context) (r Result, err error) {
+	// The target comes first: one that hawkBit refuses leaves nothing behind.
+	if err := p.hawkbit.EnsureTarget(ctx, p.Controller); err != nil {
+		return r, during{"read or create the target", err}
+	}
 	module, err := p.module(ctx)
 	if err != nil {
-		return r, err
+		return r, during{"read or create the software module", err}
 	}
 	if err := p.upload(ctx, module); err != nil {
-		return r, err
+		return r, during{"upload to the software module", err}
 	}
 	set, err := p.set(ctx, module)
 	if err != nil {
-		return r, err
+		return r, during{"read or create the distribution set", err}
 	}
 	action, err := p.assign(ctx, set)
 	if err != nil {
-		return r, err
+		return r, during{"assign the distribution set to the target", err}
 	}
 	fmt.Fprintf(p.Log, "assigned %s:%s to %s\n", p.Name, p.Version, p.Controller)
 	return Result{Set: set, Action: action, Size: p.firmware.Size, SHA256: p.firmware.SHA256}, nil
 }
+
+// during is a failure while something was done, which a message names where hawkBit does not.
+type during struct {
+	what string
+	err  error
+}
+
+func (d during) Error() string { return d.err.Error() }
+func (d during) Unwrap() error { return d.err }
 
 // module finds or makes the software module.
 func (p *publication) module(ctx context.Context) (int64, error) {
@@ -211,12 +228,11 @@ func (p *publication) upload(ctx context.Context, module int64) error {
 	fmt.Fprintf(p.Log, "uploading %s (%d bytes)\n", filename, p.firmware.Size)
 	a, err := p.hawkbit.Upload(ctx, module, filename, p.firmware.SHA256, p.firmware.Size, p.firmware.Reader)
 	switch {
-	case client.Is(err, http.StatusConflict): // an earlier try of this upload, or of a second build
+	// An earlier try of this upload, or a second build, which has assigned it meanwhile.
+	case client.Is(err, http.StatusConflict, http.StatusLocked):
 		if there, err = p.uploaded(ctx, module); err == nil && !there {
 			err = p.conflict()
 		}
-	case client.Is(err, http.StatusLocked):
-		err = p.conflict()
 	case err == nil && a.Hashes.SHA256 != p.firmware.SHA256:
 		err = p.conflict()
 	}
@@ -250,10 +266,13 @@ func (p *publication) conflict() error {
 func explain(err error) error {
 	message := err.Error()
 	var answer *client.Error
+	var doing during
 	var broken *url.Error
 	switch {
 	case client.Is(err, http.StatusUnauthorized):
 		message = "it refuses the credentials of the installation"
+	case client.Is(err, http.StatusForbidden) && errors.As(err, &doing):
+		message = "the installation's user may not " + doing.what + ": give it the rights that docs/install.md lists"
 	case errors.As(err, &answer):
 		message = answer.Message
 		switch answer.Status / 100 {

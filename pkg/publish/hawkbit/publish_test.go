@@ -190,7 +190,7 @@ func TestHawkbitsFailuresAreQuoted(t *testing.T) {
 				403,
 				`{"exceptionClass":"x.InsufficientPermissionException","errorCode":"hawkbit.server.error.insufficientPermission","message":"Insufficient Permission"}`,
 			),
-			nil, "Insufficient Permission",
+			nil, "the installation's user may not read or create the target: give it the rights that docs/install.md lists",
 		},
 		"a quota, at once": {
 			hawkbittest.Options{},
@@ -315,6 +315,7 @@ func TestOfTwoAssignmentsTheNewerOneStays(t *testing.T) {
 				other := serveHawkbit(t, s, nil)
 				other.Version = "aaaaaaa"
 				var once sync.Once
+				var assigned atomic.Bool
 				var theirs hawkbit.Result
 				assign := func() {
 					once.Do(func() {
@@ -331,8 +332,11 @@ func TestOfTwoAssignmentsTheNewerOneStays(t *testing.T) {
 							assign()
 						}
 						next.ServeHTTP(w, r)
-						if here && tt.after {
+						if here && tt.after && assigned.Load() {
 							assign()
+						}
+						if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/assignedDS") {
+							assigned.Store(true)
 						}
 					})
 				})
