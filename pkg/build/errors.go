@@ -5,6 +5,7 @@ package build
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -32,6 +33,9 @@ var (
 	ErrUnauthenticated = errors.New("credentials refused by the registry")
 	// ErrRejected says that the registry will never take a request.
 	ErrRejected = errors.New("rejected by the registry")
+	// ErrTooLarge says that the registry has no room for an object of that size. It is a kind
+	// of [ErrRejected].
+	ErrTooLarge = fmt.Errorf("%w: too large", ErrRejected)
 )
 
 // Violation is one thing wrong with a build description.

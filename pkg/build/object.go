@@ -11,6 +11,6 @@ type Object interface {
 	Firmware() json.RawMessage
 	// Status returns a section of the status, nil if there is none.
 	Status(section string) json.RawMessage
-	// SetStatus replaces a section of the status.
+	// SetStatus replaces a section of the status, or removes it if the value is nil.
 	SetStatus(section string, value json.RawMessage)
 }

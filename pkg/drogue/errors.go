@@ -27,6 +27,8 @@ var (
 	ErrConflict = errors.New("changed in the registry")
 	// ErrRejected says that the registry will never take the request.
 	ErrRejected = build.ErrRejected
+	// ErrTooLarge says that the registry has no room for the object.
+	ErrTooLarge = build.ErrTooLarge
 	// ErrUnavailable says that the call may work later.
 	ErrUnavailable = errors.New("registry unavailable")
 )
@@ -56,6 +58,8 @@ func statusError(method, what string, res *http.Response) error {
 		kind = ErrUnauthenticated
 	case res.StatusCode == http.StatusForbidden:
 		kind = ErrForbidden
+	case res.StatusCode == http.StatusRequestEntityTooLarge:
+		kind = ErrTooLarge
 	case res.StatusCode == http.StatusConflict:
 		kind = ErrConflict
 	case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:

@@ -73,8 +73,14 @@ func (o *Object) Firmware() json.RawMessage { return o.spec["firmware"] }
 // Status returns a section of the status, nil if there is none.
 func (o *Object) Status(section string) json.RawMessage { return o.status[section] }
 
-// SetStatus replaces a section of the status.
-func (o *Object) SetStatus(section string, value json.RawMessage) { o.status[section] = value }
+// SetStatus replaces a section of the status, or removes it if the value is nil.
+func (o *Object) SetStatus(section string, value json.RawMessage) {
+	if value == nil {
+		delete(o.status, section)
+		return
+	}
+	o.status[section] = value
+}
 
 func (o *Object) name() string { return o.text("name") }
 

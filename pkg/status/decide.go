@@ -31,7 +31,7 @@ func later(old build.Record, run build.Run) bool { return run.Started.After(old.
 // it. It changes nothing when the object has a newer build. Of a build that the object has as
 // ended it only restores what others have removed: a later view of the run may have less,
 // when pods or TaskRuns are gone.
-func decide(o build.Object, run build.Run, unannounced bool, now time.Time) (changed bool, err error) {
+func decide(o build.Object, run build.Run, unannounced bool, b brevity, now time.Time) (changed bool, err error) {
 	old := build.RecordOf(o, now)
 	same := old.Build == run.ID
 	if old.Build != "" && !same && old.Run().Compare(run) > 0 {
@@ -56,18 +56,22 @@ func decide(o build.Object, run build.Run, unannounced bool, now time.Time) (cha
 	if same && !old.Phase.Final() && !run.Phase.Final() {
 		run.Progress = max(run.Progress, old.Progress)
 	}
+	run = b.shorten(run)
 	record := run.Record()
 	record.Unannounced = unannounced
 	section, err := json.Marshal(record)
 	if err != nil {
 		return false, fmt.Errorf("write record of build %s: %w", run.ID, err)
 	}
+	if b == bare {
+		section = nil
+	}
 	firmware, err := mergeFirmware(o.Status(sectionFirmware), run, now)
 	if err != nil {
 		return false, err
 	}
 	for name, value := range map[string]json.RawMessage{build.SectionRecord: section, sectionFirmware: firmware} {
-		if !equal(o.Status(name), value) {
+		if there := o.Status(name); (there != nil || value != nil) && !equal(there, value) {
 			o.SetStatus(name, value)
 			changed = true
 		}

@@ -18,9 +18,15 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // object is a Drogue object's status.
 type object map[string]json.RawMessage
 
-func (o object) Firmware() json.RawMessage                       { return o["spec.firmware"] }
-func (o object) Status(section string) json.RawMessage           { return o[section] }
-func (o object) SetStatus(section string, value json.RawMessage) { o[section] = value }
+func (o object) Firmware() json.RawMessage             { return o["spec.firmware"] }
+func (o object) Status(section string) json.RawMessage { return o[section] }
+func (o object) SetStatus(section string, value json.RawMessage) {
+	if value == nil {
+		delete(o, section)
+		return
+	}
+	o[section] = value
+}
 
 func run(id string, requested time.Time, phase build.Phase, reason build.Reason, progress float64) build.Run {
 	r := build.Run{
@@ -56,7 +62,7 @@ type outcome struct{ changed, finished bool }
 func apply(t *testing.T, o object, r build.Run, at time.Time) outcome {
 	t.Helper()
 	ended := finished(build.RecordOf(o, at), r)
-	changed, err := decide(o, r, false, at)
+	changed, err := decide(o, r, false, whole, at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,7 @@ type world struct {
 	reads    int // of objects
 	writes   int
 	gets     int // of runs in full
+	room     int // in bytes, for an object; any if 0
 	fail     map[string]error
 }
 
@@ -141,6 +143,13 @@ func (w *world) Update(_ context.Context, o build.ObjectRef, change func(build.O
 	}
 	if err := w.fail["update"]; err != nil {
 		return err
+	}
+	size := 0
+	for name, value := range next {
+		size += len(name) + len(value)
+	}
+	if w.room > 0 && size > w.room {
+		return build.ErrTooLarge
 	}
 	w.writes++
 	w.objects[o] = next
@@ -438,6 +447,50 @@ func TestARejectionIsAConditionOnTheObject(t *testing.T) {
 }
 
 // TestOnlySignedEventsAreBelieved, delivered or as dead letters.
+// TestTheEndFitsWhereTheBeginningDid: whatever room is left, the object does not say for ever
+// that the build runs.
+func TestTheEndFitsWhereTheBeginningDid(t *testing.T) {
+	t.Parallel()
+	running := run("1", now, build.Running, build.ReasonFetchingSource, 5)
+	ended := run("1", now, build.Succeeded, build.ReasonSucceeded, 100)
+	ended.Message, ended.Warnings = strings.Repeat("m", 200), []string{strings.Repeat("w", 200)}
+	ended.Commit, ended.Artifact = strings.Repeat("c", 40), &build.Artifact{Reference: strings.Repeat("r", 200)}
+	messages := map[string]bool{}
+	for more := range 2000 {
+		w := newWorld(running)
+		s := w.service()
+		if err := s.sync(t.Context(), running.Name); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range w.objects[running.Object] {
+			w.room += len(name) + len(value)
+		}
+		w.room += more
+		w.set(ended)
+		if err := s.sync(t.Context(), ended.Name); err != nil {
+			t.Fatal(err)
+		}
+		got := firmware(t, w.objects[running.Object]).Conditions[0]
+		if got.Status != "True" || got.Reason != "Succeeded" {
+			t.Fatalf("with %d bytes more: %+v", more, got)
+		}
+		messages[got.Message] = true
+		writes := w.writes
+		if s.memory.forget(ended.Object); s.sync(t.Context(), ended.Name) != nil || w.writes != writes {
+			t.Fatalf("with %d bytes more it is written anew", more)
+		}
+		if !slices.Equal(w.sent, []string{event.TypeFinished + " " + w.events[0].ID()}) {
+			t.Fatalf("with %d bytes more: %v", more, w.sent)
+		}
+	}
+	want := map[string]bool{
+		messageNoRoom: true, ended.Message: true, ended.Message + ". Warning: " + ended.Warnings[0]: true,
+	}
+	if diff := cmp.Diff(want, messages); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestOnlySignedEventsAreBelieved(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/", DeadLetterPath} {

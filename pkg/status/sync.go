@@ -83,20 +83,28 @@ func (s *Service) vanished(ctx context.Context, name string) error {
 // given up.
 func (s *Service) write(ctx context.Context, run build.Run) error {
 	written, announced := false, s.memory.isAnnounced(run)
-	var unannounced error
-	err := s.objects.Update(ctx, run.Object, func(o build.Object) (changed bool, err error) {
-		unannounced = nil
-		switch {
-		case !run.Phase.Final() || announced:
-		case finished(build.RecordOf(o, s.Clock()), run):
-			unannounced = s.announce(ctx, run)
-			announced = unannounced == nil
-		default: // by a different replica, or by the one before
-			announced = true
+	var unannounced, err error
+	for b := whole; b <= bare; b++ {
+		err = s.objects.Update(ctx, run.Object, func(o build.Object) (changed bool, err error) {
+			unannounced = nil
+			switch {
+			case !run.Phase.Final() || announced:
+			case finished(build.RecordOf(o, s.Clock()), run):
+				unannounced = s.announce(ctx, run)
+				announced = unannounced == nil
+			default: // by a different replica, or by the one before
+				announced = true
+			}
+			written, err = decide(o, run, unannounced != nil, b, s.Clock())
+			return written, err
+		})
+		if !errors.Is(err, build.ErrTooLarge) {
+			break
 		}
-		written, err = decide(o, run, unannounced != nil, s.Clock())
-		return written, err
-	})
+		s.Log.WarnContext(
+			ctx, "object has no room for the state of its build", "build", run.ID, "object", run.Object.String(),
+		)
+	}
 	if announced && run.Phase.Final() {
 		s.memory.announce(run)
 	}
