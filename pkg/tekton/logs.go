@@ -8,8 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
-	"strings"
 	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -20,14 +18,14 @@ import (
 )
 
 // maxTail is how much of the end of a log is searched for an error.
-const maxTail = 16 << 10
+const maxTail = 64 << 10
 
 // Logs gives access to what steps print.
 type Logs interface {
 	// Log returns the output of a step. If follow is set, reading waits for
 	// more until the step ends. The output of a step that never ran is empty.
 	Log(ctx context.Context, tr *v1.TaskRun, step string, follow bool) (io.ReadCloser, error)
-	// Tail returns the end of the output of a step, at least the last 40 lines.
+	// Tail returns the end of the output of a step, at least the last 400 lines.
 	Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error)
 }
 
@@ -102,8 +100,7 @@ func carriesOut(pr *v1.PipelineRun, children []*v1.TaskRun, s stage) *v1.TaskRun
 	return nil
 }
 
-// excerpt returns the one line of the builder's output that explains its failure best: the
-// first of the last lines that names an error, else the last.
+// excerpt returns the one line of the builder's output that explains its failure best.
 func (c *Client) excerpt(ctx context.Context, pr *v1.PipelineRun, children []*v1.TaskRun) string {
 	tr := carriesOut(pr, children, stageBuild)
 	if tr == nil || c.logs == nil {
@@ -130,34 +127,4 @@ func tail(r io.Reader) string {
 			return string(end)
 		}
 	}
-}
-
-// located matches what compilers say of a place in a file.
-var located = regexp.MustCompile(`^\S+\.\w+:\d+(:\d+)?: `)
-
-// Excerpt finds the line of a compiler's output that tells most.
-func Excerpt(log string) string {
-	const lines, length = 40, 300
-	var last []string
-	for line := range strings.Lines(log) {
-		if line = build.Clean(line); line != "" {
-			last = append(last, line)
-		}
-	}
-	if len(last) == 0 {
-		return ""
-	}
-	best := last[len(last)-1]
-	for _, line := range last[max(0, len(last)-lines):] {
-		lower := strings.ToLower(line)
-		if strings.Contains(lower, "error:") || strings.HasPrefix(lower, "error") ||
-			(located.MatchString(line) && !strings.Contains(lower, "warning")) {
-			best = line
-			break
-		}
-	}
-	if len(best) > length {
-		best = strings.ToValidUTF8(best[:length], "") + "…"
-	}
-	return best
 }

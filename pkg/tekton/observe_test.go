@@ -543,23 +543,6 @@ func TestOtherRunsAreNotOurs(t *testing.T) {
 	}
 }
 
-func TestExcerptFindsTheLineThatTellsMost(t *testing.T) {
-	t.Parallel()
-	for log, want := range map[string]string{
-		"":             "",
-		"one\ntwo\n\n": "two",
-		"cc\nmain.c:3:1: error: boom\nmake: *** Error 1":          "main.c:3:1: error: boom",
-		"# gateway\n./main.go:7:2: undefined: foo\nexit status 1": "./main.go:7:2: undefined: foo",
-		"a.c:1:1: warning: meh\ncollect2: error: ld returned 1":   "collect2: error: ld returned 1",
-		"error[E0425]: cannot find value\n --> src/main.rs:2:5":   "error[E0425]: cannot find value",
-		"\x1b[31merror: red\x1b[0m":                               "[31merror: red [0m",
-	} {
-		if got := tekton.Excerpt(log); got != want {
-			t.Errorf("Excerpt(%q) = %q, want %q", log, got, want)
-		}
-	}
-}
-
 // TestARunKeepsTheWarningsOfItsDescription from the section to the condition, and gives them to
 // the run that republishes it.
 func TestARunKeepsTheWarningsOfItsDescription(t *testing.T) {

@@ -59,7 +59,7 @@ func (l *podLogs) Log(ctx context.Context, tr *v1.TaskRun, step string, follow b
 
 // Tail implements Logs.
 func (l *podLogs) Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error) {
-	lines, limit := int64(40), int64(1<<20)
+	lines, limit := int64(400), int64(1<<20)
 	return l.pods.GetLogs(
 		tr.Status.PodName,
 		&corev1.PodLogOptions{Container: "step-" + step, TailLines: &lines, LimitBytes: &limit},
