@@ -235,3 +235,20 @@ func TestTheSessionOfARunningDevIsUsed(t *testing.T) {
 		t.Error(code, errs)
 	}
 }
+
+// TestALogMayArriveInPieces: a character is not broken where one ends.
+func TestALogMayArriveInPieces(t *testing.T) {
+	t.Parallel()
+	const log = "größer als ¼ MiB\n"
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, b := range []byte(log) {
+			_, _ = w.Write([]byte{b})
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	t.Cleanup(srv.Close)
+	code, out, errs := run(t, nil, t.TempDir(), "logs", id, "--url", srv.URL, "--token", "token")
+	if code != 0 || out != log {
+		t.Errorf("%d %q %s", code, out, errs)
+	}
+}

@@ -4,14 +4,16 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
 )
 
 func newLogs(env Env, c *client) *cobra.Command {
@@ -31,7 +33,9 @@ func newLogs(env Env, c *client) *cobra.Command {
 				return err
 			}
 			defer res.Body.Close()
-			if _, err := io.Copy(harmless{env.Stdout}, res.Body); err != nil {
+			out := transform.NewWriter(env.Stdout, harmless())
+			_, err = io.Copy(out, res.Body)
+			if err := errors.Join(err, out.Close()); err != nil {
 				return fmt.Errorf("the log ended early, the build may go on: %w", err)
 			}
 			return nil
@@ -41,22 +45,16 @@ func newLogs(env Env, c *client) *cobra.Command {
 	return cmd
 }
 
-// harmless keeps what a build prints from controlling the terminal.
-type harmless struct{ io.Writer }
-
-func (h harmless) Write(p []byte) (int, error) {
-	clean := strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
+// harmless keeps what a build prints from controlling the terminal. A character may arrive in
+// two pieces.
+func harmless() transform.Transformer {
+	return transform.Chain(
+		runes.Remove(runes.Predicate(func(r rune) bool { return r == '\r' })),
+		runes.Map(func(r rune) rune {
+			if unicode.IsControl(r) && r != '\n' && r != '\t' {
+				return unicode.ReplacementChar
+			}
 			return r
-		case r == '\r':
-			return -1
-		case unicode.IsControl(r):
-			return '\uFFFD'
-		default:
-			return r
-		}
-	}, string(p))
-	_, err := io.WriteString(h.Writer, clean)
-	return len(p), err
+		}),
+	)
 }

@@ -17,14 +17,17 @@ import (
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 )
 
-// maxLog bounds the output that is stored of a step.
-const maxLog = 16 << 20
+// halfLog bounds the beginning, and the end, of the output that is stored of a step. What is
+// between them is left out: the error mostly is at the end.
+const halfLog = 8 << 20
 
-// logFile keeps the output of a step up to the limit, and swallows the rest.
+// logFile is the output of a step. The end is in memory until the step ends.
 type logFile struct {
-	mu   sync.Mutex
-	file *os.File
-	left int
+	mu      sync.Mutex
+	file    *os.File
+	left    int // bytes that the beginning may still have
+	end     []byte
+	dropped int64
 }
 
 func newLog(path string) (*logFile, error) {
@@ -32,24 +35,41 @@ func newLog(path string) (*logFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	return &logFile{file: f, left: maxLog}, nil
+	return &logFile{file: f, left: halfLog}, nil
 }
 
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.left <= 0 {
-		return len(p), nil
+	n := min(len(p), l.left)
+	l.left -= n
+	if l.end = append(l.end, p[n:]...); len(l.end) > 2*halfLog {
+		l.shorten()
 	}
-	keep := p[:min(len(p), l.left)]
-	if l.left -= len(keep); l.left == 0 {
-		keep = append(append([]byte{}, keep...), fmt.Sprintf("\n[output after %d bytes is dropped]\n", maxLog)...)
-	}
-	_, err := l.file.Write(keep)
+	_, err := l.file.Write(p[:n])
 	return len(p), err
 }
 
-func (l *logFile) Close() error { return l.file.Close() }
+// shorten leaves of the end what is stored of it.
+func (l *logFile) shorten() {
+	if rest := len(l.end) - halfLog; rest > 0 {
+		l.dropped += int64(rest)
+		l.end = append(l.end[:0], l.end[rest:]...)
+	}
+}
+
+// Close writes the end.
+func (l *logFile) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shorten()
+	var err error
+	if l.dropped > 0 {
+		_, err = fmt.Fprintf(l.file, "\n[%d bytes are left out here]\n", l.dropped)
+	}
+	_, failed := l.file.Write(l.end)
+	return errors.Join(err, failed, l.file.Close())
+}
 
 // Log returns what a step printed. If follow is set, reading goes on until the
 // TaskRun has ended.
