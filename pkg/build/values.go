@@ -77,6 +77,10 @@ func (r *reader) builder(s, at string) string {
 	return s
 }
 
+// ValidPrefix reports whether an image of a description can stand behind a text: a registry,
+// and perhaps the beginning of a repository's name. The empty prefix is valid.
+func ValidPrefix(s string) bool { return builderPattern().MatchString(s + "name:tag") }
+
 // controller refuses what hawkBit cannot hold, cannot be asked for by its path, or takes and
 // then cannot serve to a device (HBW-76).
 func (r *reader) controller(s, at string) string {

@@ -49,10 +49,13 @@ func TestOnlyWhatNoRetryCanHelpIsRefused(t *testing.T) {
 		"a run that is not valid": {
 			apierrors.NewInvalid(schema.GroupKind{Group: "tekton.dev", Kind: "PipelineRun"}, "b", nil), true,
 		},
-		"a policy":                   {webhook(http.StatusForbidden), true},
-		"Tekton's webhook":           {webhook(http.StatusBadRequest), true},
-		"a run too large":            {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), true},
-		"a quota":                    {apierrors.NewForbidden(runs, "b", errors.New("exceeded quota: builds, used: 10")), false},
+		"a policy":         {webhook(http.StatusForbidden), true},
+		"Tekton's webhook": {webhook(http.StatusBadRequest), true},
+		"a run too large":  {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), true},
+		"a quota": {
+			apierrors.NewForbidden(runs, "b", errors.New("exceeded quota: builds, used: 10")),
+			false,
+		},
 		"a namespace on its way out": {apierrors.NewForbidden(runs, "b", errors.New("namespace is being terminated")), false},
 		"a timeout":                  {apierrors.NewServerTimeout(runs, "create", 1), false},
 		"too many requests":          {apierrors.NewTooManyRequests("wait", 1), false},
@@ -74,5 +77,17 @@ func TestOnlyWhatNoRetryCanHelpIsRefused(t *testing.T) {
 	exists := apierrors.NewAlreadyExists(runs, "b")
 	if err := tekton.NewClient(refusing{err: exists}, nil, nil, tekton.Config{}).Create(t.Context(), spec()); err != nil {
 		t.Errorf("a run that exists already: %v", err)
+	}
+}
+
+func TestARegistryPrefixIsValid(t *testing.T) {
+	t.Parallel()
+	for prefix, valid := range map[string]bool{
+		"": true, "quay.io/acme/": true, "localhost:5000/": true, "Quay.io/acme/": true, "quay.io/acme/fw-": true,
+		"quay.io/Acme/": false, "https://quay.io/": false, "quay.io//": false, "quay.io/acme:": false, "a b/": false,
+	} {
+		if err := (tekton.Config{RegistryPrefix: prefix}).Validate(); (err == nil) != valid {
+			t.Errorf("%q: %v", prefix, err)
+		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // Layout is how the steps of a build are spread over pods.
@@ -63,6 +65,11 @@ type Sources struct {
 func (c Config) Validate() error {
 	if c.Layout != OnePod && c.Layout != PodPerTask && c.Layout != "" {
 		return fmt.Errorf("layout %q is neither %q nor %q", c.Layout, OnePod, PodPerTask)
+	}
+	if !build.ValidPrefix(c.RegistryPrefix) {
+		return fmt.Errorf(
+			"registry prefix %q is none: write a host and, in lower case, a path, as in quay.io/acme/", c.RegistryPrefix,
+		)
 	}
 	if _, err := c.storage(); err != nil {
 		return err

@@ -67,7 +67,7 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 		"link": {
 			shell(url, "ln -s /etc/passwd firmware.bin"),
 			"ArtifactInvalid",
-			`cannot be read inside the source folder$`,
+			`it is a link with an absolute path: make that relative, or copy the file$`,
 		},
 		"image": {
 			devtest.Spec(url, "fw:1", "quay.io/acme/builder:1", nil),

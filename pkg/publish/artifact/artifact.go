@@ -71,6 +71,11 @@ func (f Firmware) OpenFile(path string, limit int64, why string) (*File, error) 
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, notFound(path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, invalid(path, "its mode, or that of a folder above it, keeps others from reading it: let the build "+
+			"change that with chmod", err)
+	case err != nil && absoluteLink(root, f.Folder, path):
+		return nil, invalid(path, "it is a link with an absolute path: make that relative, or copy the file", err)
 	case err != nil:
 		return nil, invalid(path, "it cannot be read inside the source folder", err)
 	}
@@ -79,6 +84,11 @@ func (f Firmware) OpenFile(path string, limit int64, why string) (*File, error) 
 		return nil, errors.Join(err, file.Close())
 	}
 	return a, nil
+}
+
+func absoluteLink(root *os.Root, folder, path string) bool {
+	to, err := root.Readlink(filepath.Join(filepath.FromSlash(folder), filepath.FromSlash(path)))
+	return err == nil && filepath.IsAbs(to)
 }
 
 func (a *File) check(root *os.Root, limit int64, why string) error {
