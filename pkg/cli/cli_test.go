@@ -225,6 +225,25 @@ func TestTheSessionOfARunningDevIsUsed(t *testing.T) {
 	if code != 1 || !strings.Contains(errs, "no token for http://127.0.0.1:1") {
 		t.Error(code, errs)
 	}
+	// The address may be written in other ways, and one of the API is printed by dev.
+	for _, other := range []string{
+		strings.Replace(url, "127.0.0.1", "localhost", 1), url + "/", url + "/api/builds/v1alpha1", url + "/api/build/v1alpha1/",
+	} {
+		if code, out, errs := run(t, nil, config, "get", "builds", "--url", other); code != 0 {
+			t.Error(other, code, out, errs)
+		}
+	}
+	// What a process left that was killed does not stand in the way, though it is newer.
+	killed, err := json.Marshal(standalone.Session{URL: "http://127.0.0.1:1", Token: "token", PID: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(config, "ajour", "dev-127.0.0.1-1.json"), killed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := run(t, nil, config, "get", "builds"); code != 0 || out != "There are no builds.\n" {
+		t.Error(code, out, errs)
+	}
 	code, _, errs = run(t, nil, t.TempDir(), "get", "builds")
 	if code != 1 || !strings.Contains(errs, `start "ajour dev" in another terminal, or set --url and --token`) {
 		t.Error(code, errs)

@@ -49,7 +49,7 @@ func (c *client) resolve() error {
 				c.url = s.URL
 			}
 			// A token is for its own installation only.
-			if c.token == "" && strings.TrimSuffix(c.url, "/") == s.URL {
+			if c.token == "" && sameHost(c.url, s.URL) {
 				c.token = s.Token
 			}
 		}
@@ -64,8 +64,24 @@ func (c *client) resolve() error {
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("%q is no http or https URL", c.url)
 	}
-	c.url = strings.TrimSuffix(c.url, "/")
+	c.url = base(c.url)
 	return nil
+}
+
+// base returns the URL of an installation, of one of its API as well.
+func base(address string) string {
+	address = strings.TrimRight(address, "/")
+	for _, prefix := range api.Prefixes {
+		address = strings.TrimSuffix(address, prefix)
+	}
+	return address
+}
+
+// sameHost reports whether two URLs are those of the same server: "localhost" is the loopback
+// address, and nobody else's.
+func sameHost(a, b string) bool {
+	loopback := strings.NewReplacer("//localhost:", "//127.0.0.1:", "//[::1]:", "//127.0.0.1:")
+	return loopback.Replace(base(a)) == loopback.Replace(base(b))
 }
 
 // errNotThere says that the API knows of no such thing (yet).

@@ -157,10 +157,14 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 		if !ok || image == "" || program == "" {
 			return o, &usageError{fmt.Errorf("--builder %q: write IMAGE=PROGRAM", b)}
 		}
-		if _, err := exec.LookPath(program); err != nil {
+		file, err := exec.LookPath(program)
+		if err == nil { // a build starts in a folder of its own, which may have such a file, too
+			file, err = filepath.Abs(file)
+		}
+		if err != nil {
 			return o, fmt.Errorf("--builder %s: %w", b, err)
 		}
-		o.Builders[image] = program
+		o.Builders[image] = file
 	}
 	for _, e := range f.builderEnv {
 		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {

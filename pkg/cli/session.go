@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/drogue-iot/ajour/pkg/standalone"
 )
@@ -24,7 +25,7 @@ func sessionFile(configDir, url string) string {
 	return filepath.Join(configDir, "ajour", "dev-"+strings.NewReplacer(":", "-", "[", "", "]", "").Replace(host)+".json")
 }
 
-// readSessions returns the sessions, that of the latest start first.
+// readSessions returns the sessions of the processes that run, that of the latest start first.
 func readSessions(configDir string) ([]standalone.Session, error) {
 	if configDir == "" {
 		return nil, nil
@@ -51,9 +52,17 @@ func readSessions(configDir string) ([]standalone.Session, error) {
 		if err := json.Unmarshal(data, &s); err != nil {
 			return nil, fmt.Errorf("read session %s of ajour dev: %w", f, err)
 		}
+		if s.PID > 0 && !alive(s.PID) {
+			continue // it was killed, and left this
+		}
 		list = append(list, s)
 	}
 	return list, nil
+}
+
+// alive reports whether there is a process of an id.
+func alive(pid int) bool {
+	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
 // writeSession returns what removes the file.
