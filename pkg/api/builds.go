@@ -81,8 +81,7 @@ func (h *handler) find(c *call) (build.Run, error) {
 		return run, err
 	}
 	_, err = h.registry.FirmwareAs(c.Context(), c.principal.Token, build.ObjectRef{Application: run.Object.Application})
-	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) ||
-		errors.Is(err, build.ErrUnauthenticated) {
+	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) {
 		return build.Run{}, build.ErrNotFound // as if there were none
 	}
 	return run, err

@@ -299,6 +299,24 @@ func TestABuildIsRepublished(t *testing.T) {
 	}
 }
 
+// TestATokenThatTheRegistryRefusesIsNotTaken: it has no leeway for one that has expired. The
+// caller learns to get a new one, and not that nothing is there.
+func TestATokenThatTheRegistryRefusesIsNotTaken(t *testing.T) {
+	t.Parallel()
+	for call, token := range map[string]string{
+		"POST /apps/app/trigger": "trigger", "GET /": "read", "GET /builds": "read", "GET /builds/" + id: "read",
+	} {
+		w := newWorld()
+		w.runs = []build.Run{{ID: id, Name: build.RunName(id), Object: build.ObjectRef{Application: "app"}}}
+		w.fail["registry"] = fmt.Errorf("read: %w", build.ErrUnauthenticated)
+		method, path, _ := strings.Cut(call, " ")
+		res := w.call(t, token, method, "/api/builds/v1alpha1"+path)
+		if res.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(res.Header.Get("WWW-Authenticate"), "Bearer") {
+			t.Error(call, res.Status, res.Header)
+		}
+	}
+}
+
 func TestTriggersThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

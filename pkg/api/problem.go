@@ -63,7 +63,12 @@ func asProblem(err error) *Problem {
 		)
 	case errors.Is(err, build.ErrInvalidObjectRef):
 		return problem(http.StatusBadRequest, "InvalidRequest", err.Error())
-	case errors.Is(err, build.ErrNoObject), errors.Is(err, build.ErrForbidden), errors.Is(err, build.ErrUnauthenticated):
+	case errors.Is(err, build.ErrUnauthenticated): // the registry has no leeway for one that has just expired
+		return problem(
+			http.StatusUnauthorized, "Unauthorized",
+			"The Drogue registry does not accept the access token, which may have expired: get a new one",
+		)
+	case errors.Is(err, build.ErrNoObject), errors.Is(err, build.ErrForbidden):
 		return problem(http.StatusNotFound, "NotFound", "The application or device does not exist, or you may not read it")
 	case errors.Is(err, build.ErrNotFound):
 		return problem(http.StatusNotFound, "NotFound", "There is no such build, or you may not read its application")
@@ -97,6 +102,9 @@ func refuse(w http.ResponseWriter, _ *http.Request, err error) { asProblem(err).
 func (p *Problem) write(w http.ResponseWriter) {
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "5")
+	}
+	if p.Status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -271,3 +271,22 @@ func TestALogMayArriveInPieces(t *testing.T) {
 		t.Errorf("%d %q %s", code, out, errs)
 	}
 }
+
+// TestATokenThatEndsDoesNotEndTheBuild, which the message says.
+func TestATokenThatEndsDoesNotEndTheBuild(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(api.Accepted{ID: id, Warnings: []string{"a is not read\x1b"}})
+	}))
+	t.Cleanup(srv.Close)
+	code, _, errs := run(t, nil, t.TempDir(), "trigger", "a", "--wait", "--url", srv.URL, "--token", "token")
+	want := "Warning: a is not read\najour: the token is not valid any more: the build goes on, see it with: ajour get build " +
+		id + "\n  and end it with: ajour cancel " + id + "\n"
+	if code != 1 || errs != want {
+		t.Errorf("%d %q", code, errs)
+	}
+}

@@ -87,6 +87,11 @@ func sameHost(a, b string) bool {
 // errNotThere says that the API knows of no such thing (yet).
 var errNotThere = errors.New("not found")
 
+// errToken says that the API does not accept the token.
+var errToken = errors.New(
+	"the token is not valid here: check --token and AJOUR_TOKEN, or unset them to use that of the running \"ajour dev\"",
+)
+
 // errAway says that the API does not answer at the moment.
 var errAway = errors.New("cannot be reached")
 
@@ -126,9 +131,7 @@ func (c *client) do(ctx context.Context, method, path string) (*http.Response, e
 	case res.StatusCode == http.StatusServiceUnavailable:
 		return nil, fmt.Errorf("%w: %s", errAway, p.Detail)
 	case res.StatusCode == http.StatusUnauthorized:
-		return nil, errors.New(
-			"the token is not valid here: check --token and AJOUR_TOKEN, or unset them to use that of the running \"ajour dev\"",
-		)
+		return nil, errToken
 	case len(p.Violations) > 0:
 		lines := []string{"the build description is wrong:"}
 		for _, v := range p.Violations {

@@ -94,14 +94,21 @@ func (c *client) request(ctx context.Context, path, format string, wait bool) er
 		fmt.Fprintf(c.env.Stdout, "Build %s\n", a.ID)
 	}
 	err := c.await(ctx, a.ID, format)
-	if ctx.Err() != nil {
-		return fmt.Errorf(
-			"interrupted: the build goes on, see it with: ajour get build %s\nand end it with: ajour cancel %[1]s",
-			a.ID,
-		)
+	const goesOn = "%w: the build goes on, see it with: ajour get build %s\nand end it with: ajour cancel %[2]s"
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf(goesOn, errInterrupted, a.ID)
+	case errors.Is(err, errToken): // it was valid before
+		return fmt.Errorf(goesOn, errExpired, a.ID)
+	default:
+		return err
 	}
-	return err
 }
+
+var (
+	errInterrupted = errors.New("interrupted")
+	errExpired     = errors.New("the token is not valid any more")
+)
 
 // await shows a build until it ends, and fails if it did not succeed.
 func (c *client) await(ctx context.Context, id, format string) error {
