@@ -4,10 +4,15 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
@@ -54,7 +59,7 @@ func (h *handler) listBuilds(w http.ResponseWriter, c *call) error {
 // readable returns the builds that a query selects, of the applications that the caller may
 // read.
 func (h *handler) readable(c *call, q build.Query) (runs []build.Run, err error) {
-	names, err := h.registry.ApplicationsAs(c.Context(), c.principal.Token)
+	names, err := h.applications(c)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +69,47 @@ func (h *handler) readable(c *call, q build.Query) (runs []build.Run, err error)
 		}
 	}
 	return runs, nil
+}
+
+// askWithin bounds the time in which the applications of builds are asked for one by one.
+const askWithin = 10 * time.Second
+
+// applications returns the names of the applications with builds that the caller may read. A
+// single object that the registry cannot send breaks off its list: each is asked for then.
+func (h *handler) applications(c *call) ([]string, error) {
+	names, failed := h.registry.ApplicationsAs(c.Context(), c.principal.Token)
+	if failed == nil || errors.Is(failed, build.ErrUnauthenticated) {
+		return names, failed
+	}
+	names = nil
+	candidates := map[string]bool{}
+	for _, r := range h.state.List(build.Query{Newest: true}) {
+		candidates[r.Object.Application] = true
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), askWithin)
+	defer cancel()
+	var g errgroup.Group
+	g.SetLimit(8)
+	var mu sync.Mutex
+	answered := false
+	for name := range candidates {
+		g.Go(func() error {
+			_, err := h.registry.FirmwareAs(ctx, c.principal.Token, build.ObjectRef{Application: name})
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil {
+				names = append(names, name)
+			}
+			answered = answered || err == nil || errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden)
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them fails
+	if !answered {
+		return nil, failed
+	}
+	h.Log.WarnContext(c.Context(), "registry cannot list the applications of a caller", "error", failed)
+	return names, nil
 }
 
 func newestFirst(runs []build.Run) []build.Run {

@@ -64,6 +64,9 @@ func (w *world) Middleware(next http.Handler, refuse func(http.ResponseWriter, *
 }
 
 func (w *world) FirmwareAs(_ context.Context, _ string, t build.ObjectRef) (json.RawMessage, error) {
+	if err := w.fail["registry"]; err != nil {
+		return nil, err
+	}
 	section, ok := w.objects[t.String()]
 	if !ok {
 		return nil, build.ErrNoObject
@@ -71,11 +74,14 @@ func (w *world) FirmwareAs(_ context.Context, _ string, t build.ObjectRef) (json
 	if section == "foreign" {
 		return nil, build.ErrForbidden
 	}
-	return json.RawMessage(section), w.fail["registry"]
+	return json.RawMessage(section), nil
 }
 
 func (w *world) ApplicationsAs(context.Context, string) ([]string, error) {
-	return []string{"app"}, w.fail["registry"]
+	if err := errors.Join(w.fail["registry"], w.fail["list"]); err != nil {
+		return nil, err
+	}
+	return []string{"app"}, nil
 }
 
 func (w *world) Get(_ context.Context, id string) (build.Run, error) {
@@ -98,7 +104,8 @@ func (w *world) Find(name string) (build.Run, error) {
 
 func (w *world) List(q build.Query) (list []build.Run) {
 	for _, r := range w.runs {
-		if q.Object != (build.ObjectRef{}) && q.Object != r.Object || q.Application != r.Object.Application {
+		if q.Object != (build.ObjectRef{}) && q.Object != r.Object ||
+			q.Application != "" && q.Application != r.Object.Application {
 			continue
 		}
 		same := slices.IndexFunc(list, func(other build.Run) bool { return other.Object == r.Object })
@@ -430,6 +437,24 @@ func TestLists(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.runs = runs()
+	lists(t, w)
+}
+
+// TestListsWhereTheRegistryHasNone: an object that it cannot send breaks off its own list.
+func TestListsWhereTheRegistryHasNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.runs = runs()
+	w.fail["list"] = errors.New("number out of range")
+	lists(t, w)
+	w.fail["registry"] = errors.New("away")
+	if res := w.call(t, "read", http.MethodGet, api.Prefixes[1]+"/"); res.StatusCode != http.StatusServiceUnavailable {
+		t.Error(res.Status)
+	}
+}
+
+func lists(t *testing.T, w *world) {
+	t.Helper()
 	for path, want := range map[string][]string{
 		"":                                 {"3 app Running", "2 app/d Failed"},
 		"/":                                {"3 app Running", "2 app/d Failed"},
