@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing/fstest"
 
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
@@ -104,42 +105,38 @@ func (b *bench) fetch(ctx context.Context) error {
 		if err := errors.Join(os.RemoveAll(repo.Folder()), os.RemoveAll(filepath.Join(b.dir, "files"))); err != nil {
 			return err
 		}
-		dir, url := filepath.Join(b.dir, "source"), srv.URL+repo.Path()
-		clean := func() error { return os.RemoveAll(dir) }
-		ours := side{clean, func() []string {
-			return []string{
-				filepath.Join(
-					b.dir,
-					"fetch",
-				),
-				"--uri=" + url,
-				"--revision=main",
-				"--output=" + dir,
-				"--results=" + filepath.Join(b.dir, "commit"),
-				"--schemes=https",
-				"--addresses=127.0.0.0/8",
-				"--trusted-ca=" + b.ca(),
-			}
-		}}
-		clone := side{clean, func() []string {
-			return []string{
-				"git",
-				"-c",
-				"http.sslCAInfo=" + b.bundle(),
-				"clone",
-				"--quiet",
-				"--depth=1",
-				"--branch=main",
-				url,
-				dir,
-			}
-		}}
-		if _, err := b.compare(ctx, name, r.runs, ours, clone); err != nil {
-			return err
-		}
-		if err := clean(); err != nil {
+		if err := b.compareFetch(ctx, name, r.runs, srv.URL+repo.Path(), "main", clone); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(b.shortCommit(ctx, s, root, srv.URL), b.submodules(ctx, s, srv.URL))
+}
+
+// clone is what people would do for a branch.
+var clone = []string{
+	"git", "-c", "http.sslCAInfo=BUNDLE", "clone", "--quiet", "--depth=1", "--branch=main", "URL", "DIR",
+}
+
+// compareFetch compares with a command of git, in which URL, DIR and BUNDLE stand for these.
+func (b *bench) compareFetch(ctx context.Context, name string, runs int, url, revision string, other []string) error {
+	dir := filepath.Join(b.dir, "source")
+	clean := func() error { return os.RemoveAll(dir) }
+	ours := side{clean, func() []string {
+		return []string{
+			filepath.Join(b.dir, "fetch"), "--uri=" + url, "--revision=" + revision, "--output=" + dir,
+			"--results=" + filepath.Join(b.dir, "commit"), "--schemes=https", "--addresses=127.0.0.0/8",
+			"--trusted-ca=" + b.ca(),
+		}
+	}}
+	theirs := side{clean, func() []string {
+		var command []string
+		for _, arg := range other {
+			command = append(command, strings.NewReplacer("URL", url, "DIR", dir, "BUNDLE", b.bundle()).Replace(arg))
+		}
+		return command
+	}}
+	if _, err := b.compare(ctx, name, runs, ours, theirs); err != nil {
+		return err
+	}
+	return clean()
 }
