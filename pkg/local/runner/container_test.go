@@ -67,6 +67,13 @@ func TestABuilderImageRunsInPodman(t *testing.T) {
 			pr.Spec.Params = append(pr.Spec.Params, v1.Param{Name: "image", Value: *v1.NewStructuredValues(image)})
 		}
 	}
+	// As clusters demand it, without a name or a home for the user.
+	command("podman", "import", "--change", `ENTRYPOINT ["/bin/sh"]`, "--change", "USER 1000", "image.tar", image+"-user")
+	t.Cleanup(func() { _ = exec.Command("podman", "rmi", "--force", image+"-user").Run() })
+	f.create(pipelineRun("user", `/bin/cat file; echo made > here; echo made > /tekton/home/there`, use(image+"-user")))
+	if pr := f.ended("user"); reason(pr) != "Succeeded" {
+		t.Errorf("%+v\n%s", pr.Status.Conditions, f.log("user", "second", "run"))
+	}
 	f.create(pipelineRun("good", `pwd; /bin/cat file; echo "$1 $FROM_TASK"; echo made > here`, use(image)))
 	f.create(pipelineRun("bad", "exit 4", use(image)))
 	f.create(pipelineRun("missing", "true", use("localhost/ajour-test-none:1")))

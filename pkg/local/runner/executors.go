@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"slices"
 	"strings"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -61,6 +62,9 @@ func (h host) command(s v1.Step, env []corev1.EnvVar, d taskDirs) (*exec.Cmd, er
 	}
 	argv := append([]string{program}, h.argv[1:]...)
 	argv = append(append(argv, s.Command...), s.Args...)
+	env = slices.DeleteFunc(slices.Clone(env), func(e corev1.EnvVar) bool {
+		return e.Name == "HOME" && e.Value == podHome // that of a pod is not here
+	})
 	return process(argv, s.WorkingDir, append(append([]string{}, h.env...), environ(env)...), d), nil
 }
 
@@ -88,9 +92,16 @@ func (c container) dirs(taskDirs) taskDirs {
 
 func (c container) command(s v1.Step, env []corev1.EnvVar, d taskDirs) (*exec.Cmd, error) {
 	c.remove() // one of an attempt that was killed may still run
+	for _, dir := range []string{d.workspace, d.results, d.home} {
+		// For any user of the image, below a folder that is closed to others.
+		if err := os.Chmod(dir, 0o777); err != nil { //nolint:gosec // see above
+			return nil, fmt.Errorf("open folder to builder: %w", err)
+		}
+	}
 	argv := []string{
 		c.engine, "run", "--rm", "--name", c.name, "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-		"--volume", d.workspace + ":" + podWorkspace, "--volume", d.results + ":" + podResults, "--workdir", s.WorkingDir,
+		"--volume", d.workspace + ":" + podWorkspace, "--volume", d.results + ":" + podResults,
+		"--volume", d.home + ":" + podHome, "--workdir", s.WorkingDir,
 	}
 	if uid := os.Getuid(); uid != 0 && path.Base(c.engine) == "docker" {
 		argv = append(argv, "--user", fmt.Sprintf("%d:%d", uid, os.Getgid())) // podman maps its root to the user by itself

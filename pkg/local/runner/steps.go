@@ -26,6 +26,7 @@ import (
 const (
 	podWorkspace = "/workspace/source"
 	podResults   = "/tekton/steps"
+	podHome      = "/tekton/home" // as in a pod of Tekton
 	// pipelineWorkspace is Tekton's name for the folder above it.
 	pipelineWorkspace = "/workspace"
 )

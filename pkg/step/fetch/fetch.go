@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/drogue-iot/ajour/pkg/git"
@@ -26,6 +27,8 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == sshMode {
 		return git.SSH(ctx, args[1:], os.Stdin, os.Stdout, stderr)
 	}
+	// The builder may be any user, and writes into every folder. Nobody else has this volume.
+	syscall.Umask(0)
 	o := git.Options{Log: stderr, SSH: append(append([]string{}, self...), sshMode)}
 	var schemes, hosts, addresses string
 	res, ok := step.Parse("fetch", args, stderr, func(flags *flag.FlagSet) {
