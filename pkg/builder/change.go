@@ -22,6 +22,9 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 	// The time before the description is read: whoever reads a newer one is newer.
 	at := h.Clock()
 	o, err := h.objects.Object(ctx, c.Object)
+	if errors.Is(err, build.ErrForbidden) { // it is there: one that was deleted is not found
+		h.unreadable(ctx, event.TypeApplicationChange, c.Object, err)
+	}
 	if gone(err) {
 		return nil
 	}

@@ -123,7 +123,7 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 	}
 	o, err := h.objects.Object(ctx, r.Object)
 	if gone(err) {
-		h.Log.WarnContext(ctx, "object of a request is gone", "build", r.ID, "object", r.Object.String(), "error", err)
+		h.unreadable(ctx, event.TypeRequested, r.Object, err)
 		return nil
 	}
 	if err != nil {
@@ -183,6 +183,18 @@ func (h *handler) republish(ctx context.Context, r build.Republish) error {
 		ID: r.ID, Object: r.Object, Description: earlier.Description, Hash: earlier.DescriptionHash, Requester: r.Requester,
 		Cause: build.CausePublish, Requested: r.Time, Publication: p,
 	})
+}
+
+// unreadable says that an object cannot be read that somebody else has read just now: it was
+// deleted in between or, for good, our user is no member of the application (2.2).
+func (h *handler) unreadable(ctx context.Context, kind string, o build.ObjectRef, err error) {
+	if h.Events.Dropped != nil {
+		h.Events.Dropped(ctx, kind, "unreadable")
+	}
+	h.Log.ErrorContext(
+		ctx, "object cannot be read: unless it was deleted, make the installation's user a member of the application",
+		"object", o.String(), "error", err,
+	)
 }
 
 func (h *handler) exists(id string) bool {

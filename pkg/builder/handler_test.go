@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -700,4 +701,43 @@ func TestOnlySignedEventsAreBelieved(t *testing.T) {
 		}
 		return reply.Status
 	})
+}
+
+// TestAnObjectThatCannotBeReadIsCounted: our user may be no member of its application, which
+// nothing else would tell.
+func TestAnObjectThatCannotBeReadIsCounted(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		fail error
+		ev   cloudevents.Event
+		want []string
+	}{
+		"a request":                       {build.ErrForbidden, requested(t), []string{event.TypeRequested + " unreadable"}},
+		"a request of a device":           {build.ErrNoObject, requested(t), []string{event.TypeRequested + " unreadable"}},
+		"a change":                        {build.ErrForbidden, changed("."), []string{event.TypeApplicationChange + " unreadable"}},
+		"a change of what is gone by now": {build.ErrNoObject, changed("."), nil},
+	} {
+		var counted []string
+		o := eventtest.Options(now)
+		o.Dropped = func(_ context.Context, kind, why string) { counted = append(counted, kind+" "+why) }
+		w := &world{fail: map[string]error{"object": tt.fail}}
+		srv := httptest.NewServer(builder.New(
+			builder.Deps{State: w, Runs: w, Canceller: w, Objects: w, Sender: w},
+			builder.Options{Log: o.Log, Clock: o.Clock, Events: o},
+		))
+		reply, err := event.Send(t.Context(), srv.Client(), srv.URL, eventtest.Sign(t, tt.ev))
+		srv.Close()
+		if diff := cmp.Diff(tt.want, counted); diff != "" || err != nil || reply.Status != http.StatusAccepted {
+			t.Error(name, reply.Status, err, diff)
+		}
+	}
+}
+
+func requested(t *testing.T) cloudevents.Event {
+	t.Helper()
+	ev, err := event.Requested(event.SourceAPI, build.Request{ID: id(5), Object: object, Cause: build.CauseAPI, Time: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
 }

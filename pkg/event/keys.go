@@ -97,7 +97,8 @@ type Options struct {
 	Keys  Keys
 	Clock func() time.Time
 	// Dropped counts an event that is not believed, by its type and by why: "unsigned",
-	// "signature", "future" or "malformed". May be nil.
+	// "signature", "future" or "malformed", or "unreadable" where it is believed and its object
+	// cannot be read. May be nil.
 	Dropped func(ctx context.Context, kind, why string)
 }
 
