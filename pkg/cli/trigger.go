@@ -34,7 +34,8 @@ func newTrigger(c *client) *cobra.Command {
 		Short: "Build the firmware of an application or a device",
 		Long: `Asks for a build of an application, or of a device that has a build description
 of its own. Without --wait the command ends when the build is accepted; with it,
-it shows the progress, and fails if the build does.`,
+it shows the progress, and fails if the build does. The conditions of the object follow
+a moment after the end.`,
 		Example: `  ajour trigger greenhouse --wait
   ajour trigger greenhouse "sensor #7"`,
 		Args: args(1, 2, "APPLICATION [DEVICE]"),
