@@ -128,17 +128,26 @@ func (c *Client) Applications(ctx context.Context) ([]string, error) {
 
 // Object reads an object.
 func (c *Client) Object(ctx context.Context, t build.ObjectRef) (build.Object, error) {
-	o, err := c.Get(ctx, t)
+	o, err := c.existing(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	return o, nil
 }
 
+// existing reads an object, and takes one that waits for its finalizers to go for none.
+func (c *Client) existing(ctx context.Context, t build.ObjectRef) (*Object, error) {
+	o, err := c.Get(ctx, t)
+	if err == nil && o.Deleted() {
+		return nil, fmt.Errorf("%s is being deleted: %w", t, ErrNotFound)
+	}
+	return o, err
+}
+
 // FirmwareAs reads the section spec.firmware of an object, nil if it has none, on behalf
 // of the bearer of an access token.
 func (c *Client) FirmwareAs(ctx context.Context, token string, t build.ObjectRef) (json.RawMessage, error) {
-	o, err := c.As(Bearer(token)).Get(ctx, t)
+	o, err := c.As(Bearer(token)).existing(ctx, t)
 	if err != nil {
 		return nil, err
 	}

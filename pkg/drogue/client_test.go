@@ -276,6 +276,13 @@ func TestADeletedObjectIsLeftAlone(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	if _, err := c.Object(t.Context(), build.ObjectRef{Application: "a"}); !errors.Is(err, build.ErrNoObject) {
+		t.Errorf("it can be read to be built: %v", err)
+	}
+	_, err = c.FirmwareAs(t.Context(), "alice", build.ObjectRef{Application: "a"})
+	if !errors.Is(err, build.ErrNoObject) {
+		t.Errorf("its build can be requested: %v", err)
+	}
 }
 
 func FuzzParseObject(f *testing.F) {
