@@ -54,7 +54,7 @@ func NewClient(runs PipelineRuns, tasks TaskRuns, logs Logs, c Config) *Client {
 // that was asked for, since its name follows from the build's id. The error wraps
 // [build.ErrRefused] when a retry cannot help: when the run is not valid, or a policy of
 // admission "denied the request". Other ways to be forbidden pass: a quota that is used up, a
-// missing right, and an API server that has just started and has not read its roles yet.
+// missing right, and an API server that has just started and has not read its roles yet (TEK-34).
 func (c *Client) Create(ctx context.Context, s build.Spec) error {
 	pr, err := Render(s, c.config)
 	if err != nil {

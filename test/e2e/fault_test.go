@@ -77,8 +77,9 @@ func TestNothingIsLostWhenEverythingIsKilled(t *testing.T) {
 	t.Logf("all %d builds are accepted, all %d parts were killed", builds, len(victims))
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
+	refused := map[string]bool{}
 	for i, app := range apps {
-		awaitThroughFaults(ctx, t, w, app, ids[i])
+		refused[app] = awaitThroughFaults(ctx, t, w, app, ids[i])
 	}
 	unwatch()
 	beside.Wait()
@@ -89,6 +90,9 @@ func TestNothingIsLostWhenEverythingIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		pods := slices.DeleteFunc(strings.Fields(out), func(id string) bool { return id == superseded[app] })
+		if refused[app] && len(pods) == 0 {
+			continue // it ended before it had one, and its object says so
+		}
 		if diff := cmp.Diff([]string{ids[i]}, pods); diff != "" {
 			t.Errorf("%s ran in other pods than one: %s", app, diff)
 		}
@@ -206,7 +210,13 @@ func triggerUntilAccepted(t *testing.T, w *world, app, key string) string {
 	}
 }
 
-func awaitThroughFaults(ctx context.Context, t *testing.T, w *world, app, id string) {
+// tektonForbidden is in the message of a build that Tekton gave up because an API server that
+// had just started forbade Tekton to read a StepAction (TEK-34).
+const tektonForbidden = `is forbidden: User "system:serviceaccount:tekton-pipelines:`
+
+// awaitThroughFaults waits for the success of a build. It reports true if Tekton gave the build
+// up in place of that, for the one reason that is not ours.
+func awaitThroughFaults(ctx context.Context, t *testing.T, w *world, app, id string) (refused bool) {
 	t.Helper()
 	for {
 		o, err := w.Watch(
@@ -214,10 +224,15 @@ func awaitThroughFaults(ctx context.Context, t *testing.T, w *world, app, id str
 			func(o devtest.Object) bool { return o.Status.Build.Build == id && o.Status.Build.Final() },
 		)
 		if err == nil {
-			if o.Status.Build.Reason != "Succeeded" {
-				t.Errorf("%s: %s: %s", app, o.Status.Build.Reason, o.Status.Build.Message)
+			end := o.Status.Build
+			refused = end.Reason == "InternalError" && strings.Contains(end.Message, tektonForbidden)
+			switch {
+			case refused:
+				t.Logf("%s: Tekton gave the build up: %s", app, end.Message)
+			case end.Reason != "Succeeded":
+				t.Errorf("%s: %s: %s", app, end.Reason, end.Message)
 			}
-			return
+			return refused
 		}
 		if ctx.Err() != nil {
 			out, _ := kubectl(
