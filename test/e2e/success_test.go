@@ -233,12 +233,15 @@ func prepareHawkbit(t *testing.T) {
 func TestFirmwareGoesToHawkbit(t *testing.T) {
 	t.Parallel()
 	prepareHawkbit(t)
-	for _, image := range []string{"", "and-oci:latest"} {
+	for _, alsoOCI := range []bool{false, true} {
 		for _, inPods := range []bool{false, true} {
-			t.Run(fmt.Sprintf("image %q, in pods %t", image, inPods), func(t *testing.T) {
+			t.Run(fmt.Sprintf("in an OCI registry, too: %t, in pods: %t", alsoOCI, inPods), func(t *testing.T) {
 				t.Parallel()
 				w := start(t)
-				app := name(t)
+				app, image := name(t), ""
+				if alsoOCI {
+					image = app + ":latest"
+				}
 				url, commit := serve(t, map[string]string{"README": "x"})
 				path := w.create(app, "", devtest.HawkbitSpec(url, app, image, images+"/shell:latest", []string{makeFirmware}))
 				var id string
@@ -252,7 +255,7 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 					b.Artifact.Hawkbit.Controller != app {
 					t.Fatalf("%+v %+v", b, b.Artifact)
 				}
-				if image != "" {
+				if alsoOCI {
 					if firmware, _, err := devtest.Pull(b.Artifact.Reference); err != nil || string(firmware) != commit[:7] {
 						t.Errorf("the OCI registry has %q: %v", firmware, err)
 					}
