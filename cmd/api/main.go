@@ -23,8 +23,8 @@ import (
 type envConfig struct {
 	service.Config
 	Issuer       string   `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
-	ClientID     string   `envconfig:"CLIENT_ID" default:"drogue" desc:"audience that access tokens must have, and client whose role trigger-build counts"`
-	Clients      []string `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, separated by commas; CLIENT_ID alone if empty"`
+	ClientID     string   `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
+	Clients      []string `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
 	Applications []string `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
 	Origins      []string `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
 }

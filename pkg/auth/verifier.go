@@ -50,7 +50,8 @@ var (
 type Options struct {
 	// Issuer is the exact issuer URL, to which discovery is appended.
 	Issuer string
-	// Audience must be in the token's aud.
+	// Audience is our own OAuth client. It, or the client that a token was issued to, must be
+	// in the token's aud: those of Drogue's clients hold no other (contract 2.3).
 	Audience string
 	// Clients are the OAuth clients (azp) whose tokens are accepted; the
 	// audience alone if empty.
@@ -108,7 +109,7 @@ func New(o Options) *Verifier {
 		panic(err)
 	}
 	return &Verifier{options: o, verified: cache, parser: jwt.NewParser(
-		jwt.WithValidMethods(o.Algorithms), jwt.WithIssuer(o.Issuer), jwt.WithAudience(o.Audience),
+		jwt.WithValidMethods(o.Algorithms), jwt.WithIssuer(o.Issuer),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway), jwt.WithStrictDecoding(),
 		jwt.WithTimeFunc(o.Clock),
 	)}
@@ -288,6 +289,8 @@ func (v *Verifier) checkKind(t *jwt.Token, c *claims) error {
 		return errors.New("not marked as an access token")
 	case !slices.Contains(v.options.Clients, c.AuthorizedParty):
 		return fmt.Errorf("issued to the client %q", c.AuthorizedParty)
+	case !slices.Contains(c.Audience, v.options.Audience) && !slices.Contains(c.Audience, c.AuthorizedParty):
+		return fmt.Errorf("made for the audience %q", []string(c.Audience))
 	}
 	return nil
 }

@@ -90,6 +90,43 @@ func TestAValidTokenIsAPrincipal(t *testing.T) {
 	}
 }
 
+// TestTheAudienceIsOursOrThatOfTheClient: each client of a stock Drogue realm has tokens for itself
+// alone.
+func TestTheAudienceIsOursOrThatOfTheClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v := auth.New(
+		auth.Options{Issuer: w.issuer.URL(), Audience: issuer.Client, Clients: []string{issuer.Client, "services"}},
+	)
+	run(t, v)
+	waitReady(t, v)
+	for _, tt := range []struct {
+		client   string
+		audience any
+		want     bool
+	}{
+		{issuer.Client, issuer.Client, true},
+		{"services", "services", true},
+		{"services", []string{"account", "services"}, true},
+		{"services", []string{"account", issuer.Client}, true},
+		{"services", "account", false},
+		{"services", "Services", false},
+		{"services", []string{}, false},
+		{issuer.Client, "services", false},
+		{"foreign", "foreign", false},
+		{"foreign", []string{"foreign", issuer.Client}, false},
+	} {
+		t.Run(fmt.Sprintf("%s for %v", tt.client, tt.audience), func(t *testing.T) {
+			t.Parallel()
+			c := w.issuer.Claims("alice")
+			c["azp"], c["aud"] = tt.client, tt.audience
+			if _, err := v.Verify(t.Context(), w.issuer.Sign(c, nil)); (err == nil) != tt.want {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestTheRightToTrigger(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
