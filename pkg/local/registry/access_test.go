@@ -96,6 +96,29 @@ func TestContract19Selectors(t *testing.T) {
 	}
 }
 
+// TestN19MembersAreReadAsTheyWereWritten by their names, so that a list that is read, changed
+// and written back loses nobody.
+func TestN19MembersAreReadAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"own"}}`)
+	const list = `"members":{"":{"role":"reader"},"bob":{"role":"manager"}}}`
+	r.must("204", "alice", "PUT", members+"/own/members", "{"+list)
+	version := r.get(apps + "/own").Metadata.ResourceVersion
+	read := r.do("alice", "GET", members+"/own/members", "")
+	if want := `200 {"resourceVersion":"` + version + `",` + list; read != want {
+		t.Errorf("got %s, want %s", read, want)
+	}
+	r.must("204", "alice", "PUT", members+"/own/members", strings.TrimPrefix(read, "200 "))
+	r.must("204", "bob", "PUT", apps+"/own", `{"metadata":{"name":"own"}}`)
+	for _, user := range []string{"alice", "eve", ""} {
+		r.must(
+			`409 {"error":"OptimisticLockFailed","message":"Lock failed"}`, user, "PUT", members+"/own/members",
+			`{"resourceVersion":"x","members":{}}`,
+		)
+	}
+}
+
 func TestContract111WhoMayDoWhat(t *testing.T) {
 	t.Parallel()
 	r := serve(t)

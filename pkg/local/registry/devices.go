@@ -5,9 +5,10 @@ package registry
 
 import (
 	"encoding/json"
-	"mime"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -99,7 +100,8 @@ func (s *Server) postDevice(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	created(w, c.Request, o.Name)
+	// Escaped as a whole path, so that it is no use for names with "/" or "%" (1.1).
+	created(w, c.Request, strings.ReplaceAll((&url.URL{Path: o.Name}).EscapedPath(), "%25", "%"))
 	return nil
 }
 
@@ -217,8 +219,7 @@ func preconditions(c *call) precondition {
 	var body struct {
 		Preconditions precondition `json:"preconditions"`
 	}
-	media, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
-	if err != nil || media != "application/json" || json.Unmarshal(c.body, &body) != nil {
+	if !isJSON(c.Header) || json.Unmarshal(c.body, &body) != nil {
 		return precondition{}
 	}
 	return body.Preconditions

@@ -13,6 +13,8 @@
 // until the sink takes it: none is lost when the process dies.
 //
 // Left out, because no client of this project meets them: transfer of
-// ownership, trust anchors, positional JSON arrays as objects, and the exact
-// column numbers in messages of the JSON decoder.
+// ownership, trust anchors and what is derived from them, positional JSON arrays
+// as objects, the exact column numbers in messages of the JSON decoder, last
+// digits of floats that the real service rounds, and the largest of all floats,
+// which it stores and can then not read (N2).
 package registry

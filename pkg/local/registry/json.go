@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,6 +76,9 @@ func checkJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("invalid unicode code point")
 	}
+	if loneSurrogate(data) {
+		return errors.New("unexpected end of hex escape")
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	depth := 0
@@ -114,6 +118,18 @@ func checkJSON(data []byte) error {
 	}
 	return nil
 }
+
+// loneSurrogate reports whether a text holds half of a surrogate pair, which is no character.
+// The decoder of Go would take it for U+FFFD.
+func loneSurrogate(data []byte) bool {
+	return surrogate.Match(surrogatePair.ReplaceAll(escapedBackslash.ReplaceAll(data, []byte(" ")), []byte(" ")))
+}
+
+var (
+	escapedBackslash = regexp.MustCompile(`\\\\`)
+	surrogatePair    = regexp.MustCompile(`(?i)\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}`)
+	surrogate        = regexp.MustCompile(`(?i)\\ud[89a-f]`)
+)
 
 // canonical rewrites a value as the database column does: keys by length, then
 // bytewise, the last of duplicate keys wins, numbers as 64-bit integers or
@@ -196,19 +212,18 @@ func columnOrder[V any](m map[string]V) []string {
 }
 
 // number rewrites a literal: integers of 64 bits stay, all else is a double in
-// its shortest form, which always shows that it is one.
+// its shortest form, which shows that it is one unless it is as large as few integers are.
 func number(s string) string {
-	if !strings.ContainsAny(s, ".eE") && s != "-0" {
-		if _, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return s
-		}
-		if _, err := strconv.ParseUint(s, 10, 64); err == nil {
-			return s
-		}
+	if !strings.ContainsAny(s, ".eE") && s != "-0" && isInteger(s) {
+		return s
 	}
 	f, _ := strconv.ParseFloat(s, 64) // out of range was refused before
 	if f == 0 {
 		return "0.0"
+	}
+	// From there on the column keeps all digits, and no point.
+	if plain := strconv.FormatFloat(f, 'f', -1, 64); math.Abs(f) >= 1e16 && isInteger(plain) {
+		return plain
 	}
 	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(f, 'e', -1, 64), "e")
 	exp, _ := strconv.Atoi(exponent) // written by FormatFloat
@@ -220,4 +235,10 @@ func number(s string) string {
 		return plain
 	}
 	return mantissa + "e" + strconv.Itoa(exp)
+}
+
+func isInteger(s string) bool {
+	_, signed := strconv.ParseInt(s, 10, 64)
+	_, unsigned := strconv.ParseUint(s, 10, 64)
+	return signed == nil || unsigned == nil
 }

@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -26,7 +27,7 @@ func (s *Server) getMembers(w http.ResponseWriter, c *call) error {
 		}
 		list := memberList{ResourceVersion: a.Object.ResourceVersion, Members: map[string]memberRole{}}
 		for id, role := range a.Members {
-			list.Members[id] = memberRole{role}
+			list.Members[cmp.Or(a.MemberNames[id], id)] = memberRole{role}
 		}
 		return reply(w, list)
 	})
@@ -39,7 +40,7 @@ func (s *Server) putMembers(w http.ResponseWriter, c *call) error {
 	if err := json.Unmarshal(c.body, &list); err != nil {
 		return jsonError(err)
 	}
-	members := map[string]string{}
+	members, names := map[string]string{}, map[string]string{}
 	for name, m := range list.Members {
 		if m.Role != "admin" && m.Role != "manager" && m.Role != "reader" {
 			return jsonError(fmt.Errorf("unknown variant `%s`, expected one of `admin`, `manager`, `reader`", m.Role))
@@ -51,17 +52,19 @@ func (s *Server) putMembers(w http.ResponseWriter, c *call) error {
 		if !known {
 			return &answer{http.StatusBadRequest, "BadRequest", "Bad request: Username " + name + " does not exist"}
 		}
-		members[id] = m.Role
+		members[id], names[id] = m.Role, name
 	}
 	err := s.update(c.Context(), func(t transaction) ([]uint64, error) {
-		a, err := t.permitted(c, administration)
-		if err != nil {
+		a, err := t.application(c.app)
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if !matches(list.ResourceVersion, a.Object.ResourceVersion) {
+		case a != nil && !matches(list.ResourceVersion, a.Object.ResourceVersion): // whoever calls
 			return nil, errLockFailed
+		case a == nil || !a.may(c.user, administration):
+			return nil, errNotFound
 		}
-		a.Members = members
+		a.Members, a.MemberNames = members, names
 		return nil, t.putApplication(a)
 	})
 	if err != nil {

@@ -4,6 +4,8 @@
 package registry_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -214,6 +216,7 @@ func TestContract12And13ShapesAndMetadata(t *testing.T) {
 		`{"metadata":{"name":"j"},"spec":{"c":1e400}}`:                                                           bad + "number out of range",
 		`{"metadata":{"name":"j"},"spec":` + strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200) + "}": bad + "recursion limit exceeded",
 		"{\"metadata\":{\"name\":\"j\",\"annotations\":{\"a\":\"\xff\"}}}":                                       bad + "invalid unicode code point",
+		`{"metadata":{"name":"j"},"spec":{"a":"\ud800"}}`:                                                        bad + "unexpected end of hex escape",
 		`{"metadata":{"name":"j"},"spec":{"a\u0000b":1}}`:                                                        database + "unsupported Unicode escape",
 		`{"metadata":{"name":"j"},"spec":{"a":"x\u0000"}}`:                                                       database + "unsupported Unicode escape",
 		`{"metadata":{"name":"j","finalizers":["` + strings.Repeat("f", 64) + `"]}}`:                             database + "value too long for type character varying(63)",
@@ -225,6 +228,7 @@ func TestContract12And13ShapesAndMetadata(t *testing.T) {
 		`,"generation":77,"uid":"zzz","resourceVersion":"y","creationTimestamp":"2001-01-01T00:00:00Z","deletionTimestamp":"2001-01-01T00:00:00Z"}}`,
 		`,"labels":{"":"","a b/c d":"ü x"}}}`, `,"finalizers":["","` + strings.Repeat("é", 63) + `"]}}`,
 		`,"labels":{"a":"b","a":"c"}},"spec":{"a":null,"b":5,"c":"x","d":[],"a":2}}`, `},"spec":{"a":"\\u0000"}}`,
+		`},"spec":{"a":"\ud83d\uDE00 \\ud800"}}`,
 	} {
 		r.must("201", "alice", "POST", apps, fmt.Sprintf(`{"metadata":{"name":"ok%d"`, i)+more)
 	}
@@ -304,6 +308,9 @@ func TestContract14Aliases(t *testing.T) {
 	dev("201", "zz", ``)
 	dev("201", "un", `"authentication":{"credentials":[{"user":{"username":"uu","password":"p","unique":true}}]}`)
 	dev(conflict, "uu", ``)
+	dev("201", "old", `"credentials":{"credentials":[{"user":{"username":"ou","password":"p","unique":true}}]}`)
+	dev(conflict, "ou", ``)
+	dev(conflict, "me", `"alias":["me"]`)
 	dev(database+"value too long for type character varying(256)", "long", `"alias":["`+strings.Repeat("q", 257)+`"]`)
 	r.must("404", "alice", "GET", apps+"/a/devices/al2", "")
 	r.must(
@@ -425,6 +432,9 @@ func TestN3Numbers(t *testing.T) {
 		{"18446744073709551615", "18446744073709551615", true},
 		{"1e-7", "1e-7", true},
 		{"-9223372036854775809", "-9.223372036854776e18", true},
+		{"1e16", "10000000000000000", true},
+		{"1e15", "1000000000000000.0", true},
+		{"18446744073709551616", "1.8446744073709552e19", true},
 	} {
 		r.take()
 		r.must("204", "alice", "PUT", apps+"/a", `{"metadata":{"name":"a"},"spec":{"x":`+tt.in+`}}`)
@@ -581,4 +591,89 @@ func TestX1HasDevices(t *testing.T) {
 	setup() // N7: removing has-devices by hand takes the devices with it
 	r.must("204", "alice", "PUT", apps+"/a", `{"metadata":{"name":"a"}}`)
 	r.must("404", "alice", "GET", apps+"/a/devices/held", "")
+}
+
+// TestN5BodiesAndHeaders: what the real service reads, and what it answers to browsers.
+func TestN5BodiesAndHeaders(t *testing.T) {
+	t.Parallel()
+	r := serve(t)
+	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"a"}}`)
+	call := func(method, path, body string, header ...string) *http.Response {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer alice")
+		for i := 0; i < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write([]byte(`{"metadata":{"name":"a"},"spec":{"zipped":true}}`)); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	const named = `{"metadata":{"name":"a"}}`
+	stale := `{"preconditions":{"uid":"x"}}`
+	for _, tt := range []struct {
+		method, body string
+		header       []string
+		want         int
+	}{
+		{http.MethodPut, named, []string{"Content-Type", "text/json"}, http.StatusNoContent},
+		{http.MethodPut, named, []string{"Content-Type", "application/x+json; charset=utf-8"}, http.StatusNoContent},
+		{http.MethodPut, named, []string{"Content-Type", "text/plain"}, http.StatusBadRequest},
+		{
+			http.MethodPut, zipped.String(),
+			[]string{"Content-Type", "application/json", "Content-Encoding", "gzip"},
+			http.StatusNoContent,
+		},
+		{http.MethodDelete, stale, []string{"Content-Type", "application/x+json"}, http.StatusConflict},
+		{http.MethodPatch, "", nil, http.StatusMethodNotAllowed},
+	} {
+		res := call(tt.method, apps+"/a", tt.body, tt.header...)
+		res.Body.Close()
+		if res.StatusCode != tt.want {
+			t.Errorf("%s with %q: %s", tt.method, tt.header, res.Status)
+		}
+	}
+	if string(r.get(apps + "/a").Spec["zipped"]) != "true" {
+		t.Error("a compressed body was not read")
+	}
+
+	res := call(http.MethodPost, members+"/a/members", "")
+	res.Body.Close()
+	if got := res.Header.Get("Allow"); got != "GET, PUT" {
+		t.Errorf("members allow %q", got)
+	}
+	res = call(
+		http.MethodPost, apps+"/a/devices", `{"metadata":{"application":"a","name":"a b/é#%"}}`,
+		"Content-Type", "application/json",
+	)
+	res.Body.Close()
+	if got := res.Header.Get("Location"); got != r.url+apps+"/a/devices/a%20b/%C3%A9%23%" {
+		t.Errorf("created at %q", got)
+	}
+	res = call(http.MethodGet, apps+"/a", "", "Origin", "https://console")
+	res.Body.Close()
+	if h := res.Header; h.Get("Access-Control-Allow-Origin") != "https://console" ||
+		h.Get("Access-Control-Allow-Credentials") != "true" || !strings.HasPrefix(h.Get("Vary"), "Origin, ") {
+		t.Errorf("%v", h)
+	}
+	res = call(
+		http.MethodOptions, apps+"/a", "", "Origin", "https://console", "Access-Control-Request-Method", "PUT",
+		"Access-Control-Request-Headers", "authorization",
+	)
+	res.Body.Close()
+	if h := res.Header; res.StatusCode != http.StatusOK || h.Get("Access-Control-Max-Age") != "3600" ||
+		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "PUT") ||
+		h.Get("Access-Control-Allow-Headers") != "authorization" {
+		t.Errorf("%s %v", res.Status, h)
+	}
 }

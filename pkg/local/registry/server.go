@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"io"
@@ -78,14 +79,7 @@ type call struct {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if origin := r.Header.Get(
-		"Origin",
-	); origin != "" && r.Method == http.MethodOptions &&
-		r.Header.Get("Access-Control-Request-Method") != "" {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Allow-Credentials", "true")
-		w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-		w.Header().Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
+	if crossOrigin(w, r) {
 		return
 	}
 	handlers, c := s.route(r)
@@ -95,11 +89,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	handle, ok := handlers[r.Method]
 	if !ok {
-		allow := "GET, PUT, DELETE"
-		if handlers[http.MethodPost] != nil {
-			allow = "POST, GET"
-		}
-		w.Header().Set("Allow", allow)
+		w.Header().Set("Allow", handlers.allowed())
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
@@ -112,7 +102,38 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// crossOrigin lets every origin in, as the real service does, and reports whether it answered
+// a browser's preflight.
+func crossOrigin(w http.ResponseWriter, r *http.Request) bool {
+	h := w.Header()
+	h.Set("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+	h.Set("Access-Control-Allow-Credentials", "true")
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "POST, GET, PUT, HEAD, TRACE, OPTIONS, DELETE, CONNECT, PATCH")
+	h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
+	h.Set("Access-Control-Max-Age", "3600")
+	return true
+}
+
 type handlers map[string]func(http.ResponseWriter, *call) error
+
+// allowed lists the methods in the order of the real service.
+func (h handlers) allowed() string {
+	var list []string
+	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodPut, http.MethodDelete} {
+		if h[method] != nil {
+			list = append(list, method)
+		}
+	}
+	return strings.Join(list, ", ")
+}
 
 // route takes the path apart by hand: names may hold "..", "/" (as %2F) and
 // broken escapes, which are taken literally (contract 1.10).
@@ -170,9 +191,7 @@ func (s *Server) prepare(w http.ResponseWriter, c *call) (err error) {
 		return errNULName
 	}
 	if c.Method == http.MethodPost || c.Method == http.MethodPut {
-		media, _, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
-		if err != nil ||
-			(media != "application/json" && !(strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))) {
+		if !isJSON(c.Header) {
 			return errText("Content type error")
 		}
 		if c.ContentLength > maxBody {
@@ -182,11 +201,25 @@ func (s *Server) prepare(w http.ResponseWriter, c *call) (err error) {
 			)
 		}
 	}
-	c.body, err = io.ReadAll(io.LimitReader(c.Body, maxBody+1))
+	body := io.Reader(c.Body)
+	if c.Header.Get("Content-Encoding") == "gzip" {
+		if body, err = gzip.NewReader(body); err != nil {
+			return errText("Json deserialize error: " + err.Error())
+		}
+	}
+	c.body, err = io.ReadAll(io.LimitReader(body, maxBody+1))
 	if err == nil && len(c.body) > maxBody {
 		return tooLarge(w, "JSON payload has exceeded limit (65536 bytes).")
 	}
 	return err
+}
+
+// isJSON reports whether a body is read as JSON: any type that is called json, or is written
+// in it (N5).
+func isJSON(h http.Header) bool {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	_, subtype, _ := strings.Cut(media, "/")
+	return err == nil && (subtype == "json" || strings.HasSuffix(subtype, "+json"))
 }
 
 // errWritten says that the answer is already on its way.

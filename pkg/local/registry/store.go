@@ -18,6 +18,8 @@ type application struct {
 	Owner    string
 	// Members maps user ids to roles; "" is anonymous.
 	Members map[string]string
+	// MemberNames maps the ids of members to the names that are shown (N19).
+	MemberNames map[string]string
 }
 
 // device is a stored device.
@@ -113,7 +115,8 @@ func (t transaction) devices(app string) ([]*device, error) {
 	return list, nil
 }
 
-// aliasTaken reports whether a second device has one of the names.
+// aliasTaken reports whether a second device has one of the names, or the device one of
+// them twice: both break the same key of the database.
 func (t transaction) aliasTaken(o *object) (bool, error) {
 	others, err := t.devices(o.Application)
 	if err != nil {
@@ -121,6 +124,9 @@ func (t transaction) aliasTaken(o *object) (bool, error) {
 	}
 	mine := map[string]bool{}
 	for _, alias := range o.aliases() {
+		if mine[alias] {
+			return true, nil
+		}
 		mine[alias] = true
 	}
 	for _, other := range others {

@@ -82,15 +82,17 @@ func (o *object) aliases() []string {
 		Username string `json:"username"`
 		Unique   bool   `json:"unique"`
 	}
-	var auth struct {
-		Credentials []struct {
-			User *user `json:"user"`
-		} `json:"credentials"`
-	}
-	_ = json.Unmarshal(o.Spec["authentication"], &auth) // of a different shape: no alias
-	for _, c := range auth.Credentials {
-		if c.User != nil && c.User.Unique {
-			aliases = append(aliases, c.User.Username)
+	for _, section := range []string{"authentication", "credentials"} { // the second is the older name
+		var auth struct {
+			Credentials []struct {
+				User *user `json:"user"`
+			} `json:"credentials"`
+		}
+		_ = json.Unmarshal(o.Spec[section], &auth) // of a different shape: no alias
+		for _, c := range auth.Credentials {
+			if c.User != nil && c.User.Unique {
+				aliases = append(aliases, c.User.Username)
+			}
 		}
 	}
 	return append(aliases, o.Name)
