@@ -18,6 +18,12 @@ type Build struct {
 	build.Status
 }
 
+// Unbuilt is an object in the list of newest builds that has a description, and no build.
+type Unbuilt struct {
+	Application string `json:"app"`
+	Device      string `json:"device,omitempty"`
+}
+
 func show(runs []build.Run) []Build {
 	list := make([]Build, len(runs))
 	for i, r := range runs {

@@ -23,11 +23,23 @@ const defaultLimit = 100
 
 // listNewest shows the newest build of each object, as existing clients expect.
 func (h *handler) listNewest(w http.ResponseWriter, c *call) error {
-	runs, err := h.readable(c, build.Query{Newest: true})
+	applications, err := h.applications(c)
 	if err != nil {
 		return err
 	}
-	return reply(w, http.StatusOK, show(newestFirst(runs)))
+	runs := h.buildsOf(applications, build.Query{Newest: true})
+	list := make([]any, 0, len(runs))
+	built := make(map[build.ObjectRef]bool, len(runs))
+	for _, b := range show(newestFirst(runs)) {
+		list = append(list, b)
+		built[build.ObjectRef{Application: b.Application, Device: b.Device}] = true
+	}
+	for _, o := range h.described(c, applications) {
+		if !built[o] {
+			list = append(list, Unbuilt{o.Application, o.Device})
+		}
+	}
+	return reply(w, http.StatusOK, list)
 }
 
 // listBuilds shows builds, the newest first, of one object if application and
@@ -48,40 +60,42 @@ func (h *handler) listBuilds(w http.ResponseWriter, c *call) error {
 		}
 		limit = n
 	}
-	runs, err := h.readable(c, build.Query{Object: object})
+	applications, err := h.applications(c)
 	if err != nil {
 		return err
 	}
-	runs = newestFirst(runs)
+	runs := newestFirst(h.buildsOf(applications, build.Query{Object: object}))
 	return reply(w, http.StatusOK, show(runs[:min(limit, len(runs))]))
 }
 
-// readable returns the builds that a query selects, of the applications that the caller may
-// read.
-func (h *handler) readable(c *call, q build.Query) (runs []build.Run, err error) {
-	names, err := h.applications(c)
-	if err != nil {
-		return nil, err
-	}
-	for _, q.Application = range names {
-		if q.Object == (build.ObjectRef{}) || q.Object.Application == q.Application {
-			runs = append(runs, h.state.List(q)...)
+// buildsOf returns the builds that a query selects, of the applications that the caller may
+// read. Those of an earlier application of the same name were somebody else's.
+func (h *handler) buildsOf(applications []build.Listed, q build.Query) (runs []build.Run) {
+	for _, a := range applications {
+		q.Application = a.Object.Application
+		if q.Object != (build.ObjectRef{}) && q.Object.Application != q.Application {
+			continue
+		}
+		for _, r := range h.state.List(q) {
+			if build.SameUID(r.UIDs.Application, a.UID) {
+				runs = append(runs, r)
+			}
 		}
 	}
-	return runs, nil
+	return runs
 }
 
 // askWithin bounds the time in which the applications of builds are asked for one by one.
 const askWithin = 10 * time.Second
 
-// applications returns the names of the applications with builds that the caller may read. A
-// single object that the registry cannot send breaks off its list: each is asked for then.
-func (h *handler) applications(c *call) ([]string, error) {
-	names, failed := h.registry.ApplicationsAs(c.Context(), c.principal.Token)
+// applications returns the applications that the caller may read. A single object that the
+// registry cannot send breaks off its list: each that has builds is asked for then.
+func (h *handler) applications(c *call) ([]build.Listed, error) {
+	list, failed := h.registry.ApplicationsAs(c.Context(), c.principal.Token)
 	if failed == nil || errors.Is(failed, build.ErrUnauthenticated) {
-		return names, failed
+		return list, failed
 	}
-	names = nil
+	list = nil
 	candidates := map[string]bool{}
 	for _, r := range h.state.List(build.Query{Newest: true}) {
 		candidates[r.Object.Application] = true
@@ -94,11 +108,12 @@ func (h *handler) applications(c *call) ([]string, error) {
 	answered := false
 	for name := range candidates {
 		g.Go(func() error {
-			_, err := h.registry.FirmwareAs(ctx, c.principal.Token, build.ObjectRef{Application: name})
+			ref := build.ObjectRef{Application: name}
+			o, err := h.registry.ObjectAs(ctx, c.principal.Token, ref)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
-				names = append(names, name)
+				list = append(list, build.Listed{Object: ref, UID: o.UID(), Described: build.Describes(o.Firmware())})
 			}
 			answered = answered || err == nil || errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden)
 			return nil
@@ -109,7 +124,7 @@ func (h *handler) applications(c *call) ([]string, error) {
 		return nil, failed
 	}
 	h.Log.WarnContext(c.Context(), "registry cannot list the applications of a caller", "error", failed)
-	return names, nil
+	return list, nil
 }
 
 func newestFirst(runs []build.Run) []build.Run {
@@ -126,8 +141,10 @@ func (h *handler) find(c *call) (build.Run, error) {
 	if err != nil {
 		return run, err
 	}
-	_, err = h.registry.FirmwareAs(c.Context(), c.principal.Token, build.ObjectRef{Application: run.Object.Application})
-	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) {
+	app := build.ObjectRef{Application: run.Object.Application}
+	o, err := h.registry.ObjectAs(c.Context(), c.principal.Token, app)
+	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) ||
+		err == nil && !build.SameUID(run.UIDs.Application, o.UID()) {
 		return build.Run{}, build.ErrNotFound // as if there were none
 	}
 	return run, err
@@ -159,7 +176,7 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	c.object = run.Object
-	id, err := h.newID(c)
+	id, err := h.newID(c, run.UIDs.Of())
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,12 @@ type Verifier interface {
 
 // Registry reads the Drogue registry on behalf of a caller.
 type Registry interface {
-	// FirmwareAs reads the section spec.firmware, nil if there is none.
-	FirmwareAs(ctx context.Context, token string, o build.ObjectRef) (json.RawMessage, error)
-	// ApplicationsAs returns the names of the applications that may be read.
-	ApplicationsAs(ctx context.Context, token string) ([]string, error)
+	// ObjectAs reads an object.
+	ObjectAs(ctx context.Context, token string, o build.ObjectRef) (build.Object, error)
+	// ApplicationsAs lists the applications that may be read.
+	ApplicationsAs(ctx context.Context, token string) ([]build.Listed, error)
+	// DevicesAs lists the devices of an application.
+	DevicesAs(ctx context.Context, token, application string) ([]build.Listed, error)
 }
 
 // State is the present state of builds.
@@ -77,13 +79,14 @@ type handler struct {
 	state    State
 	runs     Runs
 	sender   event.Sender
+	devices  devices
 	followed counter
 	Options
 }
 
 // New returns the handler of all paths below [Prefixes].
 func New(d Deps, o Options) http.Handler {
-	h := &handler{registry: d.Registry, state: d.State, runs: d.Runs, sender: d.Sender, Options: o}
+	h := &handler{registry: d.Registry, state: d.State, runs: d.Runs, sender: d.Sender, devices: newDevices(), Options: o}
 	calls := d.Verifier.Middleware(http.HandlerFunc(h.route), refuse)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.crossOrigin(w, r) {

@@ -63,7 +63,7 @@ func (w *world) Middleware(next http.Handler, refuse func(http.ResponseWriter, *
 	})
 }
 
-func (w *world) FirmwareAs(_ context.Context, _ string, t build.ObjectRef) (json.RawMessage, error) {
+func (w *world) ObjectAs(_ context.Context, _ string, t build.ObjectRef) (build.Object, error) {
 	if err := w.fail["registry"]; err != nil {
 		return nil, err
 	}
@@ -74,14 +74,34 @@ func (w *world) FirmwareAs(_ context.Context, _ string, t build.ObjectRef) (json
 	if section == "foreign" {
 		return nil, build.ErrForbidden
 	}
-	return json.RawMessage(section), nil
+	return object(section), nil
 }
 
-func (w *world) ApplicationsAs(context.Context, string) ([]string, error) {
+// object is a Drogue object with a section spec.firmware.
+type object string
+
+func (o object) UID() string                       { return "uid" }
+func (o object) Firmware() json.RawMessage         { return json.RawMessage(o) }
+func (o object) Status(string) json.RawMessage     { return nil }
+func (o object) SetStatus(string, json.RawMessage) {}
+
+func (w *world) ApplicationsAs(context.Context, string) ([]build.Listed, error) {
 	if err := errors.Join(w.fail["registry"], w.fail["list"]); err != nil {
 		return nil, err
 	}
-	return []string{"app"}, nil
+	return []build.Listed{{Object: build.ObjectRef{Application: "app"}, UID: "uid", Described: true}}, nil
+}
+
+func (w *world) DevicesAs(_ context.Context, _, application string) (list []build.Listed, err error) {
+	for name, section := range w.objects {
+		if _, device, ok := strings.Cut(name, application+"/"); ok {
+			list = append(list, build.Listed{
+				Object:    build.ObjectRef{Application: application, Device: device},
+				Described: build.Describes(json.RawMessage(section)),
+			})
+		}
+	}
+	return list, w.fail["devices"]
 }
 
 func (w *world) Get(_ context.Context, id string) (build.Run, error) {
@@ -453,11 +473,62 @@ func TestListsWhereTheRegistryHasNone(t *testing.T) {
 	}
 }
 
+// TestBuildsOfAnEarlierApplicationAreHidden from whoever has made it anew.
+func TestBuildsOfAnEarlierApplicationAreHidden(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.runs = runs()
+	for i := range w.runs {
+		w.runs[i].UIDs.Application = "earlier"
+	}
+	const own = "3"
+	w.runs[1].UIDs.Application = "uid"
+	var list []api.Build
+	res := w.call(t, "read", http.MethodGet, api.Prefixes[0]+"/builds")
+	if err := json.Unmarshal([]byte(body(t, res)), &list); err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 1 || list[0].ID != w.runs[1].ID {
+		t.Errorf("%+v", list)
+	}
+	for _, path := range []string{"", "/log"} {
+		for _, r := range w.runs {
+			want := http.StatusNotFound
+			if strings.HasSuffix(r.ID, own) {
+				want = http.StatusOK
+			}
+			if res := w.call(t, "read", http.MethodGet, api.Prefixes[0]+"/builds/"+r.ID+path); res.StatusCode != want {
+				t.Error(path, r.ID, res.Status)
+			}
+		}
+	}
+	if res := w.call(t, "trigger", http.MethodDelete, api.Prefixes[0]+"/builds/"+w.runs[2].ID); res.StatusCode != 404 {
+		t.Error(res.Status)
+	}
+}
+
+// TestWhatWasNeverBuiltIsInTheListOfOldClients by its names alone (contract 5.4), and devices
+// that cannot be listed are left out.
+func TestWhatWasNeverBuiltIsInTheListOfOldClients(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	for fails, want := range map[bool]string{
+		true: `[{"app":"app"}]`, false: `[{"app":"app"},{"app":"app","device":"a b/c"},{"app":"app","device":"d"}]`,
+	} {
+		if w.fail["devices"] = nil; fails {
+			w.fail["devices"] = errors.New("number out of range")
+		}
+		if got := body(t, w.call(t, "read", http.MethodGet, api.Prefixes[1]+"/")); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func lists(t *testing.T, w *world) {
 	t.Helper()
 	for path, want := range map[string][]string{
-		"":                                 {"3 app Running", "2 app/d Failed"},
-		"/":                                {"3 app Running", "2 app/d Failed"},
+		"":                                 {"3 app Running", "2 app/d Failed", " app/a b/c "},
+		"/":                                {"3 app Running", "2 app/d Failed", " app/a b/c "},
 		"/builds":                          {"3 app Running", "2 app/d Failed", "1 app Succeeded"},
 		"/builds?limit=1":                  {"3 app Running"},
 		"/builds?limit=0":                  {},
@@ -474,7 +545,7 @@ func lists(t *testing.T, w *world) {
 		for _, b := range list {
 			got = append(
 				got,
-				b.ID[len(b.ID)-1:]+" "+build.ObjectRef{Application: b.Application, Device: b.Device}.String()+" "+b.Phase,
+				b.ID[max(0, len(b.ID)-1):]+" "+build.ObjectRef{Application: b.Application, Device: b.Device}.String()+" "+b.Phase,
 			)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -42,15 +42,15 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err := h.enabled(c.object); err != nil {
 		return err
 	}
-	id, err := h.newID(c)
+	o, err := h.registry.ObjectAs(c.Context(), c.principal.Token, c.object)
 	if err != nil {
 		return err
 	}
-	section, err := h.registry.FirmwareAs(c.Context(), c.principal.Token, c.object)
+	id, err := h.newID(c, o.UID())
 	if err != nil {
 		return err
 	}
-	d, err := describe(section)
+	d, err := describe(o.Firmware())
 	if p := (*Problem)(nil); errors.As(err, &p) {
 		return h.reject(c, id, p)
 	}
@@ -129,8 +129,8 @@ func (h *handler) mayTrigger(c *call) error {
 }
 
 // newID mints the id of a build. With an Idempotency-Key it follows from the
-// caller, the target and the key, so that a repeated call asks for the same build.
-func (h *handler) newID(c *call) (string, error) {
+// caller, the target with its uid and the key, so that a repeated call asks for the same build.
+func (h *handler) newID(c *call, uid string) (string, error) {
 	key := c.Header.Get("Idempotency-Key")
 	switch {
 	case key == "":
@@ -141,7 +141,7 @@ func (h *handler) newID(c *call) (string, error) {
 			"The header Idempotency-Key is too long: use at most 255 characters",
 		)
 	default:
-		parts := []string{"key", c.principal.Subject, c.object.Hash(), key}
+		parts := []string{"key", c.principal.Subject, c.object.Hash(), uid, key}
 		if c.id != "" { // of the build that is republished
 			parts = append(parts, c.id)
 		}

@@ -3,14 +3,42 @@
 
 package build
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Object is the part of a Drogue object that matters here.
 type Object interface {
+	// UID returns metadata.uid.
+	UID() string
 	// Firmware returns the section spec.firmware, nil if there is none.
 	Firmware() json.RawMessage
 	// Status returns a section of the status, nil if there is none.
 	Status(section string) json.RawMessage
 	// SetStatus replaces a section of the status, or removes it if the value is nil.
 	SetStatus(section string, value json.RawMessage)
+}
+
+// Listed is what a list of objects tells of one.
+type Listed struct {
+	Object ObjectRef
+	UID    string
+	// Described reports whether its firmware can be built: see [Describes].
+	Described bool
+}
+
+// Describes reports whether a section spec.firmware says how the firmware is built, be that
+// right or wrong.
+func Describes(section json.RawMessage) bool {
+	var kinds map[string]json.RawMessage
+	if json.Unmarshal(section, &kinds) != nil {
+		return false
+	}
+	return slices.ContainsFunc([]string{"container", "oci", "hawkbit"}, func(kind string) bool {
+		var block struct {
+			Build any `json:"build"`
+		}
+		return json.Unmarshal(kinds[kind], &block) == nil && block.Build != nil
+	})
 }

@@ -4,6 +4,7 @@
 package build
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -20,6 +21,21 @@ type ObjectRef struct {
 	// Device is the raw name of the device; empty for the application itself.
 	Device string `json:"device,omitempty"`
 }
+
+// UIDs tell an object apart from one that had the same names before it: somebody else may have
+// made that one. They are those of metadata.uid as the registry answers it, never those of
+// events, which are wrong (contract 3.4). An empty one is not known, and equals any other.
+type UIDs struct {
+	Application string
+	// Device is empty for the application itself.
+	Device string
+}
+
+// Of returns the uid of the object itself.
+func (u UIDs) Of() string { return cmp.Or(u.Device, u.Application) }
+
+// SameUID reports whether two uids may be those of the same object.
+func SameUID(a, b string) bool { return a == "" || b == "" || a == b }
 
 // Limits of Drogue's own names (contract 1.4).
 const (

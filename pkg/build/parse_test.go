@@ -380,6 +380,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"oci":{"image":"a:1","build":{"image":1,"source":[],"env":[null],"args":{}}}}`))
 	f.Fuzz(func(t *testing.T, section []byte) {
 		d, err := build.Parse(section)
+		if described := build.Describes(section); err == nil && !described || errors.Is(err, build.ErrNoBuild) && described {
+			t.Errorf("%s describes a build: %t; %v", section, described, err)
+		}
 		if err != nil {
 			return
 		}

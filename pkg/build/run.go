@@ -12,6 +12,7 @@ import (
 type Spec struct {
 	ID     string
 	Object ObjectRef
+	UIDs   UIDs
 	// Description is what is built; Hash is that of the description.
 	Description Description
 	Hash        string
@@ -29,6 +30,7 @@ type Run struct {
 	Name      string    `json:"name,omitempty"`
 	UID       string    `json:"-"`
 	Object    ObjectRef `json:"target"`
+	UIDs      UIDs      `json:"-"`
 	Requester string    `json:"requester,omitempty"`
 	Status
 	// Pending reports that nobody has started the run yet.

@@ -21,7 +21,7 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 	}
 	// The time before the description is read: whoever reads a newer one is newer.
 	at := h.Clock()
-	o, err := h.objects.Object(ctx, c.Object)
+	o, uids, err := h.read(ctx, c.Object)
 	if errors.Is(err, build.ErrForbidden) { // it is there: one that was deleted is not found
 		h.unreadable(ctx, event.TypeApplicationChange, c.Object, err)
 	}
@@ -37,7 +37,7 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 	if err != nil {
 		return err
 	}
-	switch d := decideChange(o, c.Object, runs, at); {
+	switch d := decideChange(o, c.Object, uids, runs, at); {
 	case d.rejection != nil:
 		h.Log.WarnContext(ctx, "description rejected", "object", c.Object.String(), "message", d.rejection.Message)
 		return h.reject(ctx, *d.rejection)
@@ -66,21 +66,26 @@ type decision struct {
 	rejection *build.Rejection
 }
 
-// decideChange compares the description of an object with that of its newest build. The id
-// of the build that it asks for follows from the object, the description and the newest
-// build: the same change that is seen twice leads to the same build, while going back to a
-// former description leads to a new one.
+// decideChange compares the description of an object with that of its newest build; those of
+// an earlier object of the same name are none of its. The id of the build that it asks for
+// follows from the object, the description and the newest build: the same change that is seen
+// twice leads to the same build, while going back to a former description leads to a new one.
 //
 // A description that was wrong and is as it was before is rebuilt: the object says that
 // it is wrong, and the state of the build before it is older.
-func decideChange(o build.Object, ref build.ObjectRef, runs []build.Run, at time.Time) decision {
+func decideChange(
+	o build.Object, ref build.ObjectRef, uids build.UIDs, runs []build.Run, at time.Time,
+) decision {
+	runs = slices.DeleteFunc(slices.Clone(runs), func(r build.Run) bool {
+		return !build.SameUID(r.UIDs.Of(), uids.Of())
+	})
 	section, newest := o.Firmware(), newestOf(runs)
 	d, err := build.Parse(section)
 	var invalid *build.InvalidError
 	switch {
 	case errors.As(err, &invalid):
 		return decision{rejection: &build.Rejection{
-			ID: build.DerivedID("rejected", ref.Hash(), string(section), newest.ID), Object: ref, Time: at,
+			ID: build.DerivedID("rejected", ref.Hash(), uids.Of(), string(section), newest.ID), Object: ref, Time: at,
 			Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(invalid.Error()),
 		}}
 	case err != nil: // nothing to build
@@ -99,7 +104,7 @@ func decideChange(o build.Object, ref build.ObjectRef, runs []build.Run, at time
 		return decision{}
 	}
 	return decision{spec: &build.Spec{
-		ID: build.DerivedID("change", ref.Hash(), hash, last), Object: ref, Description: d, Hash: hash,
+		ID: build.DerivedID("change", ref.Hash(), uids.Of(), hash, last), Object: ref, UIDs: uids, Description: d, Hash: hash,
 		Cause: build.CauseChange, Requested: at,
 	}}
 }

@@ -121,7 +121,7 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 	if h.Clock().Sub(r.Time) > pruneAfter {
 		return refuse(build.ReasonInternalError, messageLate)
 	}
-	o, err := h.objects.Object(ctx, r.Object)
+	o, uids, err := h.read(ctx, r.Object)
 	if gone(err) {
 		h.unreadable(ctx, event.TypeRequested, r.Object, err)
 		return nil
@@ -134,7 +134,14 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 		return refuse(build.ReasonInvalidBuildSpec, build.Clean(err.Error()))
 	}
 	return h.create(ctx, build.Spec{
-		ID: r.ID, Object: r.Object, Description: d, Hash: d.Hash(), Requester: r.Requester, Cause: r.Cause, Requested: r.Time,
+		ID:          r.ID,
+		Object:      r.Object,
+		UIDs:        uids,
+		Description: d,
+		Hash:        d.Hash(),
+		Requester:   r.Requester,
+		Cause:       r.Cause,
+		Requested:   r.Time,
 	})
 }
 
@@ -167,6 +174,17 @@ func (h *handler) republish(ctx context.Context, r build.Republish) error {
 	if err != nil {
 		return err
 	}
+	_, uids, err := h.read(ctx, r.Object)
+	if gone(err) {
+		h.unreadable(ctx, event.TypeRepublish, r.Object, err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !build.SameUID(earlier.UIDs.Of(), uids.Of()) {
+		return refuse(errors.New("the build is of an earlier object of that name: build this one"))
+	}
 	p, err := build.PublicationOf(earlier)
 	if err != nil {
 		return refuse(err)
@@ -180,9 +198,31 @@ func (h *handler) republish(ctx context.Context, r build.Republish) error {
 		}
 	}
 	return h.create(ctx, build.Spec{
-		ID: r.ID, Object: r.Object, Description: earlier.Description, Hash: earlier.DescriptionHash, Requester: r.Requester,
-		Cause: build.CausePublish, Requested: r.Time, Publication: p,
+		ID:          r.ID,
+		Object:      r.Object,
+		UIDs:        uids,
+		Description: earlier.Description,
+		Hash:        earlier.DescriptionHash,
+		Requester:   r.Requester,
+		Cause:       build.CausePublish,
+		Requested:   r.Time,
+		Publication: p,
 	})
+}
+
+// read reads an object, and the uids that tell it from an earlier one.
+func (h *handler) read(ctx context.Context, ref build.ObjectRef) (o build.Object, uids build.UIDs, err error) {
+	if o, err = h.objects.Object(ctx, ref); err != nil {
+		return nil, uids, err
+	}
+	if ref.Device == "" {
+		return o, build.UIDs{Application: o.UID()}, nil
+	}
+	app, err := h.objects.Object(ctx, build.ObjectRef{Application: ref.Application})
+	if err != nil {
+		return nil, uids, err
+	}
+	return o, build.UIDs{Application: app.UID(), Device: o.UID()}, nil
 }
 
 // unreadable says that an object cannot be read that somebody else has read just now: it was

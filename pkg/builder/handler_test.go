@@ -50,6 +50,7 @@ type world struct {
 	runs    []build.Run
 	section string
 	record  string
+	uid     string
 	done    []string
 	created []build.Spec
 	sent    []cloudevents.Event
@@ -90,7 +91,7 @@ func (w *world) Create(_ context.Context, s build.Spec) error {
 		return nil
 	}
 	w.created = append(w.created, s)
-	w.runs = append(w.runs, build.Run{ID: s.ID, Object: s.Object, Pending: true, Status: build.Status{
+	w.runs = append(w.runs, build.Run{ID: s.ID, Object: s.Object, UIDs: s.UIDs, Pending: true, Status: build.Status{
 		Phase: build.Queued, Requested: s.Requested, DescriptionHash: s.Hash, Cause: s.Cause,
 	}})
 	return nil
@@ -101,13 +102,22 @@ func (w *world) Cancel(_ context.Context, r build.Run, reason build.Reason, by s
 	return w.fail["cancel"]
 }
 
-func (w *world) Object(context.Context, build.ObjectRef) (build.Object, error) {
-	return document{w.section, w.record}, w.fail["object"]
+func (w *world) Object(_ context.Context, o build.ObjectRef) (build.Object, error) {
+	return document{w.section, w.record, w.uidOf(o)}, w.fail["object"]
+}
+
+// uidOf returns the uid of an object; uid tells it apart from earlier ones of its name.
+func (w *world) uidOf(o build.ObjectRef) string {
+	if w.uid == "" {
+		return "uid-" + o.String()
+	}
+	return w.uid + "-" + o.String()
 }
 
 // document is a Drogue object with a section spec.firmware and a record.
-type document struct{ section, record string }
+type document struct{ section, record, uid string }
 
+func (d document) UID() string                       { return d.uid }
 func (d document) Firmware() json.RawMessage         { return json.RawMessage(d.section) }
 func (d document) SetStatus(string, json.RawMessage) {}
 func (d document) Status(section string) json.RawMessage {
@@ -179,6 +189,7 @@ func TestARequestBecomesAPendingRunOfWhatTheObjectSays(t *testing.T) {
 		{
 			ID:          id(5),
 			Object:      object,
+			UIDs:        build.UIDs{Application: "uid-greenhouse"},
 			Description: d,
 			Hash:        d.Hash(),
 			Requester:   "alice",
@@ -291,6 +302,8 @@ func TestRepublish(t *testing.T) {
 	running, foreign := failed, failed
 	running.Phase, running.Retained = build.Running, nil
 	foreign.Object = build.ObjectRef{Application: "of somebody else"}
+	earlier := failed
+	earlier.UIDs = build.UIDs{Application: "uid-of-an-earlier-greenhouse"}
 	want := &build.Publication{
 		Build:    id(1),
 		Commit:   "4f1c2abx",
@@ -307,6 +320,7 @@ func TestRepublish(t *testing.T) {
 		"refuses one whose workspace is gone with its build":  {[]build.Run{repeated}, id(2), "is gone"},
 		"refuses a build that does not exist":                 {nil, id(1), "does not exist"},
 		"refuses a build of another object":                   {[]build.Run{foreign}, id(1), "does not exist"},
+		"refuses a build of an earlier object of the name":    {[]build.Run{earlier}, id(1), "earlier object"},
 		"refuses a build that runs":                           {[]build.Run{running}, id(1), "not ended"},
 		"leaves a request alone that was carried out already": {[]build.Run{{ID: id(5), Object: object}}, id(1), "-"},
 	} {
@@ -328,6 +342,7 @@ func TestRepublish(t *testing.T) {
 							5,
 						),
 						Object:      object,
+						UIDs:        build.UIDs{Application: "uid-greenhouse"},
 						Description: d,
 						Hash:        "h",
 						Requester:   "alice",
@@ -549,6 +564,7 @@ func TestChanged(t *testing.T) {
 				want := build.Spec{
 					ID:          s.ID,
 					Object:      object,
+					UIDs:        build.UIDs{Application: "uid-greenhouse"},
 					Description: d,
 					Hash:        d.Hash(),
 					Cause:       build.CauseChange,
@@ -579,6 +595,45 @@ func TestAChangeThatIsSeenTwiceIsOneBuild(t *testing.T) {
 	}
 	if len(w.created) != 3 || len(ids) != 3 {
 		t.Errorf("created %v", w.created)
+	}
+}
+
+// TestAnObjectThatWasMadeAnewIsADifferentOne: somebody else may have made it, and it has the
+// description, the builds and the record of the earlier one of its name no more than others.
+func TestAnObjectThatWasMadeAnewIsADifferentOne(t *testing.T) {
+	t.Parallel()
+	text, d := describe(t, "")
+	w := &world{section: text}
+	for i, uid := range []string{"first", "first", "second", "second"} {
+		w.uid = uid
+		ofDevice := changed(".spec.firmware")
+		ofDevice.SetType(event.TypeDeviceChange)
+		ofDevice.SetExtension("device", "sensor")
+		for _, ev := range []cloudevents.Event{changed(".spec.firmware"), ofDevice} {
+			if code := w.deliver(t, ev, nil); code != 202 {
+				t.Fatal(code)
+			}
+		}
+		newest := w.runs[len(w.runs)-1]
+		w.runs[len(w.runs)-1].Requested = now.Add(time.Duration(i) * time.Second)
+		w.setRecord(t, build.Record{Build: newest.ID, Object: newest.UIDs.Of(), Status: build.Status{
+			Phase: build.Succeeded, Reason: build.ReasonSucceeded, Started: now, Requested: now, DescriptionHash: d.Hash(),
+		}})
+	}
+	var got []build.UIDs
+	ids := map[string]bool{}
+	for _, s := range w.created {
+		got = append(got, s.UIDs)
+		ids[s.ID] = true
+	}
+	want := []build.UIDs{
+		{Application: "first-greenhouse"},
+		{Application: "first-greenhouse", Device: "first-greenhouse/sensor"},
+		{Application: "second-greenhouse"},
+		{Application: "second-greenhouse", Device: "second-greenhouse/sensor"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(ids) != len(want) {
+		t.Error(len(ids), diff)
 	}
 }
 

@@ -105,25 +105,38 @@ func (c *Client) Get(ctx context.Context, t build.ObjectRef) (*Object, error) {
 	return ParseObject(data)
 }
 
-// Applications returns the names of all applications that may be read.
-func (c *Client) Applications(ctx context.Context) ([]string, error) {
-	data, err := c.do(ctx, http.MethodGet, basePath, nil, maxList)
+// Applications lists all applications that may be read, without those that wait for their
+// finalizers to go.
+func (c *Client) Applications(ctx context.Context) ([]build.Listed, error) {
+	return c.list(ctx, basePath)
+}
+
+// Devices lists the devices of an application, without those that wait for their finalizers
+// to go.
+func (c *Client) Devices(ctx context.Context, application string) ([]build.Listed, error) {
+	return c.list(ctx, path(build.ObjectRef{Application: application})+"/devices")
+}
+
+func (c *Client) list(ctx context.Context, path string) ([]build.Listed, error) {
+	data, err := c.do(ctx, http.MethodGet, path, nil, maxList)
 	if err != nil {
 		return nil, err
 	}
-	var list []struct {
-		Metadata struct {
-			Name string `json:"name"`
-		} `json:"metadata"`
+	var items []json.RawMessage
+	if err := json.Unmarshal(data, &items); err != nil {
+		return nil, fmt.Errorf("read list of %s: %w", path, err)
 	}
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("read list of applications: %w", err)
+	list := make([]build.Listed, 0, len(items))
+	for _, item := range items {
+		o, err := ParseObject(item)
+		if err != nil {
+			return nil, fmt.Errorf("read list of %s: %w", path, err)
+		}
+		if !o.Deleted() {
+			list = append(list, build.Listed{Object: o.Ref(), UID: o.UID(), Described: build.Describes(o.Firmware())})
+		}
 	}
-	names := make([]string, len(list))
-	for i, a := range list {
-		names[i] = a.Metadata.Name
-	}
-	return names, nil
+	return list, nil
 }
 
 // Object reads an object.
@@ -144,19 +157,19 @@ func (c *Client) existing(ctx context.Context, t build.ObjectRef) (*Object, erro
 	return o, err
 }
 
-// FirmwareAs reads the section spec.firmware of an object, nil if it has none, on behalf
-// of the bearer of an access token.
-func (c *Client) FirmwareAs(ctx context.Context, token string, t build.ObjectRef) (json.RawMessage, error) {
-	o, err := c.As(Bearer(token)).existing(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	return o.Firmware(), nil
+// ObjectAs is like Object, on behalf of the bearer of an access token.
+func (c *Client) ObjectAs(ctx context.Context, token string, t build.ObjectRef) (build.Object, error) {
+	return c.As(Bearer(token)).Object(ctx, t)
 }
 
 // ApplicationsAs is like Applications, on behalf of the bearer of an access token.
-func (c *Client) ApplicationsAs(ctx context.Context, token string) ([]string, error) {
+func (c *Client) ApplicationsAs(ctx context.Context, token string) ([]build.Listed, error) {
 	return c.As(Bearer(token)).Applications(ctx)
+}
+
+// DevicesAs is like Devices, on behalf of the bearer of an access token.
+func (c *Client) DevicesAs(ctx context.Context, token, application string) ([]build.Listed, error) {
+	return c.As(Bearer(token)).Devices(ctx, application)
 }
 
 // Update changes the status of an object. It reads the object, lets change edit

@@ -254,6 +254,42 @@ func TestUpdateRetriesWhatMayPass(t *testing.T) {
 	}
 }
 
+// TestListsSayWhatIsDescribed and which uid it has.
+func TestListsSayWhatIsDescribed(t *testing.T) {
+	t.Parallel()
+	url := serve(t, nil)
+	const build1 = `{"firmware":{"hawkbit":{"build":{}}}}`
+	create(t, url, "", `{"metadata":{"name":"a"},"spec":`+build1+`}`)
+	create(t, url, "", `{"metadata":{"name":"b"},"spec":{"firmware":{"container":{"image":"b:1","build":null}}}}`)
+	create(t, url, "/a/devices", `{"metadata":{"application":"a","name":"x/y"},"spec":`+build1+`}`)
+	create(t, url, "/a/devices", `{"metadata":{"application":"a","name":"z"}}`)
+	c := drogue.New(url, http.DefaultClient, drogue.Bearer("alice"))
+	uid := func(o build.ObjectRef) string {
+		got, err := c.Object(t.Context(), o)
+		if err != nil || got.UID() == "" {
+			t.Fatal(got, err)
+		}
+		return got.UID()
+	}
+	listed := func(described bool, app, device string) build.Listed {
+		o := build.ObjectRef{Application: app, Device: device}
+		return build.Listed{Object: o, UID: uid(o), Described: described}
+	}
+	applications, err := c.ApplicationsAs(t.Context(), "alice")
+	want := []build.Listed{listed(true, "a", ""), listed(false, "b", "")}
+	if diff := cmp.Diff(want, applications); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	devices, err := c.DevicesAs(t.Context(), "alice", "a")
+	want = []build.Listed{listed(true, "a", "x/y"), listed(false, "a", "z")}
+	if diff := cmp.Diff(want, devices); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	if _, err := c.DevicesAs(t.Context(), "bob", "a"); !errors.Is(err, build.ErrNoObject) {
+		t.Error(err)
+	}
+}
+
 func TestADeletedObjectIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	url := serve(t, nil)
@@ -279,9 +315,12 @@ func TestADeletedObjectIsLeftAlone(t *testing.T) {
 	if _, err := c.Object(t.Context(), build.ObjectRef{Application: "a"}); !errors.Is(err, build.ErrNoObject) {
 		t.Errorf("it can be read to be built: %v", err)
 	}
-	_, err = c.FirmwareAs(t.Context(), "alice", build.ObjectRef{Application: "a"})
+	_, err = c.ObjectAs(t.Context(), "alice", build.ObjectRef{Application: "a"})
 	if !errors.Is(err, build.ErrNoObject) {
 		t.Errorf("its build can be requested: %v", err)
+	}
+	if list, err := c.Applications(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("it is listed: %v, %v", list, err)
 	}
 }
 

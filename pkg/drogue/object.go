@@ -64,6 +64,9 @@ func (o *Object) Ref() build.ObjectRef {
 	return build.ObjectRef{Application: o.text("application"), Device: o.name()}
 }
 
+// UID returns metadata.uid.
+func (o *Object) UID() string { return o.text("uid") }
+
 // Deleted reports whether the object is waiting for its finalizers to go.
 func (o *Object) Deleted() bool { return o.text("deletionTimestamp") != "" }
 

@@ -49,7 +49,7 @@ func decide(o build.Object, run build.Run, unannounced bool, b brevity, now time
 		if !run.Phase.Final() {
 			return false, nil
 		}
-		run = build.Run{ID: run.ID, Object: run.Object, Status: old.Status}
+		run = build.Run{ID: run.ID, Object: run.Object, UIDs: run.UIDs, Status: old.Status}
 	}
 	// A run that started over does not lose what was reported (A12). One that failed shows
 	// where it failed.

@@ -19,6 +19,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 type object map[string]json.RawMessage
 
 func (o object) Firmware() json.RawMessage             { return o["spec.firmware"] }
+func (o object) UID() string                           { return string(o["uid"]) }
 func (o object) Status(section string) json.RawMessage { return o[section] }
 func (o object) SetStatus(section string, value json.RawMessage) {
 	if value == nil {
@@ -67,6 +68,22 @@ func apply(t *testing.T, o object, r build.Run, at time.Time) outcome {
 		t.Fatal(err)
 	}
 	return outcome{changed, ended}
+}
+
+// TestARecordOfAnEarlierObjectIsNone: whoever made the object anew may have copied it.
+func TestARecordOfAnEarlierObjectIsNone(t *testing.T) {
+	t.Parallel()
+	r := run("1", now, build.Succeeded, build.ReasonSucceeded, 100)
+	r.UIDs = build.UIDs{Application: "first"}
+	o := object{"uid": json.RawMessage("first")}
+	apply(t, o, r, now)
+	if diff := cmp.Diff(r.Record(), build.RecordOf(o, now)); diff != "" {
+		t.Error(diff)
+	}
+	o["uid"] = json.RawMessage("second")
+	if got := build.RecordOf(o, now); got.Build != "" {
+		t.Errorf("%+v", got)
+	}
 }
 
 func TestABuildFromItsBeginningToItsEnd(t *testing.T) {

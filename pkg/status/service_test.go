@@ -249,17 +249,21 @@ func TestSync(t *testing.T) {
 			1,
 			[]string{finishedEvent(id, build.Succeeded)},
 		},
-		{"an object that cannot be written is tried recreated", running, "update", errors.New("away"), true, 0, nil},
+		{"an object that cannot be written is tried later", running, "update", errors.New("away"), true, 0, nil},
 		{"an object that the registry never takes is given up", running, "update", build.ErrRejected, false, 0, nil},
 		{"an object that we may not write is given up", running, "update", build.ErrForbidden, false, 0, nil},
 		{
-			"an end that cannot be announced is recorded, and tried recreated",
+			"an end that cannot be announced is recorded, and tried later",
 			ended,
 			"send",
 			errors.New("away"),
 			true,
 			1,
 			[]string{finishedEvent(id, build.Succeeded)},
+		},
+		{
+			"an object that was made anew is left alone",
+			func() build.Run { r := ended; r.UIDs.Application = "earlier"; return r }(), "", nil, false, 0, nil,
 		},
 		{
 			"an object that is gone is given up",
@@ -269,6 +273,9 @@ func TestSync(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(tt.run)
+			for _, o := range w.objects {
+				o["uid"] = []byte("uid")
+			}
 			w.fail[tt.fail] = tt.err
 			err := w.service().sync(t.Context(), tt.run.Name)
 			if (err != nil) != tt.failed || w.writes != tt.writes {

@@ -88,6 +88,8 @@ func (s *Service) write(ctx context.Context, run build.Run) error {
 		err = s.objects.Update(ctx, run.Object, func(o build.Object) (changed bool, err error) {
 			unannounced = nil
 			switch {
+			case !build.SameUID(run.UIDs.Of(), o.UID()):
+				return false, fmt.Errorf("%w: it was made anew", build.ErrNoObject)
 			case !run.Phase.Final() || announced:
 			case finished(build.RecordOf(o, s.Clock()), run):
 				unannounced = s.announce(ctx, run)

@@ -67,6 +67,7 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 				Application: a[annotationApplication],
 				Device:      a[annotationDevice],
 			},
+			UIDs:      build.UIDs{Application: a[annotationApplicationUID], Device: a[annotationDeviceUID]},
 			Requester: a[annotationRequester],
 			Status: build.Status{
 				DescriptionHash: a[annotationHash], Cause: causeOf(a), Requested: requested, Warnings: d.Warnings,

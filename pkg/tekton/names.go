@@ -32,15 +32,18 @@ const (
 const (
 	annotationApplication = "ajour.drogue.io/application"
 	annotationDevice      = "ajour.drogue.io/device"
-	annotationDescription = "ajour.drogue.io/description"
-	annotationHash        = "ajour.drogue.io/description-hash"
-	annotationRequester   = "ajour.drogue.io/requester"
-	annotationCause       = "ajour.drogue.io/cause"
-	annotationRequested   = "ajour.drogue.io/requested"
-	annotationCancelled   = "ajour.drogue.io/cancelled"
-	annotationCancelledBy = "ajour.drogue.io/cancelled-by"
-	annotationPublication = "ajour.drogue.io/publication"
-	annotationWarnings    = "ajour.drogue.io/warnings"
+	// The uids of the objects that have these names.
+	annotationApplicationUID = "ajour.drogue.io/application-uid"
+	annotationDeviceUID      = "ajour.drogue.io/device-uid"
+	annotationDescription    = "ajour.drogue.io/description"
+	annotationHash           = "ajour.drogue.io/description-hash"
+	annotationRequester      = "ajour.drogue.io/requester"
+	annotationCause          = "ajour.drogue.io/cause"
+	annotationRequested      = "ajour.drogue.io/requested"
+	annotationCancelled      = "ajour.drogue.io/cancelled"
+	annotationCancelledBy    = "ajour.drogue.io/cancelled-by"
+	annotationPublication    = "ajour.drogue.io/publication"
+	annotationWarnings       = "ajour.drogue.io/warnings"
 )
 
 // paramArgs is the parameter with the arguments of the builder.

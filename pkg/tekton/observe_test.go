@@ -23,7 +23,8 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC)
 
 func spec() build.Spec {
 	return build.Spec{
-		ID: id, Object: build.ObjectRef{Application: "greenhouse", Device: "sensor #7"}, Hash: "hash", Requester: "alice",
+		ID: id, Object: build.ObjectRef{Application: "greenhouse", Device: "sensor #7"},
+		UIDs: build.UIDs{Application: "uid-1", Device: "uid-2"}, Hash: "hash", Requester: "alice",
 		Cause: build.CauseAPI, Requested: now,
 		Description: build.Description{
 			Registry: build.OCI,
@@ -230,7 +231,12 @@ func TestObserveOnePod(t *testing.T) {
 			)
 			got, ours := observe(started(pr), tt.tasks)
 			want := build.Run{
-				ID: id, Name: pr.Name, Object: spec().Object, Description: spec().Description, Requester: "alice",
+				ID:          id,
+				Name:        pr.Name,
+				Object:      spec().Object,
+				UIDs:        spec().UIDs,
+				Description: spec().Description,
+				Requester:   "alice",
 				Status: build.Status{
 					DescriptionHash: "hash", Cause: build.CauseAPI, Requested: now,
 					Phase: phase, Reason: tt.want, Message: tt.message, Progress: tt.progress, Commit: tt.commit,
@@ -396,7 +402,13 @@ func TestObserve(t *testing.T) {
 			}
 			got, ours := observe(started(pr), tasks)
 			want := build.Run{
-				ID: id, Name: pr.Name, UID: "uid", Object: spec().Object, Description: spec().Description, Requester: "alice",
+				ID:          id,
+				Name:        pr.Name,
+				UID:         "uid",
+				Object:      spec().Object,
+				UIDs:        spec().UIDs,
+				Description: spec().Description,
+				Requester:   "alice",
 				Status: build.Status{
 					DescriptionHash: "hash", Cause: build.CauseAPI, Requested: now,
 					Phase: tt.phase, Reason: tt.want, Message: tt.message, Progress: tt.progress,
@@ -451,7 +463,7 @@ func TestObserveASuccess(t *testing.T) {
 		}
 		got, _ := observe(started(pr), tasks)
 		want := build.Run{
-			ID: id, Name: pr.Name, Object: spec().Object, Description: spec().Description, Requester: "alice",
+			ID: id, Name: pr.Name, Object: spec().Object, UIDs: spec().UIDs, Description: spec().Description, Requester: "alice",
 			Status: build.Status{
 				DescriptionHash: "hash",
 				Cause:           build.CauseAPI,

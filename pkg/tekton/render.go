@@ -91,6 +91,13 @@ func annotationsOf(s build.Spec) (map[string]string, error) {
 		annotationCause:       string(s.Cause),
 		annotationRequested:   s.Requested.UTC().Format(time.RFC3339Nano),
 	}
+	for name, uid := range map[string]string{
+		annotationApplicationUID: s.UIDs.Application, annotationDeviceUID: s.UIDs.Device,
+	} {
+		if uid != "" {
+			a[name] = uid
+		}
+	}
 	if len(d.Warnings) > 0 {
 		warnings, err := json.Marshal(d.Warnings)
 		if err != nil {
