@@ -22,6 +22,7 @@ import (
 
 type envConfig struct {
 	service.Config
+	service.Credentials
 	Issuer       string   `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
 	ClientID     string   `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
 	Clients      []string `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
@@ -49,14 +50,17 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	state := tekton.NewStore()
 	verifier := auth.New(auth.Options{Issuer: c.Issuer, Audience: c.ClientID, Clients: c.Clients, Log: s.Log})
-	// Calls to the registry are made on behalf of the caller, never as ourselves.
-	devices := drogue.New(c.Registry, s.HTTP, drogue.Bearer(""))
+	// What callers see of the registry, they see with their own token. Ours tells whether the
+	// builder will be able to read an object.
+	devices := drogue.New(c.Registry, s.HTTP, c.Auth())
 	return server.Service{
 		Handler: api.New(
-			api.Deps{Verifier: verifier, Registry: devices, State: state, Runs: runs, Sender: s.Sender},
+			api.Deps{
+				Verifier: verifier, Registry: devices, Objects: devices, State: state, Runs: runs, Sender: s.Sender,
+			},
 			api.Options{
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
-				Applications: c.Applications, Origins: c.Origins,
+				Applications: c.Applications, Origins: c.Origins, User: c.User,
 			},
 		),
 		Ready: func() error { return errors.Join(verifier.Ready(), state.Ready()) },

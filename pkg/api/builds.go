@@ -176,6 +176,9 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	c.object = run.Object
+	if err := <-h.readable(c); err != nil {
+		return err
+	}
 	id, err := h.newID(c, run.UIDs.Of())
 	if err != nil {
 		return err

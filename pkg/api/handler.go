@@ -37,6 +37,11 @@ type Registry interface {
 	DevicesAs(ctx context.Context, token, application string) ([]build.Listed, error)
 }
 
+// Objects reads the Drogue registry as the user of the installation, who builds.
+type Objects interface {
+	Object(ctx context.Context, o build.ObjectRef) (build.Object, error)
+}
+
 // State is the present state of builds.
 type State interface {
 	// Find returns the build of a run by its name, or [build.ErrNotFound].
@@ -63,12 +68,15 @@ type Options struct {
 	Applications []string
 	// Origins may call from a browser, "https://host" each; none if empty.
 	Origins []string
+	// User is the name of the installation's user in the Drogue registry.
+	User string
 }
 
 // Deps are what a handler works with.
 type Deps struct {
 	Verifier Verifier
 	Registry Registry
+	Objects  Objects
 	State    State
 	Runs     Runs
 	Sender   event.Sender
@@ -76,6 +84,7 @@ type Deps struct {
 
 type handler struct {
 	registry Registry
+	objects  Objects
 	state    State
 	runs     Runs
 	sender   event.Sender
@@ -86,7 +95,10 @@ type handler struct {
 
 // New returns the handler of all paths below [Prefixes].
 func New(d Deps, o Options) http.Handler {
-	h := &handler{registry: d.Registry, state: d.State, runs: d.Runs, sender: d.Sender, devices: newDevices(), Options: o}
+	h := &handler{
+		registry: d.Registry, objects: d.Objects, state: d.State, runs: d.Runs, sender: d.Sender, devices: newDevices(),
+		Options: o,
+	}
 	calls := d.Verifier.Middleware(http.HandlerFunc(h.route), refuse)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.crossOrigin(w, r) {

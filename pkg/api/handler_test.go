@@ -77,6 +77,11 @@ func (w *world) ObjectAs(_ context.Context, _ string, t build.ObjectRef) (build.
 	return object(section), nil
 }
 
+// Object reads as the user of the installation.
+func (w *world) Object(context.Context, build.ObjectRef) (build.Object, error) {
+	return object(""), w.fail["member"]
+}
+
 // object is a Drogue object with a section spec.firmware.
 type object string
 
@@ -169,13 +174,14 @@ func newWorld() *world {
 }
 
 func (w *world) handler() http.Handler {
-	return api.New(api.Deps{Verifier: w, Registry: w, State: w, Runs: w, Sender: w}, api.Options{
+	return api.New(api.Deps{Verifier: w, Registry: w, Objects: w, State: w, Runs: w, Sender: w}, api.Options{
 		Log: slog.New(
 			slog.DiscardHandler,
 		),
 		Clock:   func() time.Time { return now },
 		NewID:   func() string { return id },
 		Origins: []string{"https://console"},
+		User:    "ajour",
 	})
 }
 
@@ -408,6 +414,34 @@ func TestTriggersThatAreRefused(t *testing.T) {
 				t.Errorf("sent %q", got)
 			}
 		})
+	}
+}
+
+// TestATriggerThatNobodyCanCarryOutIsRefused: the installation's user is no member of the
+// application. That is said only to those who may read it.
+func TestATriggerThatNobodyCanCarryOutIsRefused(t *testing.T) {
+	t.Parallel()
+	const refused = `The user \"ajour\" of this installation is no member of the application \"app\"`
+	for _, tt := range []struct {
+		path string
+		fail error
+		code int
+		body string
+	}{
+		{"/apps/app/trigger", build.ErrForbidden, http.StatusConflict, refused},
+		{"/apps/app/devices/d/trigger", build.ErrNoObject, http.StatusConflict, refused},
+		{"/builds/" + runs()[0].ID + "/publish", build.ErrForbidden, http.StatusConflict, refused},
+		{"/apps/foreign/trigger", build.ErrForbidden, http.StatusNotFound, "NotFound"},
+		{"/apps/app/trigger", errors.New("away"), http.StatusAccepted, id},
+	} {
+		w := newWorld()
+		w.runs = runs()
+		w.fail["member"] = tt.fail
+		res := w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+tt.path)
+		if got := body(t, res); res.StatusCode != tt.code || !strings.Contains(got, tt.body) ||
+			len(w.sent) > 0 != (tt.code == http.StatusAccepted) {
+			t.Errorf("%s: %s %s", tt.path, res.Status, got)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -42,8 +43,12 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err := h.enabled(c.object); err != nil {
 		return err
 	}
+	readable := h.readable(c)
 	o, err := h.registry.ObjectAs(c.Context(), c.principal.Token, c.object)
 	if err != nil {
+		return err
+	}
+	if err := <-readable; err != nil {
 		return err
 	}
 	id, err := h.newID(c, o.UID())
@@ -76,6 +81,27 @@ func (h *handler) request(w http.ResponseWriter, c *call, ev cloudevents.Event, 
 		c.principal.Subject,
 	)
 	return accepted(w, c, c.object, a)
+}
+
+// readable looks whether the installation can read the object of a call, and sends a problem
+// that says what to do if it never will: nothing would be built, and the object, which could
+// not be written either, would not say why. The caller must have been found to be able to read
+// it before that is answered.
+func (h *handler) readable(c *call) <-chan error {
+	answer := make(chan error, 1)
+	object := c.object
+	go func() {
+		_, err := h.objects.Object(c.Context(), object)
+		if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) {
+			answer <- problem(http.StatusConflict, "NotAMember", fmt.Sprintf(
+				"The user %q of this installation is no member of the application %q, and cannot build it: "+
+					"add it to the members as manager", h.User, object.Application,
+			))
+			return
+		}
+		answer <- nil // one that is away may come back until the builder reads
+	}()
+	return answer
 }
 
 // enabled refuses an application that the installation does not build (A26).

@@ -110,10 +110,10 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 	})
 	incoming := event.Options{Log: o.Log, Keys: keys, Clock: time.Now}
 	p.api = api.New(
-		api.Deps{Verifier: p.verifier, Registry: devices, State: state, Runs: runs, Sender: events},
-		api.Options{
-			Log: o.Log, Clock: time.Now, NewID: newID,
+		api.Deps{
+			Verifier: p.verifier, Registry: devices, Objects: devices, State: state, Runs: runs, Sender: events,
 		},
+		api.Options{Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser},
 	)
 	p.builder = builder.New(
 		builder.Deps{State: state, Runs: localRuns{runs, state}, Canceller: runs, Objects: devices, Sender: events},
