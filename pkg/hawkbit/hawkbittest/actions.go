@@ -51,6 +51,9 @@ func (s *Server) listActions(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if err := s.statusKnown(q); err != nil {
+		return 0, nil, err
+	}
 	var found []any
 	for _, a := range slices.Backward(t.actions) {
 		fields := map[string]string{"id": strconv.FormatInt(a.id, 10), "distributionset.id": strconv.FormatInt(a.set.id, 10)}
@@ -67,7 +70,20 @@ func (s *Server) listActions(r *http.Request) (int, any, error) {
 			found = append(found, a.json(s, r, t))
 		}
 	}
-	return http.StatusOK, page(r, found), nil
+	return page(r, found)
+}
+
+// statusKnown refuses a status that the generation does not have.
+func (s *Server) statusKnown(q query) error {
+	for _, t := range q {
+		plain := slices.Contains([]string{"pending", "finished"}, t.values[0])
+		if t.field == "status" && (s.old() && !plain || !s.old() && t.values[0] == "pending") {
+			return &fault{
+				http.StatusBadRequest, packages + "RSQLParameterUnsupportedFieldException", "rest.param.rsqlInvalidField", "", nil,
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Server) action(r *http.Request) (*target, *action, error) {

@@ -91,16 +91,7 @@ func (s *Server) accept(r *http.Request, m *module, a *artifact) error {
 	case len(a.filename) > 256 || markup(a.filename):
 		return constraint("filename size must be between 1 and 256.")
 	case len(m.artifacts) >= 50:
-		return &fault{
-			http.StatusTooManyRequests,
-			packages + "AssignmentQuotaExceededException",
-			"quota.tooManyEntries",
-			fmt.Sprintf(
-				"Quota exceeded: Cannot assign 1 more Artifact entities to SoftwareModule '%d'. The maximum is 50.",
-				m.id,
-			),
-			nil,
-		}
+		return tooMany("Artifact", "SoftwareModule", m.id, 50)
 	}
 	for _, sum := range []struct{ name, class, is string }{
 		{"sha1", "Sha1", a.sha1}, {"md5", "MD5", a.md5}, {"sha256", "Sha256", a.sha256},

@@ -127,6 +127,7 @@ type feedbackBody struct {
 
 func (b feedbackBody) valid() bool {
 	return b.Status != nil && b.Status.Result != nil &&
+		slices.Contains([]string{"success", "failure", "none"}, b.Status.Result.Finished) &&
 		slices.Contains(
 			[]string{"proceeding", "resumed", "rejected", "download", "downloaded", "scheduled", "canceled", "closed"},
 			b.Status.Execution,
@@ -175,6 +176,9 @@ func (s *Server) cancellation(r *http.Request) (int, any, error) {
 
 // cancelFeedback ends the cancellation, or has the update go on (HBW-121).
 func (s *Server) cancelFeedback(r *http.Request) (int, any, error) {
+	if _, a, err := s.action(r); err == nil && a.detail == "canceled" {
+		return http.StatusOK, nil, nil
+	}
 	t, a, in, err := s.report(r)
 	if err != nil {
 		return 0, nil, err

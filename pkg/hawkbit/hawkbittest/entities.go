@@ -6,6 +6,7 @@ package hawkbittest
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,9 @@ type named struct {
 	locked, deleted, used      bool
 }
 
+// maxActions is how many actions a target can have, closed ones too.
+const maxActions = 2000
+
 func (n *named) base() *named { return n }
 
 type module struct {
@@ -54,6 +58,8 @@ type artifact struct {
 type set struct {
 	named
 	modules []*module
+	// invalid says that it was invalidated (HBW-73).
+	invalid bool
 }
 
 func (s *set) complete() bool {
@@ -108,7 +114,7 @@ func (s *Server) setJSON(r *http.Request, d *set) map[string]any {
 	}
 	v["modules"], v["complete"], v["requiredMigrationStep"] = modules, d.complete(), false
 	if !s.old() {
-		v["valid"] = true
+		v["valid"] = !d.invalid
 	}
 	return v
 }
@@ -146,14 +152,22 @@ func (s *Server) check(c creation) error {
 			return constraint(prefix + f.name + " Invalid characters in string.")
 		}
 	}
+	for _, f := range []struct {
+		name  string
+		value *string
+		most  int
+	}{{"description", c.Description, 512}, {"vendor", c.Vendor, 256}} {
+		if len([]rune(text(f.value))) > f.most {
+			return constraint(fmt.Sprintf("%s%s size must be between 0 and %d.", prefix, f.name, f.most))
+		}
+	}
 	return nil
 }
 
-// markup reports whether text parses as such (HBW-32).
-func markup(s string) bool {
-	_, rest, found := strings.Cut(s, "<")
-	return found && strings.Contains(rest, ">")
-}
+// markup reports whether text parses as such (HBW-32). A sign of its own is none.
+func markup(s string) bool { return tag.MatchString(s) }
+
+var tag = regexp.MustCompile(`<[A-Za-z/!?][^>]*>`)
 
 func (n *named) same(o named) bool { return n.name == o.name && n.version == o.version }
 
@@ -186,20 +200,36 @@ func list[T interface{ base() *named }](r *http.Request, all []T, render func(T)
 			found = append(found, render(e))
 		}
 	}
-	return http.StatusOK, page(r, found), nil
+	return page(r, found)
 }
 
-func page(r *http.Request, all []any) map[string]any {
-	number := func(key string, fallback int) int {
-		if n, err := strconv.Atoi(r.URL.Query().Get(key)); err == nil && n > 0 {
-			return n
+// page answers one page of a list (HBW-100). Only the direction of an order is looked at.
+func page(r *http.Request, all []any) (int, any, error) {
+	query := r.URL.Query()
+	bounds := map[string]int{"offset": 0, "limit": 50}
+	for key := range bounds {
+		if !query.Has(key) {
+			continue
 		}
-		return fallback
+		n, err := strconv.Atoi(query.Get(key))
+		if err != nil {
+			return 0, nil, &fault{status: http.StatusBadRequest, message: "Bad Request"}
+		}
+		if n > 0 {
+			bounds[key] = n
+		}
 	}
-	first := min(number("offset", 0), len(all))
-	content := all[first:min(first+min(number("limit", 50), 500), len(all))]
+	if field, _, ok := strings.Cut(query.Get("sort"), ":"); ok && !slices.Contains(
+		[]string{"id", "name", "version", "createdat", "status"}, strings.ToLower(field),
+	) {
+		return 0, nil, &fault{
+			http.StatusBadRequest, packages + "SortParameterUnsupportedFieldException", "rest.param.invalidField", "", nil,
+		}
+	}
+	first := min(bounds["offset"], len(all))
+	content := all[first:min(first+min(bounds["limit"], 500), len(all))]
 	if content == nil {
 		content = []any{}
 	}
-	return map[string]any{"content": content, "total": len(all), "size": len(content)}
+	return http.StatusOK, map[string]any{"content": content, "total": len(all), "size": len(content)}, nil
 }

@@ -71,6 +71,15 @@ func locked(kind string, id int64, what string) error {
 	}
 }
 
+// tooMany is a quota, which stays exceeded until something is deleted (HBW-17).
+func tooMany(kind, of string, id any, most int) error {
+	return &fault{
+		http.StatusTooManyRequests, packages + "AssignmentQuotaExceededException", "quota.tooManyEntries",
+		fmt.Sprintf("Quota exceeded: Cannot assign 1 more %s entities to %s '%v'. The maximum is %d.", kind, of, id, most),
+		nil,
+	}
+}
+
 func empty(status int) error { return &fault{status: status} }
 
 // body returns what is sent for a fault. Old servers spell some codes in their own

@@ -81,10 +81,21 @@ func (s *Server) deleteModule(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	if m.locked && !s.old() {
+		return 0, nil, locked("JpaSoftwareModule", m.id, "DELETE")
+	}
 	if m.used {
 		m.deleted = true
 	} else {
 		s.modules = slices.DeleteFunc(s.modules, func(o *module) bool { return o == m })
 	}
-	return http.StatusNoContent, nil, nil
+	return s.deleted(), nil, nil
+}
+
+// deleted is the status of a deletion.
+func (s *Server) deleted() int {
+	if s.old() {
+		return http.StatusOK
+	}
+	return http.StatusNoContent
 }

@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -357,4 +358,130 @@ func TestPathsFollowTheRules(t *testing.T) {
 		!strings.Contains(body, `"error":"Unauthorized"`) { // HBW-2
 		t.Error(status, body)
 	}
+}
+
+// TestCallsThatRealServersRefuse, or take, in their own way (section 15 of the record). In the
+// paths and bodies, SET and MODULE stand for the ids of a set that is assigned, and of its module.
+func TestCallsThatRealServersRefuse(t *testing.T) {
+	t.Parallel()
+	const target, settings = "/rest/v1/targets/dev-1", "/rest/v1/system/configs/"
+	long := func(n int) string { return strings.Repeat("é", n) }
+	both := func(status int) map[hawkbittest.Generation]int {
+		return map[hawkbittest.Generation]int{hawkbittest.V0: status, hawkbittest.V1: status}
+	}
+	each := func(old, current int) map[hawkbittest.Generation]int {
+		return map[hawkbittest.Generation]int{hawkbittest.V0: old, hawkbittest.V1: current}
+	}
+	module := func(members string) string { return `[{"name":"x","version":"1","type":"os",` + members + `}]` }
+	for _, tt := range []struct {
+		method, path, body string
+		want               map[hawkbittest.Generation]int
+		header             string
+	}{
+		{"GET", "/rest/v1/targets/a%3Bb", "", each(500, 400), ""},
+		{"GET", "/rest/v1/targets/a%25b", "", each(500, 400), ""},
+		{"GET", "/rest/v1/targets/a%2Fb", "", both(400), ""},
+		{"GET", "/rest/v1/targets/a%5Cb", "", both(400), ""},
+		{"DELETE", modulesPath + "/MODULE", "", each(200, 423), ""},
+		{"DELETE", target, "", each(200, 204), ""},
+		{"POST", target + "/assignedDS", `{"id":SET,"weight":500}`, each(400, 200), ""},
+		{"POST", target + "/assignedDS", `{"id":SET,"weight":1001}`, both(400), ""},
+		{"GET", target + "/actions?q=status==running", "", each(400, 200), ""},
+		{"GET", target + "/actions?q=status==pending", "", each(200, 400), ""},
+		{"GET", target + "/actions?q=status==finished", "", both(200), ""},
+		{"PUT", settings + "authentication.gatewaytoken.enabled", `{"value":"perhaps"}`, both(400), ""},
+		{"PUT", settings + "authentication.gatewaytoken.enabled", `{}`, both(500), ""},
+		{"PUT", settings + "unknown", `{"value":true}`, both(400), ""},
+		{"POST", modulesPath, module(`"description":"` + long(512) + `"`), both(201), ""},
+		{"POST", modulesPath, module(`"description":"` + long(513) + `"`), both(400), ""},
+		{"POST", modulesPath, module(`"vendor":"` + long(257) + `"`), both(400), ""},
+		{"POST", modulesPath, `[{"name":"a < b > c","version":"1","type":"os"}]`, both(201), ""},
+		{"POST", modulesPath, `[{"name":"a<b>c","version":"1","type":"os"}]`, both(400), ""},
+		{"POST", "/rest/v1/targets", `[{"controllerId":"` + long(250) + `"}]`, both(201), ""},
+		{"POST", "/rest/v1/targets", `[{"controllerId":"x","name":"` + long(129) + `"}]`, both(400), ""},
+		{
+			"POST", setsPath, `[{"name":"x","version":"1","type":"os","modules":[{"id":MODULE},{"id":MODULE}]}]`,
+			each(404, 201), "",
+		},
+		{"GET", modulesPath + "?limit=abc", "", both(400), ""},
+		{"GET", modulesPath + "?sort=color:ASC", "", both(400), ""},
+		{"GET", modulesPath + "?sort=name:ASC&limit=1", "", both(200), ""},
+		{"GET", modulesPath, "", both(406), "Accept: application/xml"},
+	} {
+		for g, want := range tt.want {
+			c, module, set := prepared(t, g)
+			c.assign(set)
+			ids := strings.NewReplacer("MODULE", strconv.Itoa(module), "SET", strconv.Itoa(set))
+			status, body := c.call(tt.method, ids.Replace(tt.path), ids.Replace(tt.body), tt.header)
+			if status != want {
+				t.Errorf("%s: %s %s %s: %d %s, want %d", g, tt.method, tt.path, tt.body, status, body, want)
+			}
+		}
+	}
+}
+
+// TestASetThatCannotBeAssigned: what is on its way stays on its way.
+func TestASetThatCannotBeAssigned(t *testing.T) {
+	t.Parallel()
+	for _, g := range []hawkbittest.Generation{hawkbittest.V0, hawkbittest.V1} {
+		c, module, set := prepared(t, g)
+		c.assign(set)
+		newSet := func(version string) int {
+			_, body := c.call(
+				"POST", setsPath,
+				fmt.Sprintf(`[{"name":"fw","version":%q,"type":"os","modules":[{"id":%d}]}]`, version, module),
+			)
+			return ids(body)[0]
+		}
+		invalid := newSet("2")
+		if status, body := c.call("POST", fmt.Sprintf("%s/%d/invalidate", setsPath, invalid), `{}`); status != 204 {
+			t.Error(status, body)
+		}
+		if body := c.assign(invalid); !strings.Contains(body, "distributionset.invalid") {
+			t.Error(body)
+		}
+		next := newSet("3")
+		for range 2000 - 1 { // of one that is closed, too
+			c.assign(next)
+			set, next = next, set
+		}
+		if body := c.assign(next); !strings.Contains(body, "quota.tooManyEntries") {
+			t.Error(body)
+		}
+	}
+}
+
+// TestADeviceThatReports fails, or answers a cancellation twice.
+func TestADeviceThatReports(t *testing.T) {
+	t.Parallel()
+	c, _, set := prepared(t, hawkbittest.V1)
+	c.call("PUT", "/rest/v1/system/configs/authentication.gatewaytoken.enabled", `{"value":true}`)
+	c.call("PUT", "/rest/v1/system/configs/authentication.gatewaytoken.key", `{"value":"gw"}`)
+	action := func() int {
+		var answer struct{ AssignedActions []struct{ ID int } }
+		if err := json.Unmarshal([]byte(c.assign(set)), &answer); err != nil || len(answer.AssignedActions) != 1 {
+			t.Fatal(answer, err)
+		}
+		return answer.AssignedActions[0].ID
+	}
+	report := func(kind string, id int, result string, want int) {
+		t.Helper()
+		status, body := c.call(
+			"POST", fmt.Sprintf("/default/controller/v1/dev-1/%s/%d/feedback", kind, id),
+			`{"status":{"execution":"closed","result":{"finished":"`+result+`"}}}`, "Authorization: GatewayToken gw",
+		)
+		if status != want {
+			t.Errorf("%s %s: %d %s", kind, result, status, body)
+		}
+	}
+	first := action()
+	report("deploymentBase", first, "x", 400)
+	report("deploymentBase", first, "failure", 200)
+	if status, _ := c.call("GET", "/rest/v1/targets/dev-1/assignedDS", ""); status != 204 {
+		t.Errorf("after a failure the target has a set: %d", status)
+	}
+	second := action()
+	c.call("DELETE", fmt.Sprintf("/rest/v1/targets/dev-1/actions/%d", second), "")
+	report("cancelAction", second, "success", 200)
+	report("cancelAction", second, "success", 200)
 }

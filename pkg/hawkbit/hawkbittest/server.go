@@ -90,29 +90,30 @@ type handler func(r *http.Request) (status int, body any, err error)
 
 func (s *Server) routes() {
 	for pattern, h := range map[string]handler{
-		"GET /rest/v1/userinfo":                         s.userInfo,
-		"GET /rest/v1/softwaremodules":                  s.listModules,
-		"POST /rest/v1/softwaremodules":                 s.createModules,
-		"GET /rest/v1/softwaremodules/{id}":             s.getModule,
-		"DELETE /rest/v1/softwaremodules/{id}":          s.deleteModule,
-		"GET /rest/v1/softwaremodules/{id}/artifacts":   s.listArtifacts,
-		"POST /rest/v1/softwaremodules/{id}/artifacts":  s.upload,
-		"GET /rest/v1/distributionsets":                 s.listSets,
-		"POST /rest/v1/distributionsets":                s.createSets,
-		"GET /rest/v1/distributionsets/{id}":            s.getSet,
-		"DELETE /rest/v1/distributionsets/{id}":         s.deleteSet,
-		"POST /rest/v1/targets":                         s.createTargets,
-		"GET /rest/v1/targets/{id}":                     s.getTarget,
-		"DELETE /rest/v1/targets/{id}":                  s.deleteTarget,
-		"POST /rest/v1/targets/{id}/assignedDS":         s.assign,
-		"GET /rest/v1/targets/{id}/assignedDS":          s.assignedSet,
-		"GET /rest/v1/targets/{id}/installedDS":         s.installedSet,
-		"GET /rest/v1/targets/{id}/actions":             s.listActions,
-		"GET /rest/v1/targets/{id}/actions/{action}":    s.getAction,
-		"DELETE /rest/v1/targets/{id}/actions/{action}": s.cancelAction,
-		"PUT /rest/v1/targets/{id}/actions/{action}":    s.forceAction,
-		"GET /rest/v1/system/configs/{key}":             s.getSetting,
-		"PUT /rest/v1/system/configs/{key}":             s.putSetting,
+		"GET /rest/v1/userinfo":                          s.userInfo,
+		"GET /rest/v1/softwaremodules":                   s.listModules,
+		"POST /rest/v1/softwaremodules":                  s.createModules,
+		"GET /rest/v1/softwaremodules/{id}":              s.getModule,
+		"DELETE /rest/v1/softwaremodules/{id}":           s.deleteModule,
+		"GET /rest/v1/softwaremodules/{id}/artifacts":    s.listArtifacts,
+		"POST /rest/v1/softwaremodules/{id}/artifacts":   s.upload,
+		"GET /rest/v1/distributionsets":                  s.listSets,
+		"POST /rest/v1/distributionsets":                 s.createSets,
+		"GET /rest/v1/distributionsets/{id}":             s.getSet,
+		"DELETE /rest/v1/distributionsets/{id}":          s.deleteSet,
+		"POST /rest/v1/distributionsets/{id}/invalidate": s.invalidateSet,
+		"POST /rest/v1/targets":                          s.createTargets,
+		"GET /rest/v1/targets/{id}":                      s.getTarget,
+		"DELETE /rest/v1/targets/{id}":                   s.deleteTarget,
+		"POST /rest/v1/targets/{id}/assignedDS":          s.assign,
+		"GET /rest/v1/targets/{id}/assignedDS":           s.assignedSet,
+		"GET /rest/v1/targets/{id}/installedDS":          s.installedSet,
+		"GET /rest/v1/targets/{id}/actions":              s.listActions,
+		"GET /rest/v1/targets/{id}/actions/{action}":     s.getAction,
+		"DELETE /rest/v1/targets/{id}/actions/{action}":  s.cancelAction,
+		"PUT /rest/v1/targets/{id}/actions/{action}":     s.forceAction,
+		"GET /rest/v1/system/configs/{key}":              s.getSetting,
+		"PUT /rest/v1/system/configs/{key}":              s.putSetting,
 	} {
 		s.mux.Handle(pattern, s.management(h))
 	}
@@ -169,9 +170,33 @@ func (s *Server) management(h handler) http.Handler {
 			s.answer(w, r, 0, nil, empty(http.StatusTooManyRequests))
 			return
 		}
+		if err := s.refused(r); err != nil {
+			s.answer(w, r, 0, nil, err)
+			return
+		}
 		status, body, err := h(r)
 		s.answer(w, r, status, body, err)
 	})
+}
+
+// refused are calls that no handler sees: of a type that cannot be answered, or with characters
+// in the path that the firewall of the framework does not let in.
+func (s *Server) refused(r *http.Request) error {
+	accept := r.Header.Get("Accept")
+	if accept != "" && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*") {
+		return empty(http.StatusNotAcceptable)
+	}
+	path := strings.ToUpper(r.URL.EscapedPath())
+	for _, c := range []string{"%3B", "%25", "%2F", "%5C"} {
+		if strings.Contains(path, c) {
+			status := http.StatusBadRequest
+			if s.old() && (c == "%3B" || c == "%25") {
+				status = http.StatusInternalServerError
+			}
+			return &fault{status: status, message: http.StatusText(status)}
+		}
+	}
+	return nil
 }
 
 // answer writes what a handler returned (HBW-6, HBW-9).
@@ -259,8 +284,8 @@ func (s *Server) getSetting(r *http.Request) (int, any, error) {
 		return 0, nil, &fault{
 			http.StatusBadRequest,
 			packages + "InvalidTenantConfigurationKeyException",
-			"repo.configKeyInvalid",
-			"The given configuration key is invalid.",
+			"configKeyInvalid",
+			fmt.Sprintf("The given configuration key %s does not exist.", r.PathValue("key")),
 			nil,
 		}
 	}
@@ -275,6 +300,12 @@ func (s *Server) putSetting(r *http.Request) (int, any, error) {
 	}
 	if _, _, err := s.getSetting(r); err != nil {
 		return 0, nil, err
+	}
+	switch was := s.settings[r.PathValue("key")]; {
+	case in.Value == nil:
+		return 0, nil, &fault{status: http.StatusInternalServerError, message: "Internal Server Error"}
+	case fmt.Sprintf("%T", in.Value) != fmt.Sprintf("%T", was):
+		return 0, nil, notReadable()
 	}
 	s.settings[r.PathValue("key")] = in.Value
 	if s.old() {

@@ -63,9 +63,9 @@ func (s *Server) newSet(c creation) (*set, error) {
 			created: now(),
 		},
 	}
-	for _, wanted := range c.Modules {
+	for n, wanted := range c.Modules {
 		i := slices.IndexFunc(s.modules, func(m *module) bool { return m.id == wanted.ID })
-		if i < 0 {
+		if i < 0 || s.old() && slices.Contains(c.Modules[:n], wanted) {
 			return nil, &fault{
 				http.StatusNotFound,
 				packages + "EntityNotFoundException",
@@ -128,8 +128,19 @@ func (s *Server) deleteSet(r *http.Request) (int, any, error) {
 	} else {
 		s.sets = slices.DeleteFunc(s.sets, func(o *set) bool { return o == d })
 	}
-	if s.old() {
-		return http.StatusOK, nil, nil
+	return s.deleted(), nil, nil
+}
+
+// invalidateSet keeps a set from being assigned any more (HBW-73).
+func (s *Server) invalidateSet(r *http.Request) (int, any, error) {
+	id, err := number(r, "id")
+	if err != nil {
+		return 0, nil, err
 	}
+	d, err := s.set(id)
+	if err != nil {
+		return 0, nil, err
+	}
+	d.invalid = true
 	return http.StatusNoContent, nil, nil
 }

@@ -78,6 +78,8 @@ func (s *Server) createTargets(r *http.Request) (int, any, error) {
 			return 0, nil, constraint("controllerId has whitespaces which are not allowed.")
 		case markup(c.ControllerID):
 			return 0, nil, constraint("controllerId Invalid characters in string.")
+		case utf8.RuneCountInString(c.Name) > 128:
+			return 0, nil, constraint("name size must be between 1 and 128.")
 		}
 		if _, err := s.target(c.ControllerID); err == nil {
 			return 0, nil, alreadyThere()
@@ -104,7 +106,7 @@ func (s *Server) deleteTarget(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	s.targets = slices.DeleteFunc(s.targets, func(o *target) bool { return o == t })
-	return http.StatusNoContent, nil, nil
+	return s.deleted(), nil, nil
 }
 
 // maybeSet answers 204 where there is none (HBW-78).
@@ -142,6 +144,7 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 		Type                 string
 		ConfirmationRequired bool
 		MaintenanceWindow    map[string]any
+		Weight               *int
 	}
 	if err := decode(r, &in); err != nil {
 		return 0, nil, err
@@ -149,12 +152,18 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 	if in.ID == nil || !slices.Contains([]string{"", "forced", "soft", "downloadonly", "timeforced"}, in.Type) {
 		return 0, nil, notReadable()
 	}
+	if err := s.weighable(in.Weight); err != nil {
+		return 0, nil, err
+	}
 	d, err := s.assignable(*in.ID)
 	if err != nil {
 		return 0, nil, err
 	}
 	if t.assigned == d && s.settings[keyMultiAssignments] != true {
 		return http.StatusOK, map[string]any{"alreadyAssigned": 1, "assignedActions": []any{}, "assigned": 0, "total": 1}, nil
+	}
+	if len(t.actions) >= maxActions {
+		return 0, nil, tooMany("Action", "Target", t.id, maxActions)
 	}
 	for _, a := range t.actions {
 		s.obsolete(a)
@@ -184,19 +193,40 @@ func (s *Server) assign(r *http.Request) (int, any, error) {
 	}, nil
 }
 
+// weighable refuses a weight that a set cannot be assigned with (HBW-82).
+func (s *Server) weighable(weight *int) error {
+	switch {
+	case weight == nil:
+		return nil
+	case s.old():
+		return &fault{
+			http.StatusBadRequest, packages + "MultiAssignmentIsNotEnabledException", "multiassignmentNotEnabled", "", nil,
+		}
+	case *weight < 0 || *weight > 1000:
+		return constraint("weight must be between 0 and 1000.")
+	default:
+		return nil
+	}
+}
+
 // assignable returns a set that a target can get (HBW-82).
 func (s *Server) assignable(id int64) (*set, error) {
 	d, err := s.set(id)
 	switch {
 	case err != nil:
 		return nil, err
-	case d.deleted:
+	case d.deleted && !s.old():
 		return nil, &fault{
 			http.StatusNotFound,
 			packages + "DeletedException",
 			"deleted",
 			fmt.Sprintf("DistributionSet with given identifier {%d} is deleted.", d.id),
 			nil,
+		}
+	case d.invalid:
+		return nil, &fault{
+			http.StatusBadRequest, packages + "InvalidDistributionSetException", "distributionset.invalid",
+			fmt.Sprintf("Distribution set of type %s is invalid: %d", d.kind, d.id), nil,
 		}
 	case !d.complete():
 		return nil, &fault{
