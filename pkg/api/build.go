@@ -16,6 +16,9 @@ type Build struct {
 	ID        string `json:"id"`
 	Requester string `json:"requester,omitempty"`
 	build.Status
+	// Recorded reports whether the object shows the end of the build, or a newer build. It is
+	// there for a single build that has ended.
+	Recorded *bool `json:"recorded,omitempty"`
 }
 
 // Unbuilt is an object in the list of newest builds that has a description, and no build.

@@ -132,26 +132,26 @@ func newestFirst(runs []build.Run) []build.Run {
 	return runs
 }
 
-// find returns the build of the path, if the caller may read its application.
-func (h *handler) find(c *call) (build.Run, error) {
+// find returns the build of the path, and its application, if the caller may read that.
+func (h *handler) find(c *call) (build.Run, build.Object, error) {
 	if !build.ValidID(c.id) {
-		return build.Run{}, build.ErrNotFound
+		return build.Run{}, nil, build.ErrNotFound
 	}
 	run, err := h.state.Find(build.RunName(c.id))
 	if err != nil {
-		return run, err
+		return run, nil, err
 	}
 	app := build.ObjectRef{Application: run.Object.Application}
 	o, err := h.registry.ObjectAs(c.Context(), c.principal.Token, app)
 	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) ||
 		err == nil && !build.SameUID(run.UIDs.Application, o.UID()) {
-		return build.Run{}, build.ErrNotFound // as if there were none
+		return build.Run{}, nil, build.ErrNotFound // as if there were none
 	}
-	return run, err
+	return run, o, err
 }
 
 func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
-	run, err := h.find(c)
+	run, application, err := h.find(c)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,24 @@ func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
 			return err
 		}
 	}
-	return reply(w, http.StatusOK, show([]build.Run{run})[0])
+	b := show([]build.Run{run})[0]
+	if !run.Active() {
+		b.Recorded = h.recorded(c, run, application)
+	}
+	return reply(w, http.StatusOK, b)
+}
+
+// recorded reports whether the object of a build that has ended shows its end, or a newer build;
+// nil if the object is not there or cannot be read.
+func (h *handler) recorded(c *call, run build.Run, o build.Object) *bool {
+	if run.Object.Device != "" {
+		var err error
+		if o, err = h.registry.ObjectAs(c.Context(), c.principal.Token, run.Object); err != nil {
+			return nil
+		}
+	}
+	r := build.RecordOf(o, h.Clock())
+	return new(r.Build == run.ID && r.Phase.Final() || r.Run().Compare(run) > 0)
 }
 
 // republish asks for what a build has compiled to be published without a second compilation.
@@ -168,7 +185,7 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	if err := h.mayTrigger(c); err != nil {
 		return err
 	}
-	run, err := h.find(c)
+	run, _, err := h.find(c)
 	if err != nil {
 		return err
 	}
@@ -204,7 +221,7 @@ func (h *handler) cancelBuild(w http.ResponseWriter, c *call) error {
 	if err := h.mayTrigger(c); err != nil {
 		return err
 	}
-	run, err := h.find(c)
+	run, _, err := h.find(c)
 	if err != nil {
 		return err
 	}

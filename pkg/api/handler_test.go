@@ -37,6 +37,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // world is a double of everything that the API talks to.
 type world struct {
 	objects map[string]string // spec.firmware by target
+	record  string            // of each object
 	runs    []build.Run
 	sent    []cloudevents.Event
 	fail    map[string]error
@@ -74,21 +75,26 @@ func (w *world) ObjectAs(_ context.Context, _ string, t build.ObjectRef) (build.
 	if section == "foreign" {
 		return nil, build.ErrForbidden
 	}
-	return object(section), nil
+	return object{section, w.record}, nil
 }
 
 // Object reads as the user of the installation.
 func (w *world) Object(context.Context, build.ObjectRef) (build.Object, error) {
-	return object(""), w.fail["member"]
+	return object{}, w.fail["member"]
 }
 
-// object is a Drogue object with a section spec.firmware.
-type object string
+// object is a Drogue object with a section spec.firmware and a record.
+type object struct{ section, record string }
 
 func (o object) UID() string                       { return "uid" }
-func (o object) Firmware() json.RawMessage         { return json.RawMessage(o) }
-func (o object) Status(string) json.RawMessage     { return nil }
+func (o object) Firmware() json.RawMessage         { return json.RawMessage(o.section) }
 func (o object) SetStatus(string, json.RawMessage) {}
+func (o object) Status(string) json.RawMessage {
+	if o.record == "" {
+		return nil
+	}
+	return json.RawMessage(o.record)
+}
 
 func (w *world) ApplicationsAs(context.Context, string) ([]build.Listed, error) {
 	if err := errors.Join(w.fail["registry"], w.fail["list"]); err != nil {
@@ -632,6 +638,59 @@ func TestOneBuild(t *testing.T) {
 			}
 			if wantSent := tt.want == 202; wantSent != (len(w.sent) == 1 && w.sent[0].Type() == event.TypeCancelled) {
 				t.Error(w.sent)
+			}
+		})
+	}
+}
+
+// TestABuildThatHasEndedSaysWhetherItsObjectShowsThat, or a newer build.
+func TestABuildThatHasEndedSaysWhetherItsObjectShowsThat(t *testing.T) {
+	t.Parallel()
+	run := runs()[0]
+	run.Requested = now.Add(-time.Minute)
+	record := func(change func(*build.Record)) *build.Record {
+		r := run.Record()
+		r.Reason = build.ReasonSucceeded
+		change(&r)
+		return &r
+	}
+	for name, tt := range map[string]struct {
+		device string
+		record *build.Record
+		want   *bool
+	}{
+		"its end":              {"", record(func(*build.Record) {}), new(true)},
+		"its end, on a device": {"d", record(func(*build.Record) {}), new(true)},
+		"a newer build":        {"", record(func(r *build.Record) { r.Build, r.Requested = id, now }), new(true)},
+		"an older build": {"", record(func(r *build.Record) {
+			r.Build, r.Requested = id, now.Add(-time.Hour)
+		}), new(false)},
+		"that it runs": {"", record(func(r *build.Record) {
+			r.Phase, r.Reason = build.Running, build.ReasonBuilding
+		}), new(false)},
+		"nothing":                   {"", nil, new(false)},
+		"that it is not there":      {"gone", nil, nil},
+		"the end of an earlier one": {"", record(func(r *build.Record) { r.Object = "earlier" }), new(false)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			w.runs = []build.Run{run}
+			w.runs[0].Object.Device = tt.device
+			if tt.record != nil {
+				data, err := json.Marshal(tt.record)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.record = string(data)
+			}
+			var got api.Build
+			res := w.call(t, "read", http.MethodGet, api.Prefixes[0]+"/builds/"+run.ID)
+			if err := json.Unmarshal([]byte(body(t, res)), &got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got.Recorded); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}

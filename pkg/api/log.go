@@ -23,7 +23,7 @@ const (
 // getLog sends what the steps of a build printed, as plain text, and continues until the end
 // of the build if the query has follow=true.
 func (h *handler) getLog(w http.ResponseWriter, c *call) error {
-	if _, err := h.find(c); err != nil {
+	if _, _, err := h.find(c); err != nil {
 		return err
 	}
 	follow, err := strconv.ParseBool(c.URL.Query().Get("follow"))

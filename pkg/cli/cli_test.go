@@ -272,6 +272,27 @@ func TestALogMayArriveInPieces(t *testing.T) {
 	}
 }
 
+// TestWaitingEndsWhenTheObjectShowsTheEnd, so that who reads it next finds it.
+func TestWaitingEndsWhenTheObjectShowsTheEnd(t *testing.T) {
+	t.Parallel()
+	var calls int
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			_ = json.NewEncoder(w).Encode(api.Accepted{ID: id})
+			return
+		}
+		calls++
+		b := succeeded()
+		b.Recorded = new(calls == 3)
+		_ = json.NewEncoder(w).Encode(b)
+	}))
+	t.Cleanup(srv.Close)
+	code, out, errs := run(t, nil, t.TempDir(), "trigger", "a", "--wait", "--url", srv.URL, "--token", "token")
+	if code != 0 || errs != "" || calls != 3 || strings.Count(out, "Took") != 1 {
+		t.Errorf("%d after %d calls: %s%s", code, calls, out, errs)
+	}
+}
+
 // TestATokenThatEndsDoesNotEndTheBuild, which the message says.
 func TestATokenThatEndsDoesNotEndTheBuild(t *testing.T) {
 	t.Parallel()

@@ -25,6 +25,8 @@ const (
 	// appearsWithin is how long a build that was accepted may take to appear,
 	// and the API to come back.
 	appearsWithin = time.Minute
+	// recordedWithin is how long the object may take to show the end of a build.
+	recordedWithin = 10 * time.Second
 )
 
 func newTrigger(c *client) *cobra.Command {
@@ -34,8 +36,8 @@ func newTrigger(c *client) *cobra.Command {
 		Short: "Build the firmware of an application or a device",
 		Long: `Asks for a build of an application, or of a device that has a build description
 of its own. Without --wait the command ends when the build is accepted; with it,
-it shows the progress, and fails if the build does. The conditions of the object follow
-a moment after the end.`,
+it shows the progress until the build has ended and the object says so, and fails if the
+build does.`,
 		Example: `  ajour trigger greenhouse --wait
   ajour trigger greenhouse "sensor #7"`,
 		Args: args(1, 2, "APPLICATION [DEVICE]"),
@@ -114,6 +116,7 @@ var (
 // await shows a build until it ends, and fails if it did not succeed.
 func (c *client) await(ctx context.Context, id, format string) error {
 	var shown string
+	var ended time.Time
 	missingSince := time.Now()
 	_, err := backoff.Retry(ctx, func() (none struct{}, err error) {
 		var b api.Build
@@ -132,6 +135,15 @@ func (c *client) await(ctx context.Context, id, format string) error {
 		if !build.Phase(b.Phase).Final() {
 			return none, errRuns
 		}
+		if b.Recorded != nil && !*b.Recorded {
+			if ended.IsZero() {
+				ended = time.Now()
+			}
+			if time.Since(ended) < recordedWithin {
+				return none, errRuns
+			}
+			fmt.Fprintln(c.env.Stderr, "Warning: the object does not show the end of the build yet")
+		}
 		if err := c.conclude(b, format); err != nil {
 			return none, backoff.Permanent(err)
 		}
@@ -140,7 +152,7 @@ func (c *client) await(ctx context.Context, id, format string) error {
 	return err
 }
 
-// errRuns says that a build has not ended.
+// errRuns says that a build has not ended, as far as its object shows.
 var errRuns = errors.New("the build runs")
 
 func (c *client) conclude(b api.Build, format string) error {
