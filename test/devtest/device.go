@@ -25,15 +25,18 @@ func (h Hawkbit) Prepare(ctx context.Context) error {
 	for key, value := range map[string]any{
 		"authentication.gatewaytoken.enabled": true, "authentication.gatewaytoken.key": GatewayToken,
 	} {
-		path := h.URL + "/rest/v1/system/configs/" + key
-		if _, err := send(
-			ctx, http.MethodPut, path, map[string]any{"value": value},
-			func(r *http.Request) { r.SetBasicAuth(h.User, h.Password) },
+		if _, err := h.Manage(
+			ctx, http.MethodPut, "/system/configs/"+key, map[string]any{"value": value},
 		); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Manage calls the Management API, and returns its answer.
+func (h Hawkbit) Manage(ctx context.Context, method, path string, body any) ([]byte, error) {
+	return send(ctx, method, h.URL+"/rest/v1"+path, body, func(r *http.Request) { r.SetBasicAuth(h.User, h.Password) })
 }
 
 func send(ctx context.Context, method, url string, body any, enter func(*http.Request)) ([]byte, error) {

@@ -109,7 +109,7 @@ func TestABuildStartsInItsFolder(t *testing.T) {
 	path := w.create(
 		app,
 		"",
-		devtest.Spec(url, app+":latest", asUser(t, "1000"), []string{script}, func(b map[string]any) {
+		devtest.Spec(url, app+":latest", asUser(t, "shell", "1000"), []string{script}, func(b map[string]any) {
 			b["source"].(map[string]any)["git"].(map[string]any)["project"] = "boards/a"
 		}),
 	)
@@ -118,10 +118,35 @@ func TestABuildStartsInItsFolder(t *testing.T) {
 	}
 }
 
-// asUser pushes the image "shell" for a different user, and returns its reference.
-func asUser(t *testing.T, user string) string {
+// TestABuilderMayBeAnyUser but root, whom the namespace of builds does not admit: its git takes
+// the source for its own, and it writes into all of that and into its home.
+func TestABuilderMayBeAnyUser(t *testing.T) {
+	t.Parallel()
+	const script = `set -e
+git describe --always | grep -qx "$REVISION"
+git tag built
+echo x > src/generated
+mkdir -p target/debug "$HOME/.cache/toolchain"
+echo x > "$HOME/.cache/toolchain/index"
+` + makeFirmware
+	for _, user := range []string{"65532", "1000", "1234567"} {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			w := start(t)
+			app := name(t)
+			url, _ := serve(t, map[string]string{"README": "x", "src/main.c": "c"})
+			path := w.create(app, "", devtest.Spec(url, app+":latest", asUser(t, "git", user), []string{script}))
+			if o := w.await(path, w.trigger("/apps/"+app)); o.Status.Build.Reason != "Succeeded" {
+				t.Error(o.Status.Build)
+			}
+		})
+	}
+}
+
+// asUser pushes an image that runs a script as a different user, and returns its reference.
+func asUser(t *testing.T, image, user string) string {
 	t.Helper()
-	from, err := gcr.ParseReference(images+"/shell:latest", gcr.Insecure)
+	from, err := gcr.ParseReference(images+"/"+image+":latest", gcr.Insecure)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,11 +159,11 @@ func asUser(t *testing.T, user string) string {
 		t.Fatal(err)
 	}
 	config = config.DeepCopy()
-	config.Config.User = user
+	config.Config.User, config.Config.Entrypoint = user, []string{"/bin/sh", "-c"}
 	if img, err = mutate.ConfigFile(img, config); err != nil {
 		t.Fatal(err)
 	}
-	to, err := gcr.ParseReference(images+"/shell:user-"+user, gcr.Insecure)
+	to, err := gcr.ParseReference(images+"/"+image+":user-"+user, gcr.Insecure)
 	if err != nil {
 		t.Fatal(err)
 	}
