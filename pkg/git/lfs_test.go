@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -75,14 +74,12 @@ func answer(conn net.PacketConn) {
 	}
 }
 
-// lfs has one object, for those who log in, and says that it is at a different URL.
+// lfs has objects for those who log in, and says that they are at a different URL.
 type lfs struct {
-	content, href string
-	settings      string // of the repository, for git-lfs
-	next          http.Handler
-}
+	gittest.LFS
 
-func (l *lfs) oid() string { return fmt.Sprintf("%x", sha256.Sum256([]byte(l.content))) }
+	settings string // of the repository, for git-lfs
+}
 
 func (l *lfs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if user, password, _ := r.BasicAuth(); user != "ci" || password != "secret" {
@@ -90,21 +87,7 @@ func (l *lfs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	switch {
-	case strings.HasSuffix(r.URL.Path, "/info/lfs/objects/batch"):
-		w.Header().Set("Content-Type", "application/vnd.git-lfs+json")
-		_ = json.NewEncoder(w).Encode(map[string]any{"transfer": "basic", "objects": []any{
-			map[string]any{
-				"oid":     l.oid(),
-				"size":    len(l.content),
-				"actions": map[string]any{"download": map[string]string{"href": l.href + "/object"}},
-			},
-		}})
-	case r.URL.Path == "/object":
-		_, _ = io.WriteString(w, l.content)
-	default:
-		l.next.ServeHTTP(w, r)
-	}
+	l.LFS.ServeHTTP(w, r)
 }
 
 // serveLFS serves a repository with a file in LFS at the host. It returns its URL, and a
@@ -120,23 +103,22 @@ func serveLFS(t *testing.T, change func(*lfs)) (uri, folder string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lfs{content: "a large file", next: s}
+	l := &lfs{LFS: gittest.LFS{Handler: s}}
 	srv := httptest.NewUnstartedServer(l)
 	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	base := strings.Replace(srv.URL, "127.0.0.1", forgeHost, 1)
-	l.href = base
+	l.Href = base
 	if change != nil {
 		change(l)
 	}
-	pointer := fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", l.oid(), len(l.content))
 	files := fstest.MapFS{
 		".gitattributes": {
 			Data: []byte("*.bin filter=lfs diff=lfs merge=lfs -text\n"),
 			Mode: 0o644,
 		},
-		"blob.bin": {Data: []byte(pointer), Mode: 0o644},
+		"blob.bin": {Data: l.Add([]byte("a large file")), Mode: 0o644},
 	}
 	if l.settings != "" {
 		files[".lfsconfig"] = &fstest.MapFile{Data: []byte(l.settings), Mode: 0o644}
@@ -173,7 +155,7 @@ func TestFilesInLFSComeThroughTheProxy(t *testing.T) {
 			t.Parallel()
 			uri, folder := serveLFS(t, func(l *lfs) {
 				if tt.href != "" {
-					l.href = tt.href
+					l.Href = tt.href
 				}
 			})
 			dir := filepath.Join(t.TempDir(), "source")
@@ -217,9 +199,9 @@ func TestAnObjectThatIsNotGivenIsExplained(t *testing.T) {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
 			uri, folder := serveLFS(t, func(l *lfs) {
-				next := l.next
-				l.href += "/broken"
-				l.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				next := l.Handler
+				l.Href += "/broken"
+				l.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if strings.HasPrefix(r.URL.Path, "/broken") {
 						w.WriteHeader(status)
 						return
@@ -269,9 +251,9 @@ func TestARepositorySaysWhereItsLFSIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			uri, folder := serveLFS(t, func(l *lfs) {
-				l.settings = strings.ReplaceAll(tt.settings, "%s", l.href)
-				next := l.next
-				l.next = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				l.settings = strings.ReplaceAll(tt.settings, "%s", l.Href)
+				next := l.Handler
+				l.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if strings.HasPrefix(r.URL.Path, "/broken") {
 						w.WriteHeader(http.StatusNotFound)
 						return

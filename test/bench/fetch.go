@@ -109,7 +109,7 @@ func (b *bench) fetch(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(b.shortCommit(ctx, s, root, srv.URL), b.submodules(ctx, s, srv.URL))
+	return errors.Join(b.long(ctx, s, root, srv.URL), b.submodules(ctx, s, srv.URL), b.lfs(ctx, s))
 }
 
 // clone is what people would do for a branch.
@@ -118,15 +118,17 @@ var clone = []string{
 }
 
 // compareFetch compares with a command of git, in which URL, DIR and BUNDLE stand for these.
-func (b *bench) compareFetch(ctx context.Context, name string, runs int, url, revision string, other []string) error {
+func (b *bench) compareFetch(
+	ctx context.Context, name string, runs int, url, revision string, other []string, flags ...string,
+) error {
 	dir := filepath.Join(b.dir, "source")
 	clean := func() error { return os.RemoveAll(dir) }
 	ours := side{clean, func() []string {
-		return []string{
+		return append([]string{
 			filepath.Join(b.dir, "fetch"), "--uri=" + url, "--revision=" + revision, "--output=" + dir,
 			"--results=" + filepath.Join(b.dir, "commit"), "--schemes=https", "--addresses=127.0.0.0/8",
 			"--trusted-ca=" + b.ca(),
-		}
+		}, flags...)
 	}}
 	theirs := side{clean, func() []string {
 		var command []string
