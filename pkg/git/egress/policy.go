@@ -119,11 +119,12 @@ func (p Policy) checkHost(host string) error {
 
 // special are the ranges without a place on the public internet that the methods
 // of netip.Addr do not know, or that hold an address of a different kind: from the
-// registries of IANA for special-purpose addresses (RFC 6890).
+// registries of IANA for special-purpose addresses (RFC 6890), and what stacks have of older
+// rules. 168.63.129.16 is public by its number, and inside of every virtual machine of Azure.
 var special = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
 	"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23",
-	"2001:db8::/32", "2002::/16", "5f00::/16",
+	"2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "::/96", "::ffff:0:0:0/96", "fec0::/10", "168.63.129.16/32",
 )
 
 func prefixes(list ...string) (p []netip.Prefix) {

@@ -18,6 +18,8 @@ func TestOnlyThePublicInternetIsPublic(t *testing.T) {
 		"10.2.0.1": false, "127.0.0.1": false, "::1": false, "::ffff:127.0.0.1": false, "0.0.0.0": false, "::": false,
 		"169.254.169.254": false, "::ffff:169.254.169.254": false, "fe80::1": false, "fd00:ec2::254": false, "172.16.0.1": false, "192.168.1.1": false,
 		"100.64.0.1": false, "198.18.0.1": false, "224.0.0.1": false, "255.255.255.255": false, "64:ff9b::a9fe:a9fe": false, "2002:7f00:1::": false,
+		"::169.254.169.254": false, "::ffff:0:169.254.169.254": false, "fec0::1": false, "3fff::1": false, "168.63.129.16": false,
+		"::ffff:168.63.129.16": false, "168.63.129.17": true,
 	} {
 		if got := p.Allows(netip.MustParseAddr(address)); got != want {
 			t.Errorf("%s: %t", address, got)
