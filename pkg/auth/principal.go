@@ -53,3 +53,13 @@ func (c *claims) mayTrigger(client string) bool {
 type roles struct {
 	Roles []string `json:"roles"`
 }
+
+// UnmarshalJSON takes "roles" only, as it is spelled.
+func (r *roles) UnmarshalJSON(data []byte) error {
+	members, err := spelled(data, "roles")
+	if err != nil {
+		return err
+	}
+	type plain roles
+	return remarshal(members, (*plain)(r))
+}

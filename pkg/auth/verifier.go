@@ -6,11 +6,13 @@ package auth
 import (
 	"cmp"
 	"context"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,6 +29,8 @@ import (
 
 const (
 	leeway = 30 * time.Second
+	// minRSA is how many bits an RSA key must have (RFC 7518, 3.3).
+	minRSA = 2048
 	// maxToken bounds a token before anything is decoded: Keycloak's are about
 	// 2 KiB, header lines of more than 8 KiB are refused by most proxies.
 	maxToken = 8 << 10
@@ -211,23 +215,39 @@ type claims struct {
 }
 
 // UnmarshalJSON refuses times that are text, which encoding/json would take for
-// numbers (case 6).
+// numbers (case 6), and leaves out members that are spelled otherwise than claims are:
+// encoding/json would take AZP for azp.
 func (c *claims) UnmarshalJSON(data []byte) error {
-	var times struct {
-		Expires   json.RawMessage `json:"exp"`
-		NotBefore json.RawMessage `json:"nbf"`
-		IssuedAt  json.RawMessage `json:"iat"`
-	}
-	if err := json.Unmarshal(data, &times); err != nil {
+	members, err := spelled(data, "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "azp", "typ", "preferred_username",
+		"realm_access", "resource_access", TriggerRole)
+	if err != nil {
 		return err
 	}
-	for _, t := range []json.RawMessage{times.Expires, times.NotBefore, times.IssuedAt} {
-		if len(t) > 0 && t[0] == '"' {
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		if t := members[name]; len(t) > 0 && t[0] == '"' {
 			return errors.New("a time is text, not a number")
 		}
 	}
 	type plain claims
-	return json.Unmarshal(data, (*plain)(c))
+	return remarshal(members, (*plain)(c))
+}
+
+// spelled reads those members of an object that are called exactly so.
+func spelled(data []byte, names ...string) (map[string]json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(members, func(name string, _ json.RawMessage) bool { return !slices.Contains(names, name) })
+	return members, nil
+}
+
+func remarshal(members map[string]json.RawMessage, into any) error {
+	data, err := json.Marshal(members)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
 }
 
 // Verify checks an access token. Its errors wrap ErrInvalidToken or ErrNotReady
@@ -273,7 +293,14 @@ func (v *Verifier) key(ctx context.Context, t *jwt.Token) (any, error) {
 			return nil, fmt.Errorf("header has %q, which is refused", name)
 		}
 	}
-	return v.keys.KeyfuncCtx(ctx)(t)
+	key, err := v.keys.KeyfuncCtx(ctx)(t)
+	if err != nil {
+		return nil, err
+	}
+	if k, ok := key.(*rsa.PublicKey); ok && k.N.BitLen() < minRSA {
+		return nil, fmt.Errorf("the issuer's key has %d bits, which are too few: use %d or more", k.N.BitLen(), minRSA)
+	}
+	return key, nil
 }
 
 // checkKind refuses ID and refresh tokens, and tokens made for other clients.

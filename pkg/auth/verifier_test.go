@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
@@ -263,6 +265,74 @@ func TestATokenIsVerifiedOnceWhileItIsValid(t *testing.T) {
 	now = now.Add(2 * time.Hour)
 	if _, err := v.Verify(t.Context(), token); !errors.Is(err, auth.ErrInvalidToken) {
 		t.Errorf("after it expired: %v", err)
+	}
+}
+
+// TestClaimsCountAsTheyAreSpelled: a decoder that knows no case would find them.
+func TestClaimsCountAsTheyAreSpelled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.issuer.Claims("alice")
+	c["Realm_Access"] = map[string]any{"roles": []string{auth.TriggerRole}}
+	c["realm_access"] = map[string]any{"Roles": []string{auth.TriggerRole}}
+	c["Trigger-Build"] = true
+	if p, err := w.verifier.Verify(t.Context(), w.issuer.Sign(c, nil)); err != nil || p.MayTrigger {
+		t.Errorf("%+v %v", p, err)
+	}
+	for _, name := range []string{"azp", "sub", "exp", "typ"} {
+		c := w.issuer.Claims("alice")
+		c[strings.ToUpper(name)] = c[name]
+		delete(c, name)
+		if p, err := w.verifier.Verify(t.Context(), w.issuer.Sign(c, nil)); !errors.Is(err, auth.ErrInvalidToken) {
+			t.Errorf("%s: %+v %v", name, p, err)
+		}
+	}
+}
+
+// TestAShortRSAKeyIsRefused, though its signature is right (RFC 7518, 3.3).
+func TestAShortRSAKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	for bits, want := range map[int]error{1024: auth.ErrInvalidToken, 2048: nil} {
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jwk, err := jwkset.NewJWKFromKey(key.Public(), jwkset.JWKOptions{
+			Metadata: jwkset.JWKMetadataOptions{ALG: jwkset.AlgRS256, KID: "rsa", USE: jwkset.UseSig},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := jwkset.NewMemoryStorage()
+		if err := keys.KeyWrite(t.Context(), jwk); err != nil {
+			t.Fatal(err)
+		}
+		mux := http.NewServeMux()
+		srv := httptest.NewServer(mux)
+		t.Cleanup(srv.Close)
+		mux.HandleFunc("/certs", func(rw http.ResponseWriter, r *http.Request) {
+			set, _ := keys.JSONPublic(r.Context())
+			_, _ = rw.Write(set)
+		})
+		mux.HandleFunc("/.well-known/openid-configuration", func(rw http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(rw, `{"issuer":%q,"jwks_uri":"%s/certs"}`, srv.URL, srv.URL)
+		})
+		v := auth.New(auth.Options{Issuer: srv.URL, Audience: issuer.Client})
+		run(t, v)
+		waitReady(t, v)
+		iss, err := issuer.New(srv.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := jwt.NewWithClaims(jwt.SigningMethodRS256, iss.Claims("alice"))
+		token.Header["kid"] = "rsa"
+		raw, err := token.SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Verify(t.Context(), raw); !errors.Is(err, want) {
+			t.Errorf("%d bits: %v", bits, err)
+		}
 	}
 }
 
