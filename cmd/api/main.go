@@ -40,6 +40,9 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
+	if err := c.CheckURL("ISSUER_URL", c.Issuer); err != nil {
+		return err
+	}
 	cluster, err := tekton.Connect(c.Namespace, s.Log)
 	if err != nil {
 		return err

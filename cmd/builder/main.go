@@ -7,7 +7,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/drogue-iot/ajour/cmd/internal/service"
@@ -46,6 +48,9 @@ func run(ctx context.Context, c envConfig) error {
 	sources := tekton.Sources{Schemes: c.Schemes, Hosts: c.Hosts, Addresses: c.Addresses}
 	if _, err := egress.Parse(sources.Schemes, sources.Hosts, sources.Addresses); err != nil {
 		return err
+	}
+	if !strings.HasSuffix(c.Prefix, "/") || strings.Contains(c.Prefix, "://") {
+		return fmt.Errorf("REGISTRY_PREFIX: %q has a scheme, or no slash at its end: write it as in quay.io/acme/", c.Prefix)
 	}
 	s, err := c.Setup()
 	if err != nil {

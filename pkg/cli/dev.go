@@ -142,8 +142,10 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	if err := loopback(f.listen); err != nil {
 		return o, err
 	}
-	if strings.Contains(f.registry, "://") {
-		return o, &usageError{fmt.Errorf("--registry %q: write a prefix without a scheme, as in quay.io/acme/", f.registry)}
+	if strings.Contains(f.registry, "://") || f.registry != "" && !strings.HasSuffix(f.registry, "/") {
+		return o, &usageError{fmt.Errorf(
+			"--registry %q: write a prefix without a scheme and with a slash at its end, as in quay.io/acme/", f.registry,
+		)}
 	}
 	var err error
 	if o.Credentials, err = f.credentials(env); err != nil {

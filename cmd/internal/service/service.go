@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -42,6 +43,7 @@ type Config struct {
 	EventKey    string     `envconfig:"EVENT_KEY" required:"true" desc:"key that events are signed with, the same for all services, at least 32 bytes"`
 	FormerKey   string     `envconfig:"EVENT_KEY_PREVIOUS" desc:"former key, which is accepted besides while keys are rotated"`
 	Registry    string     `envconfig:"REGISTRY_URL" required:"true" desc:"base URL of the Drogue device registry"`
+	AllowHTTP   bool       `envconfig:"ALLOW_HTTP" default:"false" desc:"take REGISTRY_URL and ISSUER_URL that begin with http://, by which tokens travel for everybody to read"`
 	Namespace   string     `envconfig:"BUILD_NAMESPACE" default:"ajour-builds" desc:"namespace of the PipelineRuns"`
 	MemoryLimit int64      `envconfig:"MEMORY_LIMIT" desc:"memory limit of the container in bytes, nine tenths of which become that of the Go runtime; GOMEMLIMIT if unset"`
 }
@@ -72,8 +74,24 @@ type Common struct {
 	Incoming event.Options
 }
 
+// CheckURL refuses the URL of a variable that tokens are not safe with.
+func (c Config) CheckURL(name, address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("%s: %q is no URL: write https://HOST", name, address)
+	case u.Scheme == "http" && !c.AllowHTTP:
+		return fmt.Errorf("%s: tokens would be sent to %q unencrypted: use https, or set ALLOW_HTTP=true", name, address)
+	default:
+		return nil
+	}
+}
+
 // Setup makes what every service works with.
 func (c Config) Setup() (s Common, err error) {
+	if err := c.CheckURL("REGISTRY_URL", c.Registry); err != nil {
+		return s, err
+	}
 	if c.MemoryLimit > 0 {
 		debug.SetMemoryLimit(c.MemoryLimit / 10 * 9)
 	}
