@@ -45,7 +45,9 @@ with the files that you can read: use it for sources that you trust.
 
 State is in the folder that --data names, else it is gone with the process.
 A build that was running when the process ended starts over with the next one.
-The token that is printed is valid for 12 hours, and for this process only.
+The token that is printed is valid for 12 hours, and for this process only. Builds run
+as you: others on this machine get no token, since the password that the issuer asks for
+is in a file of yours (in the user's configuration folder, below ajour).
 
 Credentials are folders with a file for each key of the Secret that an installation
 has, and are given to the one step that needs them: --git-credentials with

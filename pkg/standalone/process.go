@@ -50,6 +50,7 @@ const (
 type process struct {
 	url, prefix string
 	issuer      *issuer.Issuer
+	password    string // of the issuer's users
 	verifier    *auth.Verifier
 	drogue      *registry.Server
 	oci         *oci.Registry
@@ -79,6 +80,8 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 	if p.issuer, err = issuer.New(p.url + "/realms/drogue"); err != nil {
 		return p, err
 	}
+	p.password = rand.Text()
+	p.issuer.SetPassword(p.password)
 	p.verifier = auth.New(auth.Options{Issuer: p.issuer.URL(), Audience: issuer.Client})
 	if p.broker, err = openBroker(o, internal, client); err != nil {
 		return p, err
@@ -200,6 +203,8 @@ func openRunner(o Options, state runner.State, events event.Sender) (*runner.Run
 // a secret that no one else knows, as an administrator.
 func (p *process) credentials(secret string) registry.Credentials {
 	return registry.Credentials{
+		// Whoever writes a description runs commands as the user of this process.
+		RefuseAnonymous: true,
 		Bearer: func(r *http.Request, token string) (registry.User, bool) {
 			who, err := p.verifier.Verify(r.Context(), token)
 			return registry.User{ID: who.Subject, Name: who.Name}, err == nil
@@ -216,11 +221,12 @@ func (p *process) session() Session {
 	claims := p.issuer.Claims("developer", auth.TriggerRole)
 	claims["exp"] = time.Now().Add(tokenLife).Unix()
 	return Session{
-		URL:    p.url,
-		Issuer: p.issuer.URL(),
-		Prefix: p.prefix,
-		Token:  p.issuer.Sign(claims, nil),
-		PID:    os.Getpid(),
+		URL:      p.url,
+		Issuer:   p.issuer.URL(),
+		Password: p.password,
+		Prefix:   p.prefix,
+		Token:    p.issuer.Sign(claims, nil),
+		PID:      os.Getpid(),
 	}
 }
 

@@ -54,8 +54,9 @@ type Options struct {
 type Session struct {
 	// URL is the base of all APIs, of the issuer and of the OCI registry.
 	URL string `json:"url"`
-	// Issuer is the OIDC issuer, at whose /token anybody gets a token.
-	Issuer string `json:"issuer"`
+	// Issuer is the OIDC issuer, at whose /token the password of every user is Password.
+	Issuer   string `json:"issuer"`
+	Password string `json:"password"`
 	// Prefix is put in front of the image of a description.
 	Prefix string `json:"prefix"`
 	// Token is an access token with the right to trigger builds.

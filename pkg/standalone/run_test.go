@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -59,11 +60,55 @@ func begin(t *testing.T, dir string) (s standalone.Session, stop func() error) {
 	return s, func() error { cancel(); return <-done }
 }
 
+// TestOnlyTheUserOfTheProcessGetsAToken, who can read the session: a build runs commands as that
+// user, and anybody on the machine reaches the port.
+func TestOnlyTheUserOfTheProcessGetsAToken(t *testing.T) {
+	s, stop := begin(t, t.TempDir())
+	token := func(form url.Values) (status int, token string) {
+		t.Helper()
+		res, err := http.PostForm(s.Issuer+"/token", form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var answer struct {
+			Token string `json:"access_token"`
+		}
+		if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, answer.Token
+	}
+	for _, form := range []url.Values{{}, {"username": {"developer"}}, {"username": {"developer"}, "password": {"x"}}} {
+		if status, got := token(form); status != http.StatusBadRequest || got != "" {
+			t.Errorf("%v: %d %q", form, status, got)
+		}
+	}
+	status, got := token(url.Values{"username": {"ada"}, "password": {s.Password}})
+	if status != http.StatusOK || got == "" {
+		t.Errorf("%d %q", status, got)
+	}
+	// Nor does anybody make an application without one, whose description would be built.
+	res, err := http.Post(
+		s.URL+"/api/registry/v1alpha1/apps", "application/json", strings.NewReader(`{"metadata":{"name":"a"}}`),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusForbidden {
+		t.Error(res.Status)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRunServesEverythingAndEndsCleanly(t *testing.T) {
 	s, stop := begin(t, t.TempDir())
 	for path, want := range map[string]int{
 		"/healthz": 200, "/readyz": 200, "/v2/": 200, "/nothing": 404, "/api/builds/v1alpha1": 401, "/api/build/v1alpha1": 401,
-		"/api/registry/v1alpha1/apps": 200, "/realms/drogue/.well-known/openid-configuration": 200, "/broker": 404, "/status": 404,
+		"/api/registry/v1alpha1/apps": 403, "/realms/drogue/.well-known/openid-configuration": 200, "/broker": 404, "/status": 404,
 	} {
 		if code, body := get(t, s.URL+path); code != want {
 			t.Errorf("%s: %d %s", path, code, body)

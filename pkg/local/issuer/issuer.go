@@ -13,8 +13,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -38,6 +40,8 @@ type Issuer struct {
 	kid  string
 	keys jwkset.Storage
 	down bool
+	// password is that of every user; any will do if it is empty.
+	password string
 }
 
 // New returns an issuer with a fresh key whose issuer URL is url.
@@ -108,6 +112,13 @@ func (i *Issuer) Sign(claims jwt.MapClaims, header map[string]any) string {
 	return raw
 }
 
+// SetPassword has the token endpoint give tokens to those alone who know it.
+func (i *Issuer) SetPassword(password string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.password = password
+}
+
 // SetDown makes every answer a 503 until it is called with false.
 func (i *Issuer) SetDown(down bool) {
 	i.mu.Lock()
@@ -119,7 +130,7 @@ func (i *Issuer) SetDown(down bool) {
 // path of the issuer's URL.
 func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
-	down, keys := i.down, i.keys
+	down, keys, password := i.down, i.keys, i.password
 	i.mu.Unlock()
 	switch {
 	case down:
@@ -139,6 +150,13 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		i.reply(w, set)
 	case strings.HasSuffix(r.URL.Path, "/token") && r.Method == http.MethodPost:
+		given := r.PostFormValue("password")
+		if password != "" && subtle.ConstantTimeCompare([]byte(given), []byte(password)) != 1 {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest) // RFC 6749, 5.2
+			_, _ = io.WriteString(w, `{"error":"invalid_grant","error_description":"Invalid user credentials"}`+"\n")
+			return
+		}
 		user := r.PostFormValue("username")
 		if user == "" {
 			user = "developer"

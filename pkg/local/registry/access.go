@@ -21,13 +21,16 @@ type User struct {
 
 func (u User) anonymous() bool { return u.ID == "" }
 
-// Credentials checks what a caller presents. Both functions report false for
+// Credentials checks what a caller presents. The functions report false for
 // credentials that are not valid; a nil one accepts none.
 type Credentials struct {
 	// Bearer checks an access token.
 	Bearer func(r *http.Request, token string) (User, bool)
 	// Basic checks a user name with a personal access token.
 	Basic func(user, token string) (User, bool)
+	// RefuseAnonymous refuses callers without credentials, whom the real registry lets make
+	// applications that are everybody's.
+	RefuseAnonymous bool
 	// UserID finds the id of a user name, for the member list.
 	UserID func(name string) (string, bool)
 }
@@ -69,6 +72,9 @@ func (c Credentials) authenticate(r *http.Request) (User, error) {
 	}
 	switch len(ways) {
 	case 0:
+		if c.RefuseAnonymous {
+			return User{}, errForbidden
+		}
 		return User{}, nil
 	case 1:
 		user, ok := ways[0]()
