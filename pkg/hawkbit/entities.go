@@ -125,12 +125,14 @@ func (c *Client) FindModule(ctx context.Context, name, version string) (m Module
 	return m, false, err
 }
 
-// CreateModule makes a module. It fails with 409 if there is one, or was one.
-func (c *Client) CreateModule(ctx context.Context, name, version string) (Module, error) {
-	return create[Module](
-		ctx, c, "/softwaremodules",
-		map[string]any{"name": name, "version": version, "type": Type, "description": "built by Ajour"},
-	)
+// CreateModule makes a module, of no vendor if that is empty. It fails with 409 if there is one,
+// or was one.
+func (c *Client) CreateModule(ctx context.Context, name, version, vendor string) (Module, error) {
+	module := map[string]any{"name": name, "version": version, "type": Type, "description": "built by Ajour"}
+	if vendor != "" {
+		module["vendor"] = vendor
+	}
+	return create[Module](ctx, c, "/softwaremodules", module)
 }
 
 // create posts a list of one, which is what hawkBit takes, and returns the one.

@@ -139,9 +139,9 @@ func stepParams(s stage, p paths) v1.Params {
 			text("revision", p.version),
 		}
 	case stageOCI:
-		params = append(append(firmware, param("image", "plain-http")...), list("attachments"))
+		params = append(append(firmware, param("application", "image", "plain-http")...), list("attachments"))
 	case stageHawkbit:
-		params = append(firmware, param("name", "controller")...)
+		params = append(firmware, param("application", "name", "controller")...)
 	case stagePull:
 		params = append(param("image", "plain-http"), text("output", p.root+"/artifact/firmware.bin"))
 	}

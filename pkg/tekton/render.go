@@ -140,6 +140,7 @@ func namesOf(d build.Description) []string {
 		"builder",
 		paramArgs,
 		"artifact",
+		"application",
 		"max-size",
 	}
 	if d.Image != "" {
@@ -159,7 +160,7 @@ func params(s build.Spec, c Config, names []string) (list v1.Params) {
 		"schemes": c.Sources.Schemes, "hosts": c.Sources.Hosts, "addresses": c.Sources.Addresses,
 		"builder": d.Builder, "artifact": d.Artifact, "max-size": strconv.FormatInt(d.MaxSize, 10),
 		"image": c.RegistryPrefix + d.Image, "plain-http": strconv.FormatBool(c.PlainHTTP),
-		"name": s.Object.HawkbitName(), "controller": d.Controller,
+		"name": s.Object.HawkbitName(), "controller": d.Controller, "application": s.Object.Application,
 	}
 	if p := s.Publication; p != nil {
 		values["version"] = p.Artifact.Version

@@ -28,6 +28,8 @@ type Options struct {
 	artifact.Firmware
 	// Name is that of the software module and of the distribution set.
 	Name string
+	// Application is whose firmware it is: the vendor of the module. None if it is empty.
+	Application string
 	// Controller is the target that gets the firmware.
 	Controller string
 	// Credentials is a folder with the files "url", and "user" and "password" or "token".
@@ -161,7 +163,7 @@ func (p *publication) module(ctx context.Context) (int64, error) {
 		return m.ID, found, err
 	}
 	return p.ensure("software module", find, func() (int64, error) {
-		m, err := p.hawkbit.CreateModule(ctx, p.Name, p.Version)
+		m, err := p.hawkbit.CreateModule(ctx, p.Name, p.Version, p.Application)
 		return m.ID, err
 	})
 }

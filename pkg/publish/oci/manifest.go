@@ -25,6 +25,9 @@ const mediaTypeFirmware = "application/octet-stream"
 // further files of its build.
 const ArtifactTypeFiles = "application/vnd.drogue.ajour.build-files.v1"
 
+// AnnotationApplication names the application that a manifest was published for.
+const AnnotationApplication = "io.drogue.ajour.application"
+
 // imageConfig is a small valid image configuration; some registries reject
 // others (OCI-5).
 const imageConfig = `{"architecture":"arm","os":"none","rootfs":{"type":"layers","diff_ids":[]}}`
@@ -65,10 +68,14 @@ func (p *push) image() (blob, []blob, error) {
 		p.firmware,
 		"firmware.bin",
 	), blobOf("application/json", "firmware.json", metadata)
+	annotations := map[string]string{ocispec.AnnotationRevision: p.Version}
+	if p.Application != "" {
+		annotations[AnnotationApplication] = p.Application
+	}
 	manifest, err := json.Marshal(ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: config.Descriptor, Layers: []ocispec.Descriptor{firmware.Descriptor, description.Descriptor},
-		Annotations: map[string]string{ocispec.AnnotationRevision: p.Version},
+		Annotations: annotations,
 	})
 	if err != nil {
 		return blob{}, nil, fmt.Errorf("write manifest: %w", err)

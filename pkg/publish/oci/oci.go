@@ -6,6 +6,7 @@ package oci
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/publish/artifact"
 )
 
@@ -28,6 +30,10 @@ type Options struct {
 	artifact.Firmware
 	// Reference is the full reference with a tag: prefix and image (OCI-2).
 	Reference string
+	// Application is whose firmware it is. It is written into the manifest, and a tag that
+	// names the firmware of a different application is not moved. Nothing is written, and no
+	// tag is protected, if it is empty.
+	Application string
 	// Attachments are the paths of further files, such as one with symbols.
 	Attachments []string
 	// PlainHTTP speaks HTTP to the registry instead of HTTPS.
@@ -126,10 +132,10 @@ func (p *push) run(ctx context.Context) (digest.Digest, error) {
 	// and lets nobody read a repository that is not there.
 	ctx = auth.AppendRepositoryScope(ctx, p.repo.Reference, auth.ActionPull, auth.ActionPush)
 	tag := p.repo.Reference.Reference
-	var old, pinned digest.Digest // what the tags name by now
+	var old, pinned tagged // what the tags name by now
 	g, looking := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { old, err = p.resolve(looking, tag); return err })
-	g.Go(func() (err error) { pinned, err = p.resolve(looking, p.Version); return err })
+	g.Go(func() (err error) { old, err = p.named(looking, tag, manifest.Digest); return err })
+	g.Go(func() (err error) { pinned, err = p.named(looking, p.Version, manifest.Digest); return err })
 	g.Go(func() error { return p.pushBlobs(looking, blobs) })
 	if err := g.Wait(); err != nil {
 		return "", err
@@ -139,7 +145,7 @@ func (p *push) run(ctx context.Context) (digest.Digest, error) {
 			return "", err
 		}
 	}
-	if err := p.tag(ctx, manifest, map[string]digest.Digest{tag: old, p.Version: pinned}); err != nil {
+	if err := p.tag(ctx, manifest, map[string]tagged{tag: old, p.Version: pinned}); err != nil {
 		return "", err
 	}
 	if err := p.readBack(ctx, manifest); err != nil {
@@ -152,19 +158,21 @@ func (p *push) run(ctx context.Context) (digest.Digest, error) {
 // tag gives the firmware, all of which is there by now, its tags. That of the version
 // never moves: what was once delivered under it stays what it is (OCI-4). Now says what
 // the tags name by now.
-func (p *push) tag(ctx context.Context, manifest blob, now map[string]digest.Digest) error {
+func (p *push) tag(ctx context.Context, manifest blob, now map[string]tagged) error {
 	asked := p.repo.Reference.Reference
 	g, ctx := errgroup.WithContext(ctx)
 	for tag, old := range now {
 		switch {
-		case old == manifest.Digest:
+		case old.digest == manifest.Digest:
 			fmt.Fprintf(p.Log, "tag %s names this firmware already\n", tag)
-		case old == "" || tag == asked:
+		case old.digest == "" || tag == asked:
 			g.Go(func() error { return p.pushManifest(ctx, manifest, tag) })
+		case old.firmware == firmwareBlob(p.firmware, "").Digest: // by a manifest of an earlier make
+			fmt.Fprintf(p.Log, "tag %s names these bytes already\n", tag)
 		default:
 			p.warning = fmt.Sprintf(
 				"the tag %s names other bytes, %s, since an earlier build, and is left alone: to deliver it is to deliver those",
-				tag, old,
+				tag, old.digest,
 			)
 			fmt.Fprintln(p.Log, p.warning)
 		}
@@ -187,13 +195,43 @@ func (p *push) attach(ctx context.Context, subject blob) error {
 	return p.pushManifest(ctx, manifest, "")
 }
 
-// resolve returns the digest that a tag names, "" if there is no such tag.
-func (p *push) resolve(ctx context.Context, tag string) (digest.Digest, error) {
+// tagged is what a tag names: a manifest, and the firmware that it holds. It is zero if there
+// is no such tag.
+type tagged struct{ digest, firmware digest.Digest }
+
+// maxManifest bounds a manifest that somebody else may have pushed.
+const maxManifest = 4 << 20
+
+// named returns what a tag names, of which only the digest if that is the one that is known.
+// It is an error if that is of a different application.
+func (p *push) named(ctx context.Context, tag string, known digest.Digest) (now tagged, err error) {
 	d, err := p.repo.Resolve(ctx, tag)
-	if errors.Is(err, errdef.ErrNotFound) {
-		return "", nil
+	switch {
+	case errors.Is(err, errdef.ErrNotFound):
+		return tagged{}, nil
+	case err != nil || d.Digest == known || d.Size > maxManifest:
+		return tagged{digest: d.Digest}, err
 	}
-	return d.Digest, err
+	data, err := content.FetchAll(ctx, p.repo.Manifests(), d)
+	if errors.Is(err, errdef.ErrNotFound) { // it was deleted in between
+		return tagged{}, nil
+	}
+	if err != nil {
+		return tagged{}, fmt.Errorf("read what the tag %s names: %w", tag, err)
+	}
+	now.digest = d.Digest
+	var m ocispec.Manifest
+	_ = json.Unmarshal(data, &m) // not one of ours
+	if owner := m.Annotations[AnnotationApplication]; owner != "" && p.Application != "" && owner != p.Application {
+		return tagged{}, &build.StepError{Reason: build.ReasonRegistryPushFailed, Message: fmt.Sprintf(
+			"the tag %s of %s names a firmware of a different application, and is left alone: publish to an image of your own",
+			tag, p.repo.Reference.Repository,
+		)}
+	}
+	if len(m.Layers) > 0 && m.Layers[0].MediaType == mediaTypeFirmware {
+		now.firmware = m.Layers[0].Digest
+	}
+	return now, nil
 }
 
 // pushBlobs uploads the blobs that the registry does not have yet.

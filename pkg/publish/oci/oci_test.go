@@ -29,6 +29,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/publish/artifact"
 	"github.com/drogue-iot/ajour/pkg/publish/oci"
+	"github.com/drogue-iot/ajour/pkg/publish/publishtest"
 )
 
 // The example of contract 6.4.
@@ -212,6 +213,59 @@ func TestTheTagOfAVersionNeverMoves(t *testing.T) {
 	_, latest, _, _ := delivered(t, host, "acme/greenhouse", "latest")
 	if pinned != "one" || latest != "two" {
 		t.Errorf("4f1c2ab delivers %q, latest %q", pinned, latest)
+	}
+}
+
+// TestATagOfADifferentApplicationIsNeverMoved, neither the one that is asked for nor that of the
+// version. What was published without a word of its application may be.
+func TestATagOfADifferentApplicationIsNeverMoved(t *testing.T) {
+	t.Parallel()
+	host := serve(t, nil)
+	push := func(application, tag, content, version string) (oci.Result, error) {
+		o := options(t, host, tag, content)
+		o.Application, o.Version = application, version
+		return oci.Push(t.Context(), o)
+	}
+	if _, err := push("", "latest", firmware, "1111111"); err != nil {
+		t.Fatal(err)
+	}
+	first, err := push("greenhouse", "latest", firmware, "2222222")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, manifest := pull(t, host+"/acme/greenhouse:latest")
+	if !strings.Contains(manifest, `"io.drogue.ajour.application":"greenhouse"`) {
+		t.Error(manifest)
+	}
+	for _, tt := range []struct{ tag, version string }{{"latest", "3333333"}, {"mine", "2222222"}} {
+		_, err := push("tank", tt.tag, "a newer firmware", tt.version)
+		reason, message := publishtest.Reason(t, err)
+		if reason != build.ReasonRegistryPushFailed || !strings.Contains(message, "of a different application") {
+			t.Errorf("%s: %s", reason, message)
+		}
+	}
+	for _, tag := range []string{"latest", "2222222"} {
+		img, _ := pull(t, host+"/acme/greenhouse:"+tag)
+		if digest, err := img.Digest(); err != nil || digest.String() != first.Digest {
+			t.Errorf("%s was moved to %s: %v", tag, digest, err)
+		}
+	}
+	if _, err := push("greenhouse", "latest", "a newer firmware", "4444444"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTheSameBytesByAnEarlierManifestAreNoWarning: manifests did not name their application once.
+func TestTheSameBytesByAnEarlierManifestAreNoWarning(t *testing.T) {
+	t.Parallel()
+	host := serve(t, nil)
+	o := options(t, host, "latest", firmware)
+	for _, application := range []string{"", "greenhouse"} {
+		o.Application = application
+		got, err := oci.Push(t.Context(), o)
+		if err != nil || got.Warning != "" {
+			t.Errorf("%+v %v", got, err)
+		}
 	}
 }
 

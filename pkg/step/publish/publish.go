@@ -39,6 +39,7 @@ func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 		flags = f
 		firmwareFlags(f, &o.Firmware)
 		registryFlags(f, &o)
+		f.StringVar(&o.Application, "application", "", "`name` of the application whose firmware it is")
 	})
 	if !ok {
 		return step.ExitUsage
@@ -56,6 +57,7 @@ func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
 	res, ok := step.Parse("publish hawkbit", args, stderr, func(f *flag.FlagSet) {
 		firmwareFlags(f, &o.Firmware)
 		f.StringVar(&o.Name, "name", "", "`name` of the software module and the distribution set")
+		f.StringVar(&o.Application, "application", "", "`name` of the application whose firmware it is")
 		f.StringVar(&o.Controller, "controller", "", "`id` of the target to assign it to")
 		f.StringVar(&o.Credentials, "credentials", "", "`folder` with url, and user and password or token")
 		f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
