@@ -23,6 +23,7 @@ import (
 type envConfig struct {
 	service.Config
 	service.Credentials
+	service.Policy
 	Issuer       string   `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
 	ClientID     string   `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
 	Clients      []string `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
@@ -41,6 +42,10 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	if err := c.CheckURL("ISSUER_URL", c.Issuer); err != nil {
+		return err
+	}
+	policy, err := c.Policy.Policy()
+	if err != nil {
 		return err
 	}
 	cluster, err := tekton.Connect(c.Namespace, s.Log)
@@ -63,7 +68,7 @@ func run(ctx context.Context, c envConfig) error {
 			},
 			api.Options{
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
-				Applications: c.Applications, Origins: c.Origins, User: c.User,
+				Applications: c.Applications, Origins: c.Origins, User: c.User, Policy: policy,
 			},
 		),
 		Ready: func() error { return errors.Join(verifier.Ready(), state.Ready()) },

@@ -24,6 +24,7 @@ type envConfig struct {
 	service.Config
 	service.Replica
 	service.Credentials
+	service.Policy
 	Prefix         string            `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
 	PlainHTTP      bool              `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
 	Schemes        string            `envconfig:"SOURCE_SCHEMES" default:"https,ssh" desc:"schemes that source may be fetched by, separated by commas: https, ssh, http"`
@@ -52,6 +53,10 @@ func run(ctx context.Context, c envConfig) error {
 	if !strings.HasSuffix(c.Prefix, "/") || strings.Contains(c.Prefix, "://") {
 		return fmt.Errorf("REGISTRY_PREFIX: %q has a scheme, or no slash at its end: write it as in quay.io/acme/", c.Prefix)
 	}
+	policy, err := c.Policy.Policy()
+	if err != nil {
+		return err
+	}
 	s, err := c.Setup()
 	if err != nil {
 		return err
@@ -78,6 +83,7 @@ func run(ctx context.Context, c envConfig) error {
 		State: state, Runs: runs, Canceller: runs, Objects: drogue.New(c.Registry, s.HTTP, c.Auth()), Sender: s.Sender,
 	}, builder.Options{
 		Log: s.Log, Clock: time.Now, Events: s.Incoming, Applications: c.Applications, IgnoreChanges: c.IgnoreChanges,
+		Policy: policy,
 	})
 	leader := builder.NewLeader(state, runs, builder.Limits{Keep: c.Keep}, time.Now, s.Log)
 	lead := func(ctx context.Context) error {

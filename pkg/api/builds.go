@@ -4,6 +4,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -203,7 +204,8 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	if run, err = h.runs.Get(c.Context(), c.id); err != nil {
 		return err
 	}
-	if _, err := build.PublicationOf(run); err != nil {
+	_, err = build.PublicationOf(run)
+	if err := cmp.Or(err, h.Policy.Admits(run.Object, run.Description)); err != nil {
 		return problem(http.StatusConflict, "Conflict", "Nothing can be published: "+err.Error())
 	}
 	ev, err := event.Republish(

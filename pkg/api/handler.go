@@ -66,6 +66,8 @@ type Options struct {
 	NewID func() string
 	// Applications are the only ones that may be built; all if empty (A26).
 	Applications []string
+	// Policy is what may be built, and where to.
+	Policy build.Policy
 	// Origins may call from a browser, "https://host" each; none if empty.
 	Origins []string
 	// User is the name of the installation's user in the Drogue registry.

@@ -38,6 +38,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 type world struct {
 	objects map[string]string // spec.firmware by target
 	record  string            // of each object
+	policy  build.Policy
 	runs    []build.Run
 	sent    []cloudevents.Event
 	fail    map[string]error
@@ -188,6 +189,7 @@ func (w *world) handler() http.Handler {
 		NewID:   func() string { return id },
 		Origins: []string{"https://console"},
 		User:    "ajour",
+		Policy:  w.policy,
 	})
 }
 
@@ -448,6 +450,36 @@ func TestATriggerThatNobodyCanCarryOutIsRefused(t *testing.T) {
 			len(w.sent) > 0 != (tt.code == http.StatusAccepted) {
 			t.Errorf("%s: %s %s", tt.path, res.Status, got)
 		}
+	}
+}
+
+// TestATriggerOfWhatThePolicyDoesNotAdmitIsRejected, with the member that is wrong, and so is
+// a second publish of what an earlier policy admitted.
+func TestATriggerOfWhatThePolicyDoesNotAdmitIsRejected(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.policy.Images = build.OwnNames
+	w.runs = runs()
+	w.runs[0].Description = build.Description{Image: "a:1", Controller: "app"}
+	w.runs[0].Artifact = &build.Artifact{Reference: "quay.io/acme/a:1", Digest: "sha256:1", Version: "4f1c2ab"}
+	var p api.Problem
+	res := w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+"/apps/app/trigger")
+	if err := json.Unmarshal([]byte(body(t, res)), &p); err != nil {
+		t.Fatal(err)
+	}
+	want := []build.Violation{{
+		Path:   "spec.firmware.container.image",
+		Detail: `"a:1" belongs to somebody else: write app:TAG, or app/NAME:TAG`,
+	}}
+	if diff := cmp.Diff(want, p.Violations); diff != "" || res.StatusCode != http.StatusUnprocessableEntity {
+		t.Error(res.Status, diff)
+	}
+	if len(w.sent) != 1 || w.sent[0].Type() != event.TypeRejected {
+		t.Error(w.sent)
+	}
+	res = w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+"/builds/"+w.runs[0].ID+"/publish")
+	if text := body(t, res); res.StatusCode != http.StatusConflict || !strings.Contains(text, "belongs to somebody else") {
+		t.Error(res.Status, text)
 	}
 }
 

@@ -55,9 +55,9 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	d, err := describe(o.Firmware())
+	d, err := h.describe(o.Firmware(), c.object)
 	if p := (*Problem)(nil); errors.As(err, &p) {
-		return h.reject(c, id, p)
+		return h.reject(c, id, p, o.Firmware())
 	}
 	if err != nil {
 		return err
@@ -114,8 +114,8 @@ func (h *handler) enabled(o build.ObjectRef) error {
 
 // describe reads a section into a description, or a problem that tells what is
 // wrong with it.
-func describe(section json.RawMessage) (build.Description, error) {
-	d, err := build.Parse(section)
+func (h *handler) describe(section json.RawMessage, o build.ObjectRef) (build.Description, error) {
+	d, err := h.Policy.Parse(section, o)
 	var invalid *build.InvalidError
 	if errors.As(err, &invalid) {
 		p := problem(http.StatusUnprocessableEntity, string(build.ReasonInvalidBuildSpec), invalid.Error())
@@ -127,12 +127,13 @@ func describe(section json.RawMessage) (build.Description, error) {
 
 // reject tells the status service that a build was refused, so that the object
 // itself says why, and answers the problem.
-func (h *handler) reject(c *call, id string, p *Problem) error {
+func (h *handler) reject(c *call, id string, p *Problem, section json.RawMessage) error {
 	// With an Idempotency-Key the id may become a build once the description is
 	// corrected; a rejection is not that build.
 	id = build.DerivedID("rejected", id)
 	ev, err := event.Rejected(event.SourceAPI, build.Rejection{
 		ID: id, Object: c.object, Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(p.Detail), Time: c.at,
+		Section: build.SectionHash(section),
 	})
 	if err != nil {
 		return err

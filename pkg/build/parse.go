@@ -5,6 +5,7 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -20,6 +21,8 @@ const (
 	maxArgs    = 256
 	maxEnv     = 256
 	maxTimeout = 24 * time.Hour
+	// maxSection bounds the section as a whole, in bytes.
+	maxSection = 16 << 10
 
 	maxAttachments = 32
 	maxSize        = 1 << 32
@@ -36,7 +39,11 @@ const sectionPath = "spec.firmware"
 //
 // It returns [ErrNoBuild] when there is nothing to build, and an
 // [*InvalidError] that holds every violation when there is, but it is wrong.
-func Parse(section json.RawMessage) (Description, error) {
+func Parse(section json.RawMessage) (Description, error) { return Policy{}.Parse(section, ObjectRef{}) }
+
+// Parse is like the function of that name, and refuses what the policy does not let the object
+// of the section build.
+func (p Policy) Parse(section json.RawMessage, o ObjectRef) (Description, error) {
 	if len(bytes.TrimSpace(section)) == 0 || bytes.Equal(bytes.TrimSpace(section), []byte("null")) {
 		return Description{}, ErrNoBuild
 	}
@@ -46,8 +53,11 @@ func Parse(section json.RawMessage) (Description, error) {
 	if err := dec.Decode(&tree); err != nil {
 		return Description{}, &InvalidError{[]Violation{{sectionPath, "not valid JSON: " + err.Error()}}}
 	}
-	r := &reader{}
+	r := &reader{policy: p, owner: o}
 	d, kind := r.section(tree)
+	if kind != "" && len(section) > maxSection {
+		r.fail(sectionPath, "has %d bytes: keep it within %d, and long texts in the repository", len(section), maxSection)
+	}
 	switch {
 	case len(r.violations) > 0:
 		// A member that is missing may be there under a name that is not read.
@@ -61,7 +71,12 @@ func Parse(section json.RawMessage) (Description, error) {
 }
 
 // reader walks a decoded description and collects what is wrong with it.
-type reader struct{ violations []Violation }
+type reader struct {
+	policy Policy
+	// owner is the object that has the description.
+	owner      ObjectRef
+	violations []Violation
+}
 
 func (r *reader) fail(path, format string, args ...any) {
 	r.violations = append(r.violations, Violation{path, fmt.Sprintf(format, args...)})
@@ -246,16 +261,17 @@ func (r *reader) history(s, at string) History {
 }
 
 func (r *reader) timeout(s, at string) Duration {
+	most := cmp.Or(r.policy.MaxTimeout, maxTimeout)
 	if s == "" {
-		return Duration(DefaultTimeout)
+		return Duration(min(DefaultTimeout, most))
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
 		r.fail(at, "%s is no duration: write one like \"1h0m0s\"", quote(s))
 		return 0
 	}
-	if d < time.Second || d > maxTimeout {
-		r.fail(at, "%s is out of range: use 1s to %s", quote(s), maxTimeout)
+	if d < time.Second || d > most {
+		r.fail(at, "%s is out of range: use 1s to %s", quote(s), most)
 	}
 	return Duration(d)
 }

@@ -4,6 +4,7 @@
 package build
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -60,7 +61,13 @@ type Rejection struct {
 	Reason  Reason    `json:"reason"`
 	Message string    `json:"message"`
 	Time    time.Time `json:"time"`
+	// Section is the hash of the section that was wrong: see [SectionHash]. It is empty if the
+	// description is not the reason.
+	Section string `json:"section,omitempty"`
 }
+
+// SectionHash returns 32 hexadecimal digits that change with a section spec.firmware.
+func SectionHash(section json.RawMessage) string { return digest("section", string(section))[:32] }
 
 // Validate refuses a rejection that no service of this project made.
 func (r Rejection) Validate() error {

@@ -45,6 +45,9 @@ type Run struct {
 	Publishes string `json:"-"`
 	// Retained is what was compiled but published nowhere; nil for nothing.
 	Retained *Retained `json:"-"`
+	// Rejected is the hash of the section that was rejected, for a build that never had a run
+	// since its description is wrong.
+	Rejected string `json:"-"`
 	// Description is what the build was made of. It is set only where a run is read in full.
 	Description Description `json:"-"`
 }

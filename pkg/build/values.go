@@ -66,6 +66,8 @@ func (r *reader) image(s, at string) string {
 			"%s is no image reference: write NAME:TAG, the name in lower case and relative to the registry prefix",
 			quote(s),
 		)
+	default:
+		r.ownImage(s, at)
 	}
 	return s
 }
@@ -74,6 +76,7 @@ func (r *reader) builder(s, at string) string {
 	if s != "" && (!builderPattern().MatchString(s) || len(s) > 512) {
 		r.fail(at, "%s is no image reference: write [HOST/]NAME[:TAG]", quote(s))
 	}
+	r.admittedBuilder(s, at)
 	return s
 }
 
@@ -93,6 +96,7 @@ func (r *reader) controller(s, at string) string {
 		s == "." || s == ".." {
 		r.fail(at, "%s is no controller id that hawkBit can serve: use no blanks and none of %s", quote(s), unserved)
 	}
+	r.ownController(s, at)
 	return s
 }
 

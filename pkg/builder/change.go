@@ -37,7 +37,7 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 	if err != nil {
 		return err
 	}
-	switch d := decideChange(o, c.Object, uids, runs, at); {
+	switch d := decideChange(h.Policy, o, c.Object, uids, runs, at); {
 	case d.rejection != nil:
 		h.Log.WarnContext(ctx, "description rejected", "object", c.Object.String(), "message", d.rejection.Message)
 		return h.reject(ctx, *d.rejection)
@@ -74,19 +74,19 @@ type decision struct {
 // A description that was wrong and is as it was before is rebuilt: the object says that
 // it is wrong, and the state of the build before it is older.
 func decideChange(
-	o build.Object, ref build.ObjectRef, uids build.UIDs, runs []build.Run, at time.Time,
+	policy build.Policy, o build.Object, ref build.ObjectRef, uids build.UIDs, runs []build.Run, at time.Time,
 ) decision {
 	runs = slices.DeleteFunc(slices.Clone(runs), func(r build.Run) bool {
 		return !build.SameUID(r.UIDs.Of(), uids.Of())
 	})
 	section, newest := o.Firmware(), newestOf(runs)
-	d, err := build.Parse(section)
+	d, err := policy.Parse(section, ref)
 	var invalid *build.InvalidError
 	switch {
 	case errors.As(err, &invalid):
 		return decision{rejection: &build.Rejection{
 			ID: build.DerivedID("rejected", ref.Hash(), uids.Of(), string(section), newest.ID), Object: ref, Time: at,
-			Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(invalid.Error()),
+			Reason: build.ReasonInvalidBuildSpec, Message: build.Clean(invalid.Error()), Section: build.SectionHash(section),
 		}}
 	case err != nil: // nothing to build
 		return decision{}

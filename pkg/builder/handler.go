@@ -50,6 +50,8 @@ type Options struct {
 	Events event.Options
 	// Applications are the only ones that are built when they change; all if empty (A26).
 	Applications []string
+	// Policy is what may be built, and where to.
+	Policy build.Policy
 	// IgnoreChanges keeps changes of descriptions from starting builds (A23).
 	IgnoreChanges bool
 }
@@ -115,11 +117,10 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 	if h.exists(r.ID) {
 		return nil
 	}
-	refuse := func(reason build.Reason, message string) error {
-		return h.reject(ctx, build.Rejection{ID: r.ID, Object: r.Object, Time: r.Time, Reason: reason, Message: message})
-	}
 	if h.Clock().Sub(r.Time) > pruneAfter {
-		return refuse(build.ReasonInternalError, messageLate)
+		return h.reject(ctx, build.Rejection{
+			ID: r.ID, Object: r.Object, Time: r.Time, Reason: build.ReasonInternalError, Message: messageLate,
+		})
 	}
 	o, uids, err := h.read(ctx, r.Object)
 	if gone(err) {
@@ -129,9 +130,12 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 	if err != nil {
 		return err
 	}
-	d, err := build.Parse(o.Firmware())
+	d, err := h.Policy.Parse(o.Firmware(), r.Object)
 	if err != nil {
-		return refuse(build.ReasonInvalidBuildSpec, build.Clean(err.Error()))
+		return h.reject(ctx, build.Rejection{
+			ID: r.ID, Object: r.Object, Time: r.Time, Reason: build.ReasonInvalidBuildSpec,
+			Message: build.Clean(err.Error()), Section: build.SectionHash(o.Firmware()),
+		})
 	}
 	return h.create(ctx, build.Spec{
 		ID:          r.ID,
@@ -187,6 +191,9 @@ func (h *handler) republish(ctx context.Context, r build.Republish) error {
 	}
 	p, err := build.PublicationOf(earlier)
 	if err != nil {
+		return refuse(err)
+	}
+	if err := h.Policy.Admits(r.Object, earlier.Description); err != nil {
 		return refuse(err)
 	}
 	if p.Claim != "" && p.Build != earlier.ID {

@@ -272,6 +272,9 @@ func TestRequested(t *testing.T) {
 				return
 			}
 			want := build.Rejection{ID: id(5), Object: object, Reason: tt.reason, Time: now.Add(-tt.ago)}
+			if tt.reason == build.ReasonInvalidBuildSpec {
+				want.Section = build.SectionHash(json.RawMessage(tt.section))
+			}
 			got := w.rejection(t)
 			if got.Message == "" {
 				t.Error("the rejection says nothing")
@@ -711,6 +714,49 @@ func TestADescriptionWhoseRunIsGoneIsNotRebuilt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatThePolicyDoesNotAdmitIsRejected, whoever asks for it: a call, a change, or somebody who
+// republishes what an earlier policy admitted.
+func TestWhatThePolicyDoesNotAdmitIsRejected(t *testing.T) {
+	t.Parallel()
+	foreign, d := describe(t, "") // publishes to the image a
+	earlier := build.Run{
+		ID: id(
+			1,
+		),
+		Object:      object,
+		Description: d,
+		Retained:    &build.Retained{Build: id(1), Claim: "pvc-1", Version: "4f1c2ab"},
+		Status:      build.Status{Phase: build.Failed, Commit: "4f1c2abx", DescriptionHash: "h"},
+	}
+	republish, err := event.Republish(
+		event.SourceAPI, build.Republish{ID: id(5), Object: object, Of: id(1), Requester: "alice", Time: now},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := event.Requested(
+		event.SourceAPI, build.Request{ID: id(5), Object: object, Cause: build.CauseAPI, Time: now},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ev := range []cloudevents.Event{request, changed("."), republish} {
+		for policy, created := range map[build.Ownership]int{build.OwnNames: 0, build.AnyName: 1} {
+			w := &world{section: foreign, options: builder.Options{Policy: build.Policy{Images: policy}}}
+			if ev.Type() == event.TypeRepublish {
+				w.runs = []build.Run{earlier}
+			}
+			if code := w.deliver(t, ev, nil); code != 202 || len(w.created) != created {
+				t.Errorf("%s, %s: %d, created %v", ev.Type(), policy, code, w.created)
+			}
+			if created == 0 &&
+				!strings.Contains(w.rejection(t).Message, `"a:1" belongs to somebody else: write greenhouse:TAG`) {
+				t.Errorf("%s: %+v", ev.Type(), w.rejection(t))
+			}
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/standalone"
 )
 
@@ -26,6 +27,7 @@ type devFlags struct {
 	registry             string
 	plainHTTP            bool
 	git, hawkbit, ca     string
+	images, controllers  string
 	builders, builderEnv []string
 	parallel             int
 	manual, verbose      bool
@@ -82,6 +84,11 @@ func (f *devFlags) define(flags *pflag.FlagSet) {
 		"publish to the OCI registry with this `prefix`, as in quay.io/acme/ (default: the embedded one)",
 	)
 	flags.BoolVar(&f.plainHTTP, "registry-plain-http", false, "speak HTTP to that registry")
+	flags.StringVar(
+		&f.images, "image-policy", string(build.OwnNames),
+		"application: publish to images of an application's own name and below; any: to every image",
+	)
+	flags.StringVar(&f.controllers, "controller-policy", string(build.OwnNames), "the same for targets of hawkBit")
 	flags.StringVar(&f.git, "git-credentials", "", "`folder` with the credentials for private repositories")
 	flags.StringVar(&f.hawkbit, "hawkbit", "", "`folder` with the address and the credentials of hawkBit")
 	flags.StringVar(&f.ca, "trusted-ca", "", "`folder` with CA certificates to trust, too")
@@ -150,6 +157,9 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 		)}
 	}
 	var err error
+	if o.Policy, err = f.policy(); err != nil {
+		return o, err
+	}
 	if o.Credentials, err = f.credentials(env); err != nil {
 		return o, err
 	}
@@ -177,6 +187,18 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	}
 	o.Engine, err = findEngine(f.engine)
 	return o, err
+}
+
+func (f *devFlags) policy() (p build.Policy, err error) {
+	for name, ownership := range map[string]struct {
+		into *build.Ownership
+		text string
+	}{"image-policy": {&p.Images, f.images}, "controller-policy": {&p.Controllers, f.controllers}} {
+		if err := ownership.into.UnmarshalText([]byte(ownership.text)); err != nil {
+			return p, &usageError{fmt.Errorf("--%s: %w", name, err)}
+		}
+	}
+	return p, nil
 }
 
 // credentials returns the folders that were named, each by the name of what it

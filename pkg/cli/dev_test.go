@@ -24,7 +24,14 @@ func TestABuilderIsTheProgramThatWasNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := devFlags{listen: "127.0.0.1:0", builders: []string{"b=" + relative}, engine: "none", parallel: 1}
+	f := devFlags{
+		listen:      "127.0.0.1:0",
+		builders:    []string{"b=" + relative},
+		engine:      "none",
+		parallel:    1,
+		images:      "application",
+		controllers: "any",
+	}
 	o, err := f.options(Env{Program: "/bin/ajour", Getenv: func(string) string { return "" }})
 	if err != nil || o.Builders["b"] != program {
 		t.Errorf("%q is %q: %v", relative, o.Builders["b"], err)

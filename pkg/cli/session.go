@@ -71,7 +71,7 @@ func writeSession(configDir string, s standalone.Session) (remove func(), err er
 		return func() {}, nil
 	}
 	file := sessionFile(configDir, s.URL)
-	data, err := json.Marshal(s)
+	data, err := json.Marshal(s) //nolint:gosec // into a file of the user's own
 	if err != nil {
 		return nil, fmt.Errorf("write session: %w", err)
 	}

@@ -99,8 +99,8 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 	if err != nil {
 		return p, err
 	}
-	broker := sink.New("http://"+internal+pathBroker, client)
-	state, events := tekton.NewStore(), keys.Signed(broker)
+	broker, state := sink.New("http://"+internal+pathBroker, client), tekton.NewStore()
+	events := keys.Signed(broker)
 	p.state = state
 	if p.runner, err = openRunner(o, state, broker); err != nil {
 		return p, err
@@ -116,13 +116,11 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 		api.Deps{
 			Verifier: p.verifier, Registry: devices, Objects: devices, State: state, Runs: runs, Sender: events,
 		},
-		api.Options{Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser},
+		api.Options{Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser, Policy: o.Policy},
 	)
 	p.builder = builder.New(
 		builder.Deps{State: state, Runs: localRuns{runs, state}, Canceller: runs, Objects: devices, Sender: events},
-		builder.Options{
-			Log: o.Log, Clock: time.Now, Events: incoming, IgnoreChanges: o.IgnoreChanges,
-		},
+		builder.Options{Log: o.Log, Clock: time.Now, Events: incoming, IgnoreChanges: o.IgnoreChanges, Policy: o.Policy},
 	)
 	p.leader = builder.NewLeader(state, runs, builder.Limits{Keep: keepBuilds}, time.Now, o.Log)
 	p.status = status.New(status.Deps{State: state, Runs: runs, Objects: devices, Sender: events}, status.Options{

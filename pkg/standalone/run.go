@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/drogue-iot/ajour/pkg/auth"
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/server"
 )
 
@@ -47,7 +48,9 @@ type Options struct {
 	Parallel int
 	// IgnoreChanges keeps changes of descriptions from starting builds.
 	IgnoreChanges bool
-	Log           *slog.Logger
+	// Policy is what may be built, and where to.
+	Policy build.Policy
+	Log    *slog.Logger
 }
 
 // Session is what a client needs to use a running process.

@@ -40,10 +40,8 @@ func decide(o build.Object, run build.Run, unannounced bool, b brevity, now time
 	if build.Future(run.Requested, now) {
 		return false, nil // it would win over all later builds
 	}
-	if run.Reason == build.ReasonInvalidBuildSpec && run.DescriptionHash == "" {
-		if _, err := build.Parse(o.Firmware()); err == nil { // it was mended meanwhile
-			return false, nil
-		}
+	if run.Rejected != "" && run.Rejected != build.SectionHash(o.Firmware()) { // it was mended meanwhile
+		return false, nil
 	}
 	if same && old.Phase.Final() && !old.Started.IsZero() && !later(old, run) {
 		if !run.Phase.Final() {

@@ -183,13 +183,14 @@ func TestAViewWithLessTakesNothingAway(t *testing.T) {
 	}
 }
 
-// TestARejectionThatComesLateIsNoneAnyMore: the description is valid now.
+// TestARejectionThatComesLateIsNoneAnyMore: the description is a different one by now.
 func TestARejectionThatComesLateIsNoneAnyMore(t *testing.T) {
 	t.Parallel()
-	const good = `{"container":{"image":"a:1","build":{"image":"b","source":{"git":{"uri":"https://h/r"}},"artifact":{"path":"f"}}}}`
-	for section, want := range map[string]bool{good: false, `{"container":{"image":"a:1","build":{}}}`: true} {
+	const wrong = `{"container":{"image":"a:1","build":{}}}`
+	for section, want := range map[string]bool{`{"container":{"image":"a:1","build":{"image":"b"}}}`: false, wrong: true} {
 		o := object{"spec.firmware": json.RawMessage(section)}
 		rejected := run("1", now, build.Failed, build.ReasonInvalidBuildSpec, 0)
+		rejected.Rejected = build.SectionHash(json.RawMessage(wrong))
 		if out := apply(t, o, rejected, now); out.changed != want {
 			t.Errorf("%s: %+v", section, out)
 		}

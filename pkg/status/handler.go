@@ -19,7 +19,7 @@ func (s *Service) handle(ctx context.Context, ev cloudevents.Event) error {
 		if err != nil {
 			return err
 		}
-		return s.write(ctx, build.Run{ID: r.ID, Object: r.Object, Status: build.Status{
+		return s.write(ctx, build.Run{ID: r.ID, Object: r.Object, Rejected: r.Section, Status: build.Status{
 			Phase: build.Failed, Reason: r.Reason, Message: build.Clean(r.Message), Requested: r.Time, Completed: r.Time,
 		}})
 	case event.IsTekton(ev):

@@ -5,12 +5,14 @@ package devtest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -27,6 +29,29 @@ func Spec(url, image, builder string, args []string, change ...func(map[string]a
 		c(b)
 	}
 	return map[string]any{"firmware": map[string]any{"container": map[string]any{"image": image, "build": b}}}
+}
+
+// Of returns a copy of a spec whose image is that of the application, if it was a tag alone, as in
+// ":latest".
+func Of(app string, spec map[string]any) map[string]any {
+	data, err := json.Marshal(spec)
+	if err != nil {
+		panic(err) // a spec of a test is JSON
+	}
+	var own map[string]any
+	if err := json.Unmarshal(data, &own); err != nil {
+		panic(err)
+	}
+	for _, at := range [][]string{{"container"}, {"hawkbit", "build", "publish", "container"}} {
+		block, _ := own["firmware"].(map[string]any)
+		for _, name := range at {
+			block, _ = block[name].(map[string]any)
+		}
+		if image, _ := block["image"].(string); strings.HasPrefix(image, ":") {
+			block["image"] = app + image
+		}
+	}
+	return own
 }
 
 // HawkbitSpec is like Spec for a hawkBit controller, and for an OCI image, too, unless

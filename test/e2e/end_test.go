@@ -44,7 +44,7 @@ func TestTheEndFitsWhereTheBeginningDid(t *testing.T) {
 	app := name(t)
 	spec := shell(t, makeFirmware)
 	const room = 1000 // for what the registry adds, and the conditions
-	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"name": app}, "spec": spec})
+	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"name": app}, "spec": devtest.Of(app, spec)})
 	if err != nil {
 		t.Fatal(err)
 	}

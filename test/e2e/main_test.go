@@ -132,7 +132,7 @@ const makeFirmware = `printf %s "$REVISION" > firmware.bin`
 func shell(t *testing.T, script string, change ...func(map[string]any)) map[string]any {
 	t.Helper()
 	url, _ := serve(t, map[string]string{"README": "x"})
-	return devtest.Spec(url, name(t)+":latest", images+"/shell:latest", []string{script}, change...)
+	return devtest.Spec(url, ":latest", images+"/shell:latest", []string{script}, change...)
 }
 
 func (w *world) create(app, device string, spec map[string]any) (path string) {
@@ -144,7 +144,7 @@ func (w *world) create(app, device string, spec map[string]any) (path string) {
 		path = devtest.DevicePath(app, device)
 	}
 	if err := w.Call(
-		w.t.Context(), http.MethodPost, at, map[string]any{"metadata": metadata, "spec": spec}, nil,
+		w.t.Context(), http.MethodPost, at, map[string]any{"metadata": metadata, "spec": devtest.Of(app, spec)}, nil,
 	); err != nil {
 		w.t.Fatal(err)
 	}

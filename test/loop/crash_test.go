@@ -116,7 +116,7 @@ func TestNothingIsLostAndNothingIsBuiltTwice(t *testing.T) {
 
 // createAndTrigger reports false when the process died before it accepted.
 func createAndTrigger(ctx context.Context, w *world, app string, spec map[string]any) (string, bool) {
-	object := map[string]any{"metadata": map[string]any{"name": app}, "spec": spec}
+	object := map[string]any{"metadata": map[string]any{"name": app}, "spec": devtest.Of(app, spec)}
 	if err := w.Call(ctx, http.MethodPost, devtest.Apps, object, nil); err != nil {
 		return "", false
 	}

@@ -70,7 +70,7 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 			`it is a link with an absolute path: make that relative, or copy the file$`,
 		},
 		"image": {
-			devtest.Spec(url, "fw:1", "quay.io/acme/builder:1", nil),
+			devtest.Spec(url, ":1", "quay.io/acme/builder:1", nil),
 			"BuilderImagePullFailed",
 			`^Builder image "quay.io/acme/builder:1" cannot be run here: install podman or docker, or map it .*--builder quay.io/acme/builder=PROGRAM$`,
 		},

@@ -160,14 +160,14 @@ func anything(t *testing.T) string {
 
 // shell describes a build that runs a script.
 func shell(url, script string, change ...func(map[string]any)) map[string]any {
-	return devtest.Spec(url, "fw:latest", "shell:1", []string{"-c", script}, change...)
+	return devtest.Spec(url, ":latest", "shell:1", []string{"-c", script}, change...)
 }
 
 const makeFirmware = "printf %s \"$REVISION\" > firmware.bin"
 
 func (w *world) createApp(name string, spec map[string]any) {
 	w.t.Helper()
-	object := map[string]any{"metadata": map[string]any{"name": name}, "spec": spec}
+	object := map[string]any{"metadata": map[string]any{"name": name}, "spec": devtest.Of(name, spec)}
 	if err := w.Call(w.t.Context(), http.MethodPost, devtest.Apps, object, nil); err != nil {
 		w.t.Fatal(err)
 	}
@@ -175,7 +175,9 @@ func (w *world) createApp(name string, spec map[string]any) {
 
 func (w *world) createDevice(app, name string, spec map[string]any) {
 	w.t.Helper()
-	object := map[string]any{"metadata": map[string]any{"application": app, "name": name}, "spec": spec}
+	object := map[string]any{
+		"metadata": map[string]any{"application": app, "name": name}, "spec": devtest.Of(app, spec),
+	}
 	if err := w.Call(w.t.Context(), http.MethodPost, devtest.AppPath(app)+"/devices", object, nil); err != nil {
 		w.t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 	t.Parallel()
 	url, folder := hawkbit(t, hawkbittest.New(hawkbittest.Options{User: "ci", Password: "planted-hawkbit"}))
 	w := start(t, "--hawkbit="+folder)
-	for app, image := range map[string]string{"alone": "", "both": "fw:latest"} {
+	for app, image := range map[string]string{"alone": "", "both": ":latest"} {
 		source, commit := serve(t, fstest.MapFS{"README": {Data: []byte("x"), Mode: 0o644}})
 		w.createApp(app, devtest.HawkbitSpec(source, app, image, "shell:1", []string{"-c", makeFirmware}))
 		b := w.await(devtest.AppPath(app), w.trigger("/apps/"+app)).Status.Build
@@ -76,7 +76,7 @@ func TestFirmwareGoesToHawkbit(t *testing.T) {
 func TestHawkbitThatIsNotThereIsReported(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	w.createApp("fw", devtest.HawkbitSpec(anything(t), "fw", "fw:latest", "shell:1", []string{"-c", makeFirmware}))
+	w.createApp("fw", devtest.HawkbitSpec(anything(t), "fw", ":latest", "shell:1", []string{"-c", makeFirmware}))
 	b := w.await(devtest.AppPath("fw"), w.trigger("/apps/fw")).Status.Build
 	if b.Reason != "HawkbitPushFailed" || !strings.Contains(b.Message, "this installation has no hawkBit") {
 		t.Errorf("%+v", b)
@@ -95,7 +95,7 @@ func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 		pushed                           bool
 	}{
 		"from the OCI registry to hawkBit": {
-			"fw:latest",
+			":latest",
 			"hawkbit",
 			"HawkbitPushFailed",
 			"refuses the credentials",
@@ -109,7 +109,7 @@ func TestAFailedPublishIsRepeatedWithoutCompiling(t *testing.T) {
 			false,
 		},
 		"from the workspace to the registry, and hawkBit": {
-			"fw:latest",
+			":latest",
 			"registry",
 			"RegistryAuthFailed",
 			"Unauthorized",
@@ -228,7 +228,7 @@ func TestNoSecretIsLeftBehind(t *testing.T) {
 		devtest.HawkbitSpec(
 			source,
 			"fw",
-			"fw:latest",
+			":latest",
 			"shell:1",
 			[]string{"-c", search + makeFirmware},
 			func(b map[string]any) {

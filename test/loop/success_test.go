@@ -145,7 +145,10 @@ func TestAChangedDescriptionIsBuiltOnce(t *testing.T) {
 	path := devtest.AppPath("auto")
 	put := func(labels map[string]any, spec map[string]any) {
 		t.Helper()
-		object := map[string]any{"metadata": map[string]any{"name": "auto", "labels": labels}, "spec": spec}
+		object := map[string]any{
+			"metadata": map[string]any{"name": "auto", "labels": labels},
+			"spec":     devtest.Of("auto", spec),
+		}
 		if err := w.Call(t.Context(), http.MethodPut, path, object, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +195,7 @@ func TestTriggerWithWaitShowsTheProgress(t *testing.T) {
 	code, out, errs := w.ajour("trigger", "fw", "--wait")
 	if code != 0 ||
 		!regexp.MustCompile(
-			`(?s)20\.0 %  Building.*100\.0 %  Succeeded.*Artifact +127\.0\.0\.1:\d+/fw:latest`,
+			`(?s)20\.0 %  Building.*100\.0 %  Succeeded.*Artifact +127\.0\.0\.1:\d+/[a-z]+:latest`,
 		).MatchString(
 			out,
 		) {

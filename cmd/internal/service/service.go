@@ -19,6 +19,7 @@ import (
 
 	"github.com/kelseyhightower/envconfig"
 
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/drogue"
 	"github.com/drogue-iot/ajour/pkg/event"
 	"github.com/drogue-iot/ajour/pkg/server"
@@ -58,6 +59,22 @@ type Replica struct {
 type Credentials struct {
 	User  string `envconfig:"DROGUE_USER" required:"true" desc:"user of the Drogue registry that the service acts as"`
 	Token string `envconfig:"DROGUE_TOKEN" required:"true" desc:"personal access token of that user"`
+}
+
+// Policy is read by the services that read descriptions.
+type Policy struct {
+	Images      build.Ownership `envconfig:"IMAGE_POLICY" default:"application" desc:"application: an application publishes to images of its own name and below; any: to every image below the prefix, those of others too"`
+	Controllers build.Ownership `envconfig:"CONTROLLER_POLICY" default:"application" desc:"the same for hawkBit: a controller is called as the application, or begins with its name and one of : _ @ ~"`
+	Builders    []string        `envconfig:"ALLOWED_BUILDERS" desc:"the only builder images that may run, separated by commas: references, or beginnings of them up to a slash, colon or @; all if empty"`
+	MaxTimeout  time.Duration   `envconfig:"MAX_TIMEOUT" default:"24h" desc:"longest timeout that a description may ask for, 24h at most"`
+}
+
+// Policy returns what may be built, or an error for values that mean nothing.
+func (p Policy) Policy() (build.Policy, error) {
+	if p.MaxTimeout < time.Second || p.MaxTimeout > 24*time.Hour {
+		return build.Policy{}, fmt.Errorf("MAX_TIMEOUT: %s is out of range: use 1s to 24h", p.MaxTimeout)
+	}
+	return build.Policy{Images: p.Images, Controllers: p.Controllers, Builders: p.Builders, MaxTimeout: p.MaxTimeout}, nil
 }
 
 // Auth returns what authenticates calls to the device registry.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/tekton"
+	"github.com/drogue-iot/ajour/test/devtest"
 )
 
 const (
@@ -85,7 +86,7 @@ func (b *bench) many(ctx context.Context, n int, empty time.Duration) error {
 
 // fill creates ended builds of the applications of the burst, with large descriptions.
 func (b *bench) fill(ctx context.Context, n int) error {
-	section, err := json.Marshal(description(large)["firmware"])
+	section, err := json.Marshal(devtest.Of("bench", description(large))["firmware"])
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (b *bench) application(i int) string { return fmt.Sprintf("%s-%d", b.prefix
 
 // description is one whose JSON form has about the size in bytes.
 func description(size int) map[string]any {
-	spec := devtest.Spec("https://git.example.org/acme/fw.git", "bench:latest", "shell:latest", []string{"true"})
+	spec := devtest.Spec("https://git.example.org/acme/fw.git", ":latest", "shell:latest", []string{"true"})
 	if size > 0 {
 		firmware := spec["firmware"].(map[string]any)["container"].(map[string]any)["build"].(map[string]any)
 		var args []string
@@ -43,7 +43,8 @@ func description(size int) map[string]any {
 
 func (b *bench) createApplications(ctx context.Context, from, n int) error {
 	return parallel(n, func(i int) error {
-		body := map[string]any{"metadata": map[string]any{"name": b.application(from + i)}, "spec": description(0)}
+		app := b.application(from + i)
+		body := map[string]any{"metadata": map[string]any{"name": app}, "spec": devtest.Of(app, description(0))}
 		return b.Call(ctx, http.MethodPost, devtest.Apps, body, nil)
 	})
 }
