@@ -24,11 +24,12 @@ type envConfig struct {
 	service.Config
 	service.Credentials
 	service.Policy
-	Issuer       string   `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
-	ClientID     string   `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
-	Clients      []string `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
-	Applications []string `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
-	Origins      []string `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
+	Issuer       string     `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
+	ClientID     string     `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
+	Clients      []string   `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
+	Applications []string   `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
+	Needs        api.Rights `envconfig:"TRIGGER_NEEDS" default:"both" desc:"what a caller needs to have an object built, cancel its builds and publish them: role for the role trigger-build, write for the right to write the object, both"`
+	Origins      []string   `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
 }
 
 func main() {
@@ -68,7 +69,7 @@ func run(ctx context.Context, c envConfig) error {
 			},
 			api.Options{
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
-				Applications: c.Applications, Origins: c.Origins, User: c.User, Policy: policy,
+				Applications: c.Applications, Origins: c.Origins, User: c.User, Policy: policy, Needs: c.Needs,
 			},
 		),
 		Ready: func() error { return errors.Join(verifier.Ready(), state.Ready()) },

@@ -183,7 +183,7 @@ func (h *handler) recorded(c *call, run build.Run, o build.Object) *bool {
 
 // republish asks for what a build has compiled to be published without a second compilation.
 func (h *handler) republish(w http.ResponseWriter, c *call) error {
-	if err := h.mayTrigger(c); err != nil {
+	if err := h.hasRole(c); err != nil {
 		return err
 	}
 	run, _, err := h.find(c)
@@ -194,7 +194,8 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	c.object = run.Object
-	if err := <-h.readable(c); err != nil {
+	mayWrite, readable := h.mayWrite(c), h.readable(c)
+	if err := cmp.Or(<-mayWrite, <-readable); err != nil {
 		return err
 	}
 	id, err := h.newID(c, run.UIDs.Of())
@@ -220,11 +221,15 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 
 // cancelBuild asks for the end of a build.
 func (h *handler) cancelBuild(w http.ResponseWriter, c *call) error {
-	if err := h.mayTrigger(c); err != nil {
+	if err := h.hasRole(c); err != nil {
 		return err
 	}
 	run, _, err := h.find(c)
 	if err != nil {
+		return err
+	}
+	c.object = run.Object
+	if err := <-h.mayWrite(c); err != nil {
 		return err
 	}
 	if !run.Active() {

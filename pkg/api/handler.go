@@ -31,6 +31,8 @@ type Verifier interface {
 type Registry interface {
 	// ObjectAs reads an object.
 	ObjectAs(ctx context.Context, token string, o build.ObjectRef) (build.Object, error)
+	// MayWriteAs reports whether an object may be written.
+	MayWriteAs(ctx context.Context, token string, o build.ObjectRef) (bool, error)
 	// ApplicationsAs lists the applications that may be read.
 	ApplicationsAs(ctx context.Context, token string) ([]build.Listed, error)
 	// DevicesAs lists the devices of an application.
@@ -70,6 +72,8 @@ type Options struct {
 	Policy build.Policy
 	// Origins may call from a browser, "https://host" each; none if empty.
 	Origins []string
+	// Needs is what a caller needs to trigger, cancel and publish; the role alone if empty.
+	Needs Rights
 	// User is the name of the installation's user in the Drogue registry.
 	User string
 }

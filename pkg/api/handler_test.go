@@ -39,13 +39,15 @@ type world struct {
 	objects map[string]string // spec.firmware by target
 	record  string            // of each object
 	policy  build.Policy
+	needs   api.Rights
 	runs    []build.Run
 	sent    []cloudevents.Event
 	fail    map[string]error
 	log     func() // is called before a log is written
 }
 
-// Middleware takes "trigger" and "read" for tokens.
+// Middleware takes "trigger" and "read" for tokens, "role" for one that may read and has the role,
+// and "write" for one that may write and has not.
 func (w *world) Middleware(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -58,7 +60,7 @@ func (w *world) Middleware(next http.Handler, refuse func(http.ResponseWriter, *
 			r.WithContext(
 				auth.NewContext(
 					r.Context(),
-					auth.Principal{Subject: "s", Name: "alice", Token: token, MayTrigger: token == "trigger"},
+					auth.Principal{Subject: "s", Name: "alice", Token: token, MayTrigger: token == "trigger" || token == "role"},
 				),
 			),
 		)
@@ -82,6 +84,11 @@ func (w *world) ObjectAs(_ context.Context, _ string, t build.ObjectRef) (build.
 // Object reads as the user of the installation.
 func (w *world) Object(context.Context, build.ObjectRef) (build.Object, error) {
 	return object{}, w.fail["member"]
+}
+
+// MayWriteAs lets the tokens "trigger" and "write" write.
+func (w *world) MayWriteAs(_ context.Context, token string, _ build.ObjectRef) (bool, error) {
+	return token == "trigger" || token == "write", w.fail["write"]
 }
 
 // object is a Drogue object with a section spec.firmware and a record.
@@ -190,6 +197,7 @@ func (w *world) handler() http.Handler {
 		Origins: []string{"https://console"},
 		User:    "ajour",
 		Policy:  w.policy,
+		Needs:   w.needs,
 	})
 }
 
@@ -480,6 +488,50 @@ func TestATriggerOfWhatThePolicyDoesNotAdmitIsRejected(t *testing.T) {
 	res = w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+"/builds/"+w.runs[0].ID+"/publish")
 	if text := body(t, res); res.StatusCode != http.StatusConflict || !strings.Contains(text, "belongs to somebody else") {
 		t.Error(res.Status, text)
+	}
+}
+
+// TestWhatACallerNeeds to have something done, by the choice of the installation. Who may not read
+// the object learns nothing of it.
+func TestWhatACallerNeeds(t *testing.T) {
+	t.Parallel()
+	for needs, admitted := range map[api.Rights]map[string]bool{
+		api.NeedsRole:  {"trigger": true, "role": true, "write": false, "read": false},
+		api.NeedsWrite: {"trigger": true, "role": false, "write": true, "read": false},
+		api.NeedsBoth:  {"trigger": true, "role": false, "write": false, "read": false},
+	} {
+		for token, want := range admitted {
+			for _, call := range []struct{ method, path string }{
+				{http.MethodPost, "/apps/app/trigger"},
+				{http.MethodPost, "/apps/app/devices/d/trigger"},
+				{http.MethodDelete, "/builds/" + runs()[1].ID},
+				{http.MethodPost, "/builds/" + runs()[0].ID + "/publish"},
+			} {
+				w := newWorld()
+				w.needs = needs
+				w.runs = runs()
+				w.runs[0].Description = build.Description{Image: "app:1", Controller: "app"}
+				w.runs[0].Artifact = &build.Artifact{Reference: "quay.io/acme/app:1", Digest: "sha256:1", Version: "4f1c2ab"}
+				status := map[bool]int{true: http.StatusAccepted, false: http.StatusForbidden}[want]
+				res := w.call(t, token, call.method, api.Prefixes[0]+call.path)
+				if res.StatusCode != status || len(w.sent) > 0 != want {
+					t.Errorf("%s, %s: %s %s: %s %s", needs, token, call.method, call.path, res.Status, body(t, res))
+				}
+			}
+			w := newWorld()
+			w.needs = needs
+			if res := w.call(
+				t, token, http.MethodPost, api.Prefixes[0]+"/apps/foreign/trigger",
+			); res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusForbidden ||
+				strings.Contains(body(t, res), "You may read") {
+				t.Errorf("%s, %s, of a foreign application: %s", needs, token, res.Status)
+			}
+		}
+	}
+	w := newWorld()
+	w.needs, w.fail["write"] = api.NeedsBoth, errors.New("away")
+	if res := w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+"/apps/app/trigger"); res.StatusCode != 503 {
+		t.Error(res.Status)
 	}
 }
 

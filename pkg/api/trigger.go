@@ -4,9 +4,9 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -34,7 +34,7 @@ type Accepted struct {
 // description of its own is not built with its application's (A8, A9). A
 // description that is wrong is reported to the caller and on the object.
 func (h *handler) trigger(w http.ResponseWriter, c *call) error {
-	if err := h.mayTrigger(c); err != nil {
+	if err := h.hasRole(c); err != nil {
 		return err
 	}
 	if err := c.object.Validate(); err != nil {
@@ -43,12 +43,12 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err := h.enabled(c.object); err != nil {
 		return err
 	}
-	readable := h.readable(c)
+	mayWrite, readable := h.mayWrite(c), h.readable(c)
 	o, err := h.registry.ObjectAs(c.Context(), c.principal.Token, c.object)
 	if err != nil {
 		return err
 	}
-	if err := <-readable; err != nil {
+	if err := cmp.Or(<-mayWrite, <-readable); err != nil {
 		return err
 	}
 	id, err := h.newID(c, o.UID())
@@ -81,27 +81,6 @@ func (h *handler) request(w http.ResponseWriter, c *call, ev cloudevents.Event, 
 		c.principal.Subject,
 	)
 	return accepted(w, c, c.object, a)
-}
-
-// readable looks whether the installation can read the object of a call, and sends a problem
-// that says what to do if it never will: nothing would be built, and the object, which could
-// not be written either, would not say why. The caller must have been found to be able to read
-// it before that is answered.
-func (h *handler) readable(c *call) <-chan error {
-	answer := make(chan error, 1)
-	object := c.object
-	go func() {
-		_, err := h.objects.Object(c.Context(), object)
-		if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) {
-			answer <- problem(http.StatusConflict, "NotAMember", fmt.Sprintf(
-				"The user %q of this installation is no member of the application %q, and cannot build it: "+
-					"add it to the members as manager", h.User, object.Application,
-			))
-			return
-		}
-		answer <- nil // one that is away may come back until the builder reads
-	}()
-	return answer
 }
 
 // enabled refuses an application that the installation does not build (A26).
@@ -143,16 +122,6 @@ func (h *handler) reject(c *call, id string, p *Problem, section json.RawMessage
 	}
 	p.Build = id
 	return p
-}
-
-func (h *handler) mayTrigger(c *call) error {
-	if !c.principal.MayTrigger {
-		return problem(
-			http.StatusForbidden, "Forbidden",
-			"Your token lacks the right trigger-build: ask for the role of that name",
-		)
-	}
-	return nil
 }
 
 // newID mints the id of a build. With an Idempotency-Key it follows from the

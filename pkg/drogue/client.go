@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/google/uuid"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -160,6 +161,31 @@ func (c *Client) existing(ctx context.Context, t build.ObjectRef) (*Object, erro
 // ObjectAs is like Object, on behalf of the bearer of an access token.
 func (c *Client) ObjectAs(ctx context.Context, token string, t build.ObjectRef) (build.Object, error) {
 	return c.As(Bearer(token)).Object(ctx, t)
+}
+
+// MayWriteAs reports whether the bearer of an access token may write an object, without writing
+// it: the registry looks at rights before versions, and this one is never that of an object
+// (contract 1.5, 1.11). To a caller who may only read, a device is not there.
+func (c *Client) MayWriteAs(ctx context.Context, token string, t build.ObjectRef) (bool, error) {
+	metadata := map[string]string{"name": t.Application, "resourceVersion": uuid.Nil.String()}
+	if t.Device != "" {
+		metadata["application"], metadata["name"] = t.Application, t.Device
+	}
+	body, err := json.Marshal(map[string]any{"metadata": metadata})
+	if err != nil {
+		return false, fmt.Errorf("ask for the right to write %s: %w", t, err)
+	}
+	_, err = c.As(Bearer(token)).do(ctx, http.MethodPut, path(t), body, maxObject)
+	switch {
+	case errors.Is(err, ErrConflict):
+		return true, nil
+	case errors.Is(err, ErrForbidden), errors.Is(err, ErrNotFound):
+		return false, nil
+	case err == nil:
+		return false, fmt.Errorf("ask for the right to write %s: the registry took a version that does not exist", t)
+	default:
+		return false, err
+	}
 }
 
 // ApplicationsAs is like Applications, on behalf of the bearer of an access token.

@@ -254,6 +254,60 @@ func TestUpdateRetriesWhatMayPass(t *testing.T) {
 	}
 }
 
+// TestTheRightToWriteIsAskedWithoutAWrite of owners, members and strangers.
+func TestTheRightToWriteIsAskedWithoutAWrite(t *testing.T) {
+	t.Parallel()
+	var written atomic.Int64
+	url := serve(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rec := httptest.NewRecorder()
+			next.ServeHTTP(rec, r)
+			if r.Method == http.MethodPut && rec.Code == http.StatusNoContent && strings.Contains(r.URL.Path, "/registry/") {
+				written.Add(1)
+			}
+			w.WriteHeader(rec.Code)
+			_, _ = w.Write(rec.Body.Bytes())
+		})
+	})
+	create(t, url, "", `{"metadata":{"name":"a"}}`)
+	create(t, url, "/a/devices", `{"metadata":{"application":"a","name":"x/y"}}`)
+	req, err := http.NewRequestWithContext(
+		t.Context(), http.MethodPut, url+"/api/admin/v1alpha1/apps/a/members",
+		strings.NewReader(`{"members":{"mia":{"role":"manager"},"rob":{"role":"reader"}}}`),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer alice")
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil || res.StatusCode != http.StatusNoContent {
+		t.Fatal(res, err)
+	}
+	res.Body.Close()
+	c := drogue.New(url, http.DefaultClient, drogue.Bearer("none"))
+	for token, want := range map[string]bool{"alice": true, "mia": true, "rob": false, "eve": false} {
+		for _, o := range []build.ObjectRef{{Application: "a"}, {Application: "a", Device: "x/y"}} {
+			if got, err := c.MayWriteAs(t.Context(), token, o); err != nil || got != want {
+				t.Errorf("%s, %s: %t %v", token, o, got, err)
+			}
+		}
+	}
+	for _, o := range []build.ObjectRef{{Application: "none"}, {Application: "a", Device: "none"}} {
+		if got, err := c.MayWriteAs(t.Context(), "alice", o); err != nil || got {
+			t.Errorf("%s: %t %v", o, got, err)
+		}
+	}
+	if _, err := c.MayWriteAs(t.Context(), "bad", build.ObjectRef{Application: "a"}); !errors.Is(
+		err, build.ErrUnauthenticated,
+	) {
+		t.Error(err)
+	}
+	if n := written.Load(); n != 0 {
+		t.Errorf("%d writes", n)
+	}
+}
+
 // TestListsSayWhatIsDescribed and which uid it has.
 func TestListsSayWhatIsDescribed(t *testing.T) {
 	t.Parallel()

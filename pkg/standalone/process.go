@@ -116,7 +116,7 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 		api.Deps{
 			Verifier: p.verifier, Registry: devices, Objects: devices, State: state, Runs: runs, Sender: events,
 		},
-		api.Options{Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser, Policy: o.Policy},
+		api.Options{Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser, Policy: o.Policy, Needs: api.NeedsBoth},
 	)
 	p.builder = builder.New(
 		builder.Deps{State: state, Runs: localRuns{runs, state}, Canceller: runs, Objects: devices, Sender: events},

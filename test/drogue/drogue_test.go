@@ -239,6 +239,40 @@ func TestNoWriteIsLost(t *testing.T) {
 	}
 }
 
+// TestTheRightToWriteIsAskedWithoutAWrite, by a version that no object has.
+func TestTheRightToWriteIsAskedWithoutAWrite(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	app := i.application(object{})
+	device := i.device(app, "a/b", object{})
+	for _, o := range []build.ObjectRef{app, device} {
+		before, err := i.owner().Get(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if may, err := i.owner().MayWriteAs(t.Context(), i.token, o); err != nil || !may {
+			t.Errorf("%s: %t %v", o, may, err)
+		}
+		after, err := i.owner().Get(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was, _ := json.Marshal(before)
+		is, _ := json.Marshal(after)
+		if diff := cmp.Diff(string(was), string(is)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if may, err := i.owner().MayWriteAs(
+		t.Context(),
+		i.token,
+		build.ObjectRef{Application: "ajour-test-none"},
+	); may ||
+		err != nil {
+		t.Error(may, err)
+	}
+}
+
 func TestAnObjectThatGrowsTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
 	i := start(t)
