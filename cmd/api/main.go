@@ -24,12 +24,15 @@ type envConfig struct {
 	service.Config
 	service.Credentials
 	service.Policy
-	Issuer       string     `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
-	ClientID     string     `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
-	Clients      []string   `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
-	Applications []string   `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
-	Needs        api.Rights `envconfig:"TRIGGER_NEEDS" default:"both" desc:"what a caller needs to have an object built, cancel its builds and publish them: role for the role trigger-build, write for the right to write the object, both"`
-	Origins      []string   `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
+	Issuer            string     `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
+	ClientID          string     `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
+	Clients           []string   `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
+	Applications      []string   `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
+	Needs             api.Rights `envconfig:"TRIGGER_NEEDS" default:"both" desc:"what a caller needs to have an object built, cancel its builds and publish them: role for the role trigger-build, write for the right to write the object, both"`
+	Calls             int        `envconfig:"CALLS_PER_SECOND" default:"50" desc:"calls of one caller that a replica answers in a second in the long run, and five times as many at once; any number if 0"`
+	CallerBuilds      int        `envconfig:"CALLER_BUILDS_PER_MINUTE" default:"60" desc:"builds that one caller may ask a replica for in a minute; any number if 0"`
+	ApplicationBuilds int        `envconfig:"APPLICATION_BUILDS_PER_MINUTE" default:"60" desc:"builds that a replica takes for one application and its devices in a minute; any number if 0"`
+	Origins           []string   `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
 }
 
 func main() {
@@ -57,6 +60,12 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
+	refused, err := s.Metrics.Counter(
+		"ajour.calls.refused", "Calls that were not carried out, by the code of the answer.", "code",
+	)
+	if err != nil {
+		return err
+	}
 	state := tekton.NewStore()
 	verifier := auth.New(auth.Options{Issuer: c.Issuer, Audience: c.ClientID, Clients: c.Clients, Log: s.Log})
 	// What callers see of the registry, they see with their own token. Ours tells whether the
@@ -70,6 +79,8 @@ func run(ctx context.Context, c envConfig) error {
 			api.Options{
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
 				Applications: c.Applications, Origins: c.Origins, User: c.User, Policy: policy, Needs: c.Needs,
+				Limits:  api.Limits{Calls: c.Calls, CallerBuilds: c.CallerBuilds, ApplicationBuilds: c.ApplicationBuilds},
+				Refused: func(ctx context.Context, code string) { refused(ctx, code) },
 			},
 		),
 		Ready: func() error { return errors.Join(verifier.Ready(), state.Ready()) },

@@ -202,6 +202,9 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := h.admitBuild(c); err != nil {
+		return err
+	}
 	if run, err = h.runs.Get(c.Context(), c.id); err != nil {
 		return err
 	}
@@ -245,6 +248,5 @@ func (h *handler) cancelBuild(w http.ResponseWriter, c *call) error {
 	if err := h.sender.Send(c.Context(), ev); err != nil {
 		return err
 	}
-	h.Log.InfoContext(c.Context(), "cancellation requested", "build", run.ID, "requester", c.principal.Subject)
 	return accepted(w, c, run.Object, Accepted{ID: run.ID})
 }

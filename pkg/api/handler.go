@@ -4,6 +4,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -74,6 +75,11 @@ type Options struct {
 	Origins []string
 	// Needs is what a caller needs to trigger, cancel and publish; the role alone if empty.
 	Needs Rights
+	// Limits bound what one caller, and one application, may use.
+	Limits Limits
+	// Refused counts a call that was not carried out, by the code of its problem, such as
+	// "Unauthorized", "Forbidden" or "TooManyRequests"; nothing is counted if nil.
+	Refused func(ctx context.Context, code string)
 	// User is the name of the installation's user in the Drogue registry.
 	User string
 }
@@ -95,6 +101,7 @@ type handler struct {
 	runs     Runs
 	sender   event.Sender
 	devices  devices
+	limits   limits
 	followed counter
 	Options
 }
@@ -103,9 +110,9 @@ type handler struct {
 func New(d Deps, o Options) http.Handler {
 	h := &handler{
 		registry: d.Registry, objects: d.Objects, state: d.State, runs: d.Runs, sender: d.Sender, devices: newDevices(),
-		Options: o,
+		limits: newLimits(o.Limits), Options: o,
 	}
-	calls := d.Verifier.Middleware(http.HandlerFunc(h.route), refuse)
+	calls := d.Verifier.Middleware(http.HandlerFunc(h.route), h.refuse)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.crossOrigin(w, r) {
 			calls.ServeHTTP(w, r)
@@ -141,6 +148,10 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	s := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	c := &call{Request: r, at: h.Clock(), prefix: prefix}
 	c.principal, _ = auth.FromContext(r.Context())
+	if err := cmp.Or(h.admit(c), bodyFits(r)); err != nil {
+		h.fail(w, c, err)
+		return
+	}
 	n := len(s)
 	switch {
 	case path == "" || path == "/":
@@ -148,23 +159,23 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 	case n == 1 && s[0] == "builds":
 		h.only(w, c, h.listBuilds, http.MethodGet)
 	case n == 2 && s[0] == "builds" && r.Method == http.MethodDelete:
-		h.only(w, c.withID(s[1]), h.cancelBuild, http.MethodDelete)
+		h.only(w, c.withID(s[1]).as("cancel"), h.cancelBuild, http.MethodDelete)
 	case n == 2 && s[0] == "builds":
 		h.only(w, c.withID(s[1]), h.getBuild, http.MethodGet, http.MethodDelete)
 	case n == 3 && s[0] == "builds" && s[2] == "log":
 		h.only(w, c.withID(s[1]), h.getLog, http.MethodGet)
 	case n == 3 && s[0] == "builds" && s[2] == "publish":
-		h.only(w, c.withID(s[1]), h.republish, http.MethodPost)
+		h.only(w, c.withID(s[1]).as("publish"), h.republish, http.MethodPost)
 	case n == 3 && s[0] == "apps" && s[2] == "trigger":
 		c.object = build.ObjectRef{Application: unescape(s[1])}
-		h.only(w, c, h.trigger, http.MethodPost)
+		h.only(w, c.as("trigger"), h.trigger, http.MethodPost)
 	case n >= 5 && s[0] == "apps" && s[2] == "devices" && s[n-1] == "trigger":
 		c.object = build.ObjectRef{Application: unescape(s[1]), Device: unescape(strings.Join(s[3:n-1], "/"))}
 		if c.object.Device == "" { // it would be the application
 			h.fail(w, c, problem(http.StatusBadRequest, "InvalidRequest", "The name of the device is empty"))
 			return
 		}
-		h.only(w, c, h.trigger, http.MethodPost)
+		h.only(w, c.as("trigger"), h.trigger, http.MethodPost)
 	default:
 		h.fail(w, c, problem(http.StatusNotFound, "NotFound", "There is nothing at this path"))
 	}
@@ -194,11 +205,21 @@ type call struct {
 	principal auth.Principal
 	prefix    string
 	object    build.ObjectRef
-	id        string
+	// id is that of the build in the path.
+	id string
+	// action is what somebody asks to be done; empty for a call that only reads.
+	action string
+	// build is the build that the action is about, as soon as that is known.
+	build string
+}
+
+func (c *call) as(action string) *call {
+	c.action = action
+	return c
 }
 
 func (c *call) withID(id string) *call {
-	c.id = id
+	c.id, c.build = id, id
 	return c
 }
 
@@ -214,7 +235,9 @@ func (h *handler) only(
 		)
 		return
 	}
-	if err := handle(w, c); err != nil {
+	err := handle(w, c)
+	h.audit(c, err)
+	if err != nil {
 		h.fail(w, c, err)
 	}
 }

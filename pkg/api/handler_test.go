@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +41,12 @@ type world struct {
 	record  string            // of each object
 	policy  build.Policy
 	needs   api.Rights
+	limits  api.Limits
+	audit   io.Writer
+	at      time.Time
+
+	mu      sync.Mutex
+	refused []string
 	runs    []build.Run
 	sent    []cloudevents.Event
 	fail    map[string]error
@@ -187,17 +194,40 @@ func newWorld() *world {
 	}
 }
 
+func (w *world) auditLog() io.Writer {
+	if w.audit != nil {
+		return w.audit
+	}
+	return io.Discard
+}
+
 func (w *world) handler() http.Handler {
 	return api.New(api.Deps{Verifier: w, Registry: w, Objects: w, State: w, Runs: w, Sender: w}, api.Options{
-		Log: slog.New(
-			slog.DiscardHandler,
-		),
-		Clock:   func() time.Time { return now },
+		Log: slog.New(slog.NewJSONHandler(w.auditLog(), &slog.HandlerOptions{
+			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if a.Key == slog.TimeKey {
+					return slog.Attr{}
+				}
+				return a
+			},
+		})),
+		Clock: func() time.Time {
+			if !w.at.IsZero() {
+				return w.at
+			}
+			return now
+		},
 		NewID:   func() string { return id },
 		Origins: []string{"https://console"},
 		User:    "ajour",
 		Policy:  w.policy,
 		Needs:   w.needs,
+		Limits:  w.limits,
+		Refused: func(_ context.Context, code string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.refused = append(w.refused, code)
+		},
 	})
 }
 

@@ -4,10 +4,14 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -28,6 +32,8 @@ type Problem struct {
 	Violations []build.Violation `json:"violations,omitempty"`
 	// Build is the id of a build that was refused.
 	Build string `json:"build,omitempty"`
+	// retryAfter is when the call may be made once more; some seconds if it is 0.
+	retryAfter time.Duration
 }
 
 // Error implements error.
@@ -93,15 +99,20 @@ func (h *handler) fail(w http.ResponseWriter, c *call, err error) {
 			err,
 		)
 	}
+	h.refused(c.Context(), p)
 	p.write(w)
 }
 
 // refuse answers a call without a valid token.
-func refuse(w http.ResponseWriter, _ *http.Request, err error) { asProblem(err).write(w) }
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := asProblem(err)
+	h.refused(r.Context(), p)
+	p.write(w)
+}
 
 func (p *Problem) write(w http.ResponseWriter) {
 	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "5")
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(cmp.Or(p.retryAfter, 5*time.Second).Seconds()))))
 	}
 	if p.Status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)

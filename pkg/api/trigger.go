@@ -55,6 +55,9 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := h.admitBuild(c); err != nil {
+		return err
+	}
 	d, err := h.describe(o.Firmware(), c.object)
 	if p := (*Problem)(nil); errors.As(err, &p) {
 		return h.reject(c, id, p, o.Firmware())
@@ -76,10 +79,7 @@ func (h *handler) request(w http.ResponseWriter, c *call, ev cloudevents.Event, 
 	if err := h.sender.Send(c.Context(), ev); err != nil {
 		return err
 	}
-	h.Log.InfoContext(
-		c.Context(), "build requested", "build", a.ID, "object", c.object.String(), "type", ev.Type(), "requester",
-		c.principal.Subject,
-	)
+	c.build = a.ID
 	return accepted(w, c, c.object, a)
 }
 
@@ -120,7 +120,7 @@ func (h *handler) reject(c *call, id string, p *Problem, section json.RawMessage
 	if err := h.sender.Send(c.Context(), ev); err != nil {
 		return err
 	}
-	p.Build = id
+	p.Build, c.build = id, id
 	return p
 }
 
