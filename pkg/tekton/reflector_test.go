@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"knative.dev/pkg/apis"
 
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -34,8 +35,22 @@ type reflected struct {
 	changed chan struct{}
 }
 
-// listed is a client whose server does not stream lists, as that of the doubles.
-type listed[L runtime.Object] struct{ tekton.Lister[L] }
+// listed is a client whose server does not stream lists, as that of the doubles. It says when it
+// watches: what is made between a list and its watch, a double does not send.
+type listed[L runtime.Object] struct {
+	tekton.Lister[L]
+
+	watches chan<- struct{}
+}
+
+func (l listed[L]) Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+	w, err := l.Lister.Watch(ctx, opts)
+	select {
+	case l.watches <- struct{}{}:
+	default: // nobody waits for it any more
+	}
+	return w, err
+}
 
 // IsWatchListSemanticsUnSupported is the name that client-go gave it.
 func (listed[L]) IsWatchListSemanticsUnSupported() bool { return true }
@@ -50,16 +65,20 @@ func reflect(t *testing.T, log *slog.Logger, runs ...*v1.PipelineRun) *reflected
 	done := make(chan struct{})
 	t.Cleanup(func() { cancel(); <-done })
 	r.store.Watch(func(build.Run, bool) { r.changed <- struct{}{} })
+	watches := make(chan struct{}, 2)
 	go func() {
 		defer close(done)
 		_ = tekton.NewReflector(
-			r.store, listed[*v1.PipelineRunList]{r.cluster.TektonV1().PipelineRuns("builds")},
-			listed[*v1.TaskRunList]{r.cluster.TektonV1().TaskRuns("builds")}, log,
+			r.store, listed[*v1.PipelineRunList]{r.cluster.TektonV1().PipelineRuns("builds"), watches},
+			listed[*v1.TaskRunList]{r.cluster.TektonV1().TaskRuns("builds"), watches}, log,
 		).Run(ctx)
 	}()
 	synced := errors.New("synced")
 	if err := r.store.WhenSynced(ctx, func(context.Context) error { return synced }); !errors.Is(err, synced) {
 		t.Fatal(err)
+	}
+	for range 2 {
+		<-watches
 	}
 	return r
 }
