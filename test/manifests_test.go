@@ -246,10 +246,10 @@ func checkSteps(t *testing.T, file string, task *v1.TaskSpec) {
 func checkCredentials(t *testing.T, file string, volumes []corev1.Volume, s v1.Step) {
 	t.Helper()
 	want := map[string]string{
-		"fetch-source":    "git-credentials",
-		"publish-oci":     "container-registry",
-		"pull-artifact":   "container-registry",
-		"publish-hawkbit": "hawkbit-config",
+		"fetch-source":    "$(params.git-secret)git.$(params.application)",
+		"publish-oci":     "$(params.registry-secret)registry.$(params.application)",
+		"pull-artifact":   "$(params.registry-secret)registry.$(params.application)",
+		"publish-hawkbit": "$(params.hawkbit-secret)hawkbit.$(params.application)",
 	}[s.Ref.Name]
 	got := ""
 	for _, p := range s.Params {

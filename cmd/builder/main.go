@@ -25,19 +25,20 @@ type envConfig struct {
 	service.Replica
 	service.Credentials
 	service.Policy
-	Prefix         string            `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
-	PlainHTTP      bool              `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
-	Schemes        string            `envconfig:"SOURCE_SCHEMES" default:"https,ssh" desc:"schemes that source may be fetched by, separated by commas: https, ssh, http"`
-	Hosts          string            `envconfig:"SOURCE_HOSTS" desc:"the only hosts that source may be fetched from, separated by commas, *.NAME for all below one; all if empty"`
-	Addresses      string            `envconfig:"SOURCE_ADDRESSES" default:"public" desc:"ranges of addresses that those hosts may have, separated by commas, such as 10.0.0.0/8; public for those of the public internet, any for all"`
-	Layout         tekton.Layout     `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod for each step, and a volume claim that they share, which needs a default StorageClass and takes twice as long. What no registry took can then be published again"`
-	Storage        string            `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks. It stays until the PipelineRun of the build is deleted, see KEEP_BUILDS"`
-	Requests       map[string]string `envconfig:"BUILD_REQUESTS" desc:"what the container of a builder reserves with BUILD_LAYOUT=pod, as in cpu:2,memory:1Gi; 500m, 512Mi and ephemeral-storage 256Mi of what is not named"`
-	Limits         map[string]string `envconfig:"BUILD_LIMITS" desc:"what it may use, as in memory:8Gi,ephemeral-storage:20Gi; 4Gi and 8Gi of what is not named"`
-	Keep           int               `envconfig:"KEEP_BUILDS" default:"20" desc:"how many builds of an object stay in the cluster that have ended, with their logs and volume claims; all if 0"`
-	ServiceAccount string            `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
-	Applications   []string          `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
-	IgnoreChanges  bool              `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
+	Prefix         string             `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
+	PlainHTTP      bool               `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
+	Schemes        string             `envconfig:"SOURCE_SCHEMES" default:"https,ssh" desc:"schemes that source may be fetched by, separated by commas: https, ssh, http"`
+	Hosts          string             `envconfig:"SOURCE_HOSTS" desc:"the only hosts that source may be fetched from, separated by commas, *.NAME for all below one; all if empty"`
+	Addresses      string             `envconfig:"SOURCE_ADDRESSES" default:"public" desc:"ranges of addresses that those hosts may have, separated by commas, such as 10.0.0.0/8; public for those of the public internet, any for all"`
+	Secrets        tekton.Credentials `envconfig:"CREDENTIALS" default:"shared" desc:"whose credentials the steps of a build use, those of its application going before: shared for those of the installation, application for none else"`
+	Layout         tekton.Layout      `envconfig:"BUILD_LAYOUT" default:"pod" desc:"pod: all steps of a build in one pod; tasks: a pod for each step, and a volume claim that they share, which needs a default StorageClass and takes twice as long. What no registry took can then be published again"`
+	Storage        string             `envconfig:"BUILD_STORAGE" default:"4Gi" desc:"size of the volume claim of a build, with BUILD_LAYOUT=tasks. It stays until the PipelineRun of the build is deleted, see KEEP_BUILDS"`
+	Requests       map[string]string  `envconfig:"BUILD_REQUESTS" desc:"what the container of a builder reserves with BUILD_LAYOUT=pod, as in cpu:2,memory:1Gi; 500m, 512Mi and ephemeral-storage 256Mi of what is not named"`
+	Limits         map[string]string  `envconfig:"BUILD_LIMITS" desc:"what it may use, as in memory:8Gi,ephemeral-storage:20Gi; 4Gi and 8Gi of what is not named"`
+	Keep           int                `envconfig:"KEEP_BUILDS" default:"20" desc:"how many builds of an object stay in the cluster that have ended, with their logs and volume claims; all if 0"`
+	ServiceAccount string             `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
+	Applications   []string           `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
+	IgnoreChanges  bool               `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
 }
 
 func main() {
@@ -71,6 +72,7 @@ func run(ctx context.Context, c envConfig) error {
 		PlainHTTP:      c.PlainHTTP,
 		ServiceAccount: c.ServiceAccount,
 		Layout:         c.Layout,
+		Credentials:    c.Secrets,
 		Storage:        c.Storage,
 		Requests:       c.Requests,
 		Limits:         c.Limits,

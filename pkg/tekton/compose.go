@@ -145,7 +145,11 @@ func stepParams(s stage, p paths) v1.Params {
 	case stagePull:
 		params = append(param("image", "plain-http"), text("output", p.root+"/artifact/firmware.bin"))
 	}
-	return append(params, text("credentials", credentialsOf(s).volume), text("trusted-ca", volumeTrustedCA))
+	c := credentialsOf(s)
+	return append(
+		params, text("credentials", c.volume), text("own-credentials", c.ownVolume()), text("secret", c.secret()),
+		text("own-secret", c.ownSecret()), text("trusted-ca", volumeTrustedCA),
+	)
 }
 
 // used returns the parameters of the run that steps use, in the order of their use.
@@ -167,19 +171,34 @@ func used(steps []v1.Step) (names []string) {
 
 const volumeTrustedCA = "trusted-ca"
 
-// credentials names the Secret of a stage, and the volume that it is mounted by.
-type credentials struct{ volume, secret string }
+// credentials are those that a stage uses: those of the application before those of the
+// installation. The names of Secrets follow from parameters of the run: whoever writes a
+// description does not choose whose credentials are used.
+type credentials struct {
+	// kind is what the Secret of an application is called before the name of that.
+	kind string
+	// volume is that of the installation's Secret, and how that is called by default.
+	volume, shared string
+}
 
 func credentialsOf(s stage) credentials {
 	switch s {
 	case stageFetch:
-		return credentials{"git-credentials", "git-credentials"}
+		return credentials{"git", "git-credentials", "git-credentials"}
 	case stageHawkbit:
-		return credentials{"hawkbit-credentials", "hawkbit-config"}
+		return credentials{"hawkbit", "hawkbit-credentials", "hawkbit-config"}
 	default:
-		return credentials{"registry-credentials", "container-registry"}
+		return credentials{"registry", "registry-credentials", "container-registry"}
 	}
 }
+
+func (c credentials) ownVolume() string { return "own-" + c.volume }
+
+// param is the parameter with the name of the Secret that is used unless the application has
+// its own.
+func (c credentials) param() string     { return c.kind + "-secret" }
+func (c credentials) secret() string    { return "$(params." + c.param() + ")" }
+func (c credentials) ownSecret() string { return c.kind + ".$(params.application)" }
 
 // volumesOf returns the volumes of a stage that are not there yet. The builder has none.
 func volumesOf(s stage, have []corev1.Volume) (volumes []corev1.Volume) {
@@ -187,21 +206,25 @@ func volumesOf(s stage, have []corev1.Volume) (volumes []corev1.Volume) {
 		return nil
 	}
 	c := credentialsOf(s)
-	secret := &corev1.SecretVolumeSource{SecretName: c.secret, Optional: new(true)}
-	if c.secret == "container-registry" {
-		// A docker configuration, or what installations of Drogue Ajour have in its place.
-		secret.Items = []corev1.KeyToPath{
-			{Key: ".dockerconfigjson", Path: "config.json"},
-			{Key: "user", Path: "user"},
-			{Key: "token", Path: "token"},
+	mounted := func(name string) *corev1.SecretVolumeSource {
+		secret := &corev1.SecretVolumeSource{SecretName: name, Optional: new(true)}
+		if c.kind == "registry" {
+			// A docker configuration, or what installations of Drogue Ajour have in its place.
+			secret.Items = []corev1.KeyToPath{
+				{Key: ".dockerconfigjson", Path: "config.json"},
+				{Key: "user", Path: "user"},
+				{Key: "token", Path: "token"},
+			}
 		}
+		return secret
 	}
 	ca := &corev1.ConfigMapVolumeSource{
 		LocalObjectReference: corev1.LocalObjectReference{Name: "trusted-ca"},
 		Optional:             new(true),
 	}
 	for _, v := range []corev1.Volume{
-		{Name: c.volume, VolumeSource: corev1.VolumeSource{Secret: secret}},
+		{Name: c.volume, VolumeSource: corev1.VolumeSource{Secret: mounted(c.secret())}},
+		{Name: c.ownVolume(), VolumeSource: corev1.VolumeSource{Secret: mounted(c.ownSecret())}},
 		{Name: volumeTrustedCA, VolumeSource: corev1.VolumeSource{ConfigMap: ca}},
 	} {
 		if !slices.ContainsFunc(have, func(h corev1.Volume) bool { return h.Name == v.Name }) {

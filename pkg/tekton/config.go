@@ -27,6 +27,17 @@ const (
 	PodPerTask Layout = "tasks"
 )
 
+// Credentials says whose credentials the steps of a build use.
+type Credentials string
+
+// The kinds of credentials.
+const (
+	// Shared are those of the application, or else those of the installation.
+	Shared Credentials = "shared"
+	// OwnCredentials are those of the application alone.
+	OwnCredentials Credentials = "application"
+)
+
 // Config is what an installation sets for all of its builds.
 type Config struct {
 	// Namespace is where builds run.
@@ -38,6 +49,8 @@ type Config struct {
 	PlainHTTP bool
 	// Sources says where source may come from.
 	Sources Sources
+	// Credentials says whose credentials a build uses; Shared if empty.
+	Credentials Credentials
 	// ServiceAccount of the builds; the namespace's default if empty.
 	ServiceAccount string
 	// Layout of the pods; PodPerTask if empty.
@@ -63,6 +76,9 @@ type Sources struct {
 
 // Validate returns an error for a configuration that cannot be rendered.
 func (c Config) Validate() error {
+	if c.Credentials != Shared && c.Credentials != OwnCredentials && c.Credentials != "" {
+		return fmt.Errorf("credentials %q are neither %q nor %q", c.Credentials, Shared, OwnCredentials)
+	}
 	if c.Layout != OnePod && c.Layout != PodPerTask && c.Layout != "" {
 		return fmt.Errorf("layout %q is neither %q nor %q", c.Layout, OnePod, PodPerTask)
 	}

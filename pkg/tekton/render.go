@@ -141,13 +141,14 @@ func namesOf(d build.Description) []string {
 		paramArgs,
 		"artifact",
 		"application",
+		"git-secret",
 		"max-size",
 	}
 	if d.Image != "" {
-		names = append(names, "image", "attachments", "plain-http")
+		names = append(names, "image", "attachments", "plain-http", "registry-secret")
 	}
 	if d.Controller != "" {
-		names = append(names, "name", "controller")
+		names = append(names, "name", "controller", "hawkbit-secret")
 	}
 	return names
 }
@@ -161,6 +162,13 @@ func params(s build.Spec, c Config, names []string) (list v1.Params) {
 		"builder": d.Builder, "artifact": d.Artifact, "max-size": strconv.FormatInt(d.MaxSize, 10),
 		"image": c.RegistryPrefix + d.Image, "plain-http": strconv.FormatBool(c.PlainHTTP),
 		"name": s.Object.HawkbitName(), "controller": d.Controller, "application": s.Object.Application,
+	}
+	for _, stage := range []stage{stageFetch, stageOCI, stageHawkbit} {
+		secret := credentialsOf(stage)
+		values[secret.param()] = secret.shared
+		if c.Credentials == OwnCredentials {
+			values[secret.param()] = secret.kind + "." + s.Object.Application
+		}
 	}
 	if p := s.Publication; p != nil {
 		values["version"] = p.Artifact.Version

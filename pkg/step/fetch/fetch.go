@@ -31,6 +31,7 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 	syscall.Umask(0)
 	o := git.Options{Log: stderr, SSH: append(append([]string{}, self...), sshMode)}
 	var schemes, hosts, addresses string
+	var credentials step.Credentials
 	res, ok := step.Parse("fetch", args, stderr, func(flags *flag.FlagSet) {
 		flags.StringVar(&o.URI, "uri", "", "`URI` of the repository")
 		flags.StringVar(&o.Revision, "revision", "", "branch, tag or commit; the default branch if empty")
@@ -43,7 +44,7 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 		flags.StringVar(&schemes, "schemes", "", "`schemes` that may be fetched by, separated by commas")
 		flags.StringVar(&hosts, "hosts", "", "`hosts` that may be fetched from, separated by commas; any if empty")
 		flags.StringVar(&addresses, "addresses", "", "`ranges` of addresses that they may have, or public, or any")
-		flags.StringVar(&o.Credentials, "credentials", "", "`folder` with .git-credentials, ssh-privatekey and known_hosts")
+		credentials.Define(flags, ".git-credentials, ssh-privatekey and known_hosts")
 		flags.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
 	})
 	if !ok {
@@ -53,7 +54,7 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 	if err != nil {
 		return res.Finish(stderr, nil, fmt.Errorf("read policy of sources: %w", err))
 	}
-	o.Policy = policy
+	o.Policy, o.Credentials = policy, credentials.Folder()
 	r, err := git.Fetch(ctx, o)
 	return res.Finish(stderr, map[string]string{
 		"commit":            r.Commit,
@@ -61,5 +62,5 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 		"commit-time":       r.Time.Format(time.RFC3339),
 		"CHAINS-GIT_URL":    o.URI,
 		"CHAINS-GIT_COMMIT": r.Commit,
-	}, err)
+	}, credentials.Explain(err))
 }

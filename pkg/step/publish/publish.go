@@ -35,59 +35,64 @@ func Main(ctx context.Context, args []string, stderr io.Writer) int {
 func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 	o := oci.Options{Log: stderr}
 	var flags *flag.FlagSet
+	var credentials step.Credentials
 	res, ok := step.Parse("publish oci", args, stderr, func(f *flag.FlagSet) {
 		flags = f
 		firmwareFlags(f, &o.Firmware)
-		registryFlags(f, &o)
+		registryFlags(f, &o, &credentials)
 		f.StringVar(&o.Application, "application", "", "`name` of the application whose firmware it is")
 	})
 	if !ok {
 		return step.ExitUsage
 	}
-	o.Attachments = flags.Args()
+	o.Attachments, o.Credentials = flags.Args(), credentials.Folder()
 	r, err := oci.Push(ctx, o)
 	return res.Finish(stderr, map[string]string{
 		"image-url": r.Reference, "image-digest": r.Digest, "IMAGE_URL": r.Reference, "IMAGE_DIGEST": r.Digest,
 		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256, "warning": r.Warning,
-	}, err)
+	}, credentials.Explain(err))
 }
 
 func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
 	o := hawkbit.Options{Log: stderr}
+	var credentials step.Credentials
 	res, ok := step.Parse("publish hawkbit", args, stderr, func(f *flag.FlagSet) {
 		firmwareFlags(f, &o.Firmware)
 		f.StringVar(&o.Name, "name", "", "`name` of the software module and the distribution set")
 		f.StringVar(&o.Application, "application", "", "`name` of the application whose firmware it is")
 		f.StringVar(&o.Controller, "controller", "", "`id` of the target to assign it to")
-		f.StringVar(&o.Credentials, "credentials", "", "`folder` with url, and user and password or token")
+		credentials.Define(f, "url, and user and password or token")
 		f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
 	})
 	if !ok {
 		return step.ExitUsage
 	}
+	o.Credentials = credentials.Folder()
 	r, err := hawkbit.Publish(ctx, o)
 	return res.Finish(stderr, map[string]string{
 		"distribution-set": strconv.FormatInt(r.Set, 10), "action": strconv.FormatInt(r.Action, 10),
 		"size": strconv.FormatInt(r.Size, 10), "checksum": r.SHA256,
-	}, err)
+	}, credentials.Explain(err))
 }
 
 func pullOCI(ctx context.Context, args []string, stderr io.Writer) int {
 	o := oci.PullOptions{Registry: oci.Options{Log: stderr}}
+	var credentials step.Credentials
 	res, ok := step.Parse("publish pull", args, stderr, func(f *flag.FlagSet) {
-		registryFlags(f, &o.Registry)
+		registryFlags(f, &o.Registry, &credentials)
 		f.StringVar(&o.Output, "output", "", "`file` to write the firmware to")
 	})
 	if !ok {
 		return step.ExitUsage
 	}
-	return res.Finish(stderr, nil, oci.Pull(ctx, o))
+	o.Registry.Credentials = credentials.Folder()
+	return res.Finish(stderr, nil, credentials.Explain(oci.Pull(ctx, o)))
 }
 
-func registryFlags(f *flag.FlagSet, o *oci.Options) {
+func registryFlags(f *flag.FlagSet, o *oci.Options, c *step.Credentials) {
 	f.StringVar(&o.Reference, "image", "", "full `reference`, with a tag to publish as or a digest to pull")
 	f.BoolVar(&o.PlainHTTP, "plain-http", false, "speak HTTP to the registry")
-	f.StringVar(&o.Credentials, "credentials", "", "`folder` with config.json of docker, or user and token")
+	c.Define(f, "config.json of docker, or user and token")
 	f.StringVar(&o.TrustedCA, "trusted-ca", "", "`file` of CA certificates to trust, too")
 }
 
