@@ -52,6 +52,10 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
+	user, err := c.User()
+	if err != nil {
+		return err
+	}
 	cluster, err := tekton.Connect(c.Namespace, s.Log)
 	if err != nil {
 		return err
@@ -78,7 +82,7 @@ func run(ctx context.Context, c envConfig) error {
 			},
 			api.Options{
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
-				Applications: c.Applications, Origins: c.Origins, User: c.User, Policy: policy, Needs: c.Needs,
+				Applications: c.Applications, Origins: c.Origins, User: user, Policy: policy, Needs: c.Needs,
 				Limits:  api.Limits{Calls: c.Calls, CallerBuilds: c.CallerBuilds, ApplicationBuilds: c.ApplicationBuilds},
 				Refused: func(ctx context.Context, code string) { refused(ctx, code) },
 			},

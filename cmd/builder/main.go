@@ -58,6 +58,9 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
+	if _, err := c.User(); err != nil {
+		return err
+	}
 	s, err := c.Setup()
 	if err != nil {
 		return err

@@ -13,7 +13,9 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -57,8 +59,7 @@ type Replica struct {
 
 // Credentials are those of a service that acts on its own behalf.
 type Credentials struct {
-	User  string `envconfig:"DROGUE_USER" required:"true" desc:"user of the Drogue registry that the service acts as"`
-	Token string `envconfig:"DROGUE_TOKEN" required:"true" desc:"personal access token of that user"`
+	Folder string `envconfig:"DROGUE_CREDENTIALS" default:"/drogue" desc:"folder with the files user and token: a user of the Drogue registry that the service acts as, and a personal access token of that; read for each call"`
 }
 
 // Policy is read by the services that read descriptions.
@@ -77,8 +78,41 @@ func (p Policy) Policy() (build.Policy, error) {
 	return build.Policy{Images: p.Images, Controllers: p.Controllers, Builders: p.Builders, MaxTimeout: p.MaxTimeout}, nil
 }
 
-// Auth returns what authenticates calls to the device registry.
-func (c Credentials) Auth() drogue.Auth { return drogue.Basic(c.User, c.Token) }
+// Auth returns what authenticates calls to the device registry. A token that was replaced counts
+// from the next call on.
+func (c Credentials) Auth() drogue.Auth {
+	return func(h http.Header) error {
+		user, err := c.read("user")
+		if err != nil {
+			return err
+		}
+		token, err := c.read("token")
+		if err != nil {
+			return err
+		}
+		return drogue.Basic(user, token)(h)
+	}
+}
+
+// User returns the name of the user, or an error if the folder is not as it should be.
+func (c Credentials) User() (string, error) {
+	if _, err := c.read("token"); err != nil {
+		return "", err
+	}
+	return c.read("user")
+}
+
+func (c Credentials) read(name string) (string, error) {
+	data, err := os.ReadFile(filepath.Join(c.Folder, name)) //nolint:gosec // the operator says where it is
+	if err != nil {
+		return "", fmt.Errorf("DROGUE_CREDENTIALS: %w", err)
+	}
+	text := strings.TrimSpace(string(data))
+	if text == "" {
+		return "", fmt.Errorf("DROGUE_CREDENTIALS: the file %s of %s is empty", name, c.Folder)
+	}
+	return text, nil
+}
 
 // Common is what every service works with.
 type Common struct {
