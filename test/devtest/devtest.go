@@ -13,9 +13,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -26,15 +29,18 @@ type Dev struct {
 	PID    int
 	cmd    *exec.Cmd
 	config string
+	left   session
 	exited chan struct{}
 	err    error
 }
 
 // session is what "ajour dev" leaves for other programs.
 type session struct {
-	URL   string `json:"url"`
-	Token string `json:"token"`
-	PID   int    `json:"pid"`
+	URL      string `json:"url"`
+	Issuer   string `json:"issuer"`
+	Password string `json:"password"`
+	Token    string `json:"token"`
+	PID      int    `json:"pid"`
 }
 
 // Options say how to start it.
@@ -87,8 +93,25 @@ func Start(ctx context.Context, o Options) (*Dev, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Kill())
 	}
-	d.Client, d.PID = Client{URL: left.URL, API: left.URL, Token: left.Token}, left.PID
+	d.Client, d.PID, d.left = Client{URL: left.URL, API: left.URL, Token: left.Token}, left.PID, left
 	return d, nil
+}
+
+// As returns a client that acts as a different user, who has the role trigger-build.
+func (d *Dev) As(ctx context.Context, user string) (Client, error) {
+	form := url.Values{"grant_type": {"password"}, "username": {user}, "password": {d.left.Password}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.left.Issuer+"/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return Client{}, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	if err := do(req, &answer); err != nil {
+		return Client{}, err
+	}
+	return Client{URL: d.left.URL, API: d.left.URL, Token: answer.Token}, nil
 }
 
 // find reads what the process left. Others may have left theirs beside it.
