@@ -130,9 +130,8 @@ func TestFetchExplainsFailures(t *testing.T) {
 		})
 	})
 	base := strings.TrimSuffix(repo.url, "/fw.git")
-	closed := httptest.NewServer(nil)
-	closed.Close()
-	away := "could not be reached: dial tcp " + strings.TrimPrefix(closed.URL, "http://") + ": connect: connection refused"
+	closed := gittest.Away(t)
+	away := "could not be reached: dial tcp " + closed + ": connect: connection refused"
 	for _, tt := range []struct {
 		name, uri, rev, path string
 		want                 build.Reason
@@ -146,10 +145,10 @@ func TestFetchExplainsFailures(t *testing.T) {
 		{"a repository without a commit", base + "/void.git", "", ".", build.ReasonRevisionNotFound, ""},
 		{"a repository that wants credentials", base + "/private.git", "", ".", build.ReasonSourceAuthFailed, ""},
 		{"a repository that refuses", base + "/forbidden.git", "", ".", build.ReasonSourceAuthFailed, ""},
-		{"a server that is away", closed.URL + "/fw.git", "", ".", build.ReasonSourceUnavailable, away},
+		{"a server that is away", "http://" + closed + "/fw.git", "", ".", build.ReasonSourceUnavailable, away},
 		{
 			"a server that is away, by HTTPS",
-			strings.Replace(closed.URL, "http", "https", 1) + "/fw.git",
+			"https://" + closed + "/fw.git",
 			"",
 			".",
 			build.ReasonSourceUnavailable,
@@ -157,7 +156,7 @@ func TestFetchExplainsFailures(t *testing.T) {
 		},
 		{
 			"a full commit of a server that is away",
-			closed.URL + "/fw.git",
+			"http://" + closed + "/fw.git",
 			strings.Repeat("a", 40),
 			".",
 			build.ReasonSourceUnavailable,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"github.com/drogue-iot/ajour/pkg/git/gittest"
 	"github.com/drogue-iot/ajour/test/devtest"
 )
 
@@ -35,8 +36,7 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 	t.Parallel()
 	w := start(t)
 	url := anything(t)
-	closed := httptest.NewServer(nil)
-	closed.Close()
+	away := gittest.Away(t)
 	for app, tt := range map[string]struct {
 		spec    map[string]any
 		reason  string
@@ -48,7 +48,7 @@ func TestEveryFailureSaysWhy(t *testing.T) {
 			`^Revision "nosuch" is not a branch, tag or commit of http://.*$`,
 		},
 		"missing": {shell(url+"x", makeFirmware), "SourceNotFound", `^Repository .* was not found: check its address`},
-		"away":    {shell(closed.URL+"/fw.git", makeFirmware), "SourceUnavailable", `^Repository .* could not be reached: `},
+		"away":    {shell("http://"+away+"/fw.git", makeFirmware), "SourceUnavailable", `^Repository .* could not be reached: `},
 		"folder":  {shell(url, makeFirmware, source("project", "none")), "SourceNotFound", `has no folder "none"$`},
 		"compiler": {
 			shell(
