@@ -121,6 +121,42 @@ func TestRender(t *testing.T) {
 	}
 }
 
+// TestTheSecretsOfARunFollowFromItsApplication, and from nothing that a user writes.
+func TestTheSecretsOfARunFollowFromItsApplication(t *testing.T) {
+	t.Parallel()
+	for credentials, want := range map[tekton.Credentials]map[string]string{
+		tekton.Shared: {
+			"git-secret": "git-credentials", "registry-secret": "container-registry", "hawkbit-secret": "hawkbit-config",
+			"application": "greenhouse",
+		},
+		tekton.OwnCredentials: {
+			"git-secret": "git.greenhouse", "registry-secret": "registry.greenhouse", "hawkbit-secret": "hawkbit.greenhouse",
+			"application": "greenhouse",
+		},
+	} {
+		for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
+			s := spec()
+			s.Description.Image, s.Description.Controller = "greenhouse:1", "greenhouse"
+			pr, err := tekton.Render(s, tekton.Config{Namespace: "builds", Layout: layout, Credentials: credentials})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			for _, p := range pr.Spec.Params {
+				if _, ok := want[p.Name]; ok {
+					got[p.Name] = p.Value.StringVal
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(credentials, layout, diff)
+			}
+		}
+	}
+	if err := (tekton.Config{RegistryPrefix: "quay.io/acme/", Credentials: "own"}).Validate(); err == nil {
+		t.Error("credentials of an unknown make are taken")
+	}
+}
+
 func TestTheBuilderHasTheResourcesOfTheInstallation(t *testing.T) {
 	t.Parallel()
 	pr, err := tekton.Render(spec(), tekton.Config{
