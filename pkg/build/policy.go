@@ -5,6 +5,7 @@ package build
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,11 +17,11 @@ type Policy struct {
 	// are its own name, or below that.
 	Images Ownership
 	// Controllers says which targets of hawkBit an application publishes to: one of its own
-	// name, or of a name that begins with that and a character that no application's name
-	// has, such as ":" or "_".
+	// name, or of a name that begins with that and one of ":", "_", "@" and "~", which no
+	// application's name has.
 	Controllers Ownership
 	// Builders are the only builder images that may run; any if empty. An entry is a whole
-	// reference, or the beginning of one up to one of "/", ":" and "@".
+	// reference, a name without its tag and digest, or the beginning of one up to a slash.
 	Builders []string
 	// MaxTimeout is the longest timeout of a build; a day if it is zero.
 	MaxTimeout time.Duration
@@ -78,9 +79,7 @@ func (r *reader) ownImage(s, at string) {
 func (r *reader) ownController(s, at string) {
 	app := r.owner.Application
 	rest, own := strings.CutPrefix(s, app)
-	const ofNames = "abcdefghijklmnopqrstuvwxyz0123456789-."
-	if r.policy.Controllers != OwnNames || s == "" ||
-		own && (rest == "" || !strings.ContainsRune(ofNames, rune(rest[0]))) {
+	if r.policy.Controllers != OwnNames || s == "" || own && (rest == "" || strings.ContainsAny(rest[:1], ":_@~")) {
 		return
 	}
 	r.fail(at, "%s belongs to somebody else: write %s, or %s:NAME", quote(s), app, app)
@@ -91,11 +90,8 @@ func (r *reader) admittedBuilder(s, at string) {
 	if len(r.policy.Builders) == 0 || s == "" {
 		return
 	}
-	for _, entry := range r.policy.Builders {
-		rest, ok := strings.CutPrefix(s, entry)
-		if ok && (rest == "" || strings.ContainsAny(entry[len(entry)-1:], "/:@") || strings.ContainsAny(rest[:1], "/:@")) {
-			return
-		}
+	if slices.ContainsFunc(r.policy.Builders, func(entry string) bool { return admitsBuilder(entry, s) }) {
+		return
 	}
 	r.fail(
 		at,
@@ -103,4 +99,23 @@ func (r *reader) admittedBuilder(s, at string) {
 		quote(s),
 		strings.Join(r.policy.Builders, ", "),
 	)
+}
+
+// admitsBuilder reports whether an entry of the list is the beginning of a reference, cut where a
+// part of it ends. A tag is not replaced by a digest, which would win over it, nor a name by a
+// port of a host of that name.
+func admitsBuilder(entry, image string) bool {
+	rest, ok := strings.CutPrefix(image, entry)
+	switch {
+	case !ok || entry == "":
+		return false
+	case rest == "" || strings.HasSuffix(entry, "/"):
+		return true
+	case rest[0] == '@':
+		return !strings.Contains(entry[strings.LastIndex(entry, "/")+1:], ":")
+	case rest[0] == ':':
+		return !strings.Contains(rest, "/")
+	default:
+		return rest[0] == '/'
+	}
 }

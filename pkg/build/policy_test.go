@@ -76,7 +76,7 @@ func TestNamesBelongToApplications(t *testing.T) {
 		}
 	}
 	for controller, admitted := range map[string]bool{
-		own: true, own + ":1": true, own + "_1": true, own + "@x": true, own + "~x": true, own + "é": true,
+		own: true, own + ":1": true, own + "_1": true, own + "@x": true, own + "~x": true, own + "é": false, own + "X": false,
 		own + "1": false, own + "-1": false, own + ".1": false, "other": false, "other:" + own: false, strings.ToUpper(own): false,
 	} {
 		want := []string{}
@@ -102,10 +102,11 @@ func TestNamesBelongToApplications(t *testing.T) {
 func TestBuildersOfAnInstallation(t *testing.T) {
 	t.Parallel()
 	digest := "quay.io/acme/pinned@sha256:" + strings.Repeat("a", 64)
-	p := build.Policy{Builders: []string{"quay.io/acme/builders/", "golang", "rust:1.", digest}}
+	p := build.Policy{Builders: []string{"quay.io/acme/builders/", "golang", "rust:1", "registry.example.org", "", digest}}
 	for image, admitted := range map[string]bool{
 		"quay.io/acme/builders/rust:1": true, "golang": true, "golang:1.26": true, "golang@sha256:" + strings.Repeat("b", 64): true,
-		digest: true, "golang/x": true,
+		digest: true, "golang/x": true, "rust:1": true, "registry.example.org/a:1": true,
+		"rust:1@sha256:" + strings.Repeat("b", 64): false, "registry.example.org:5000/a:1": false,
 		"quay.io/acme/builders-of-others/x": false, "quay.io/acme/builders": false, "golang2:1": false, "rust:1.2": false,
 		"evil.example/golang": false, "quay.io/acme/pinned:1": false, "quay.io/acme/pinned@sha256:" + strings.Repeat("b", 64): false,
 	} {

@@ -7,6 +7,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -66,7 +67,7 @@ type Credentials struct {
 type Policy struct {
 	Images      build.Ownership `envconfig:"IMAGE_POLICY" default:"application" desc:"application: an application publishes to images of its own name and below; any: to every image below the prefix, those of others too"`
 	Controllers build.Ownership `envconfig:"CONTROLLER_POLICY" default:"application" desc:"the same for hawkBit: a controller is called as the application, or begins with its name and one of : _ @ ~"`
-	Builders    []string        `envconfig:"ALLOWED_BUILDERS" desc:"the only builder images that may run, separated by commas: references, or beginnings of them up to a slash, colon or @; all if empty"`
+	Builders    []string        `envconfig:"ALLOWED_BUILDERS" desc:"the only builder images that may run, separated by commas: references, names without a tag, or beginnings of them up to a slash; all if empty"`
 	MaxTimeout  time.Duration   `envconfig:"MAX_TIMEOUT" default:"24h" desc:"longest timeout that a description may ask for, 24h at most"`
 }
 
@@ -74,6 +75,11 @@ type Policy struct {
 func (p Policy) Policy() (build.Policy, error) {
 	if p.MaxTimeout < time.Second || p.MaxTimeout > 24*time.Hour {
 		return build.Policy{}, fmt.Errorf("MAX_TIMEOUT: %s is out of range: use 1s to 24h", p.MaxTimeout)
+	}
+	for i, entry := range p.Builders {
+		if p.Builders[i] = strings.TrimSpace(entry); p.Builders[i] == "" {
+			return build.Policy{}, errors.New("ALLOWED_BUILDERS: an entry is empty: remove the comma")
+		}
 	}
 	return build.Policy{Images: p.Images, Controllers: p.Controllers, Builders: p.Builders, MaxTimeout: p.MaxTimeout}, nil
 }
