@@ -133,7 +133,29 @@ func TestTheBuilderCreatesRunsOfOurShapeOnly(t *testing.T) {
 		}, "are our StepActions"},
 		"has a volume of the pod": {func(o tree) {
 			at(t, o, "spec", "taskRunTemplate", "podTemplate")["volumes"] = []any{tree{"name": "x", "secret": tree{"secretName": "x"}}}
-		}, "no volumes of their own"},
+		}, "have no volumes"},
+		"has a Secret in the environment": {func(o tree) {
+			from := tree{"secretKeyRef": tree{"name": "x", "key": "x"}}
+			at(t, o, "spec", "taskRunSpecs", 0, "podTemplate")["env"] = []any{tree{"name": "X", "valueFrom": from}}
+		}, "no Secrets in their environment"},
+		"has a task at the end": {func(o tree) {
+			step := tree{"name": "x", "image": "x", "script": "cat /s/*"}
+			at(t, o, "spec", "pipelineSpec")["finally"] = []any{tree{"name": "x", "taskSpec": tree{"steps": []any{step}}}}
+		}, "are our StepActions"},
+		"gives its task a different parameter than it has": {func(o tree) {
+			for _, p := range at(t, o, "spec", "pipelineSpec", "tasks", 0)["params"].([]any) {
+				if p.(tree)["name"] == "git-secret" {
+					p.(tree)["value"] = "git.of-somebody-else"
+				}
+			}
+		}, "takes its parameters from the run"},
+		"has a default in place of a parameter": {func(o tree) {
+			for _, p := range at(t, o, "spec", "pipelineSpec")["params"].([]any) {
+				if p.(tree)["name"] == "git-secret" {
+					p.(tree)["default"] = "git.of-somebody-else"
+				}
+			}
+		}, "takes its parameters from the run"},
 		"has a workspace that is a Secret": {func(o tree) {
 			at(t, o, "spec")["workspaces"] = []any{tree{"name": "source", "secret": tree{"secretName": "x"}}}
 		}, "is a volume claim"},
