@@ -76,7 +76,7 @@ func (h *handler) described(c *call, applications []build.Listed) (list []build.
 
 func (h *handler) devicesOf(ctx context.Context, token string, a build.Listed) ([]build.ObjectRef, error) {
 	now := h.Clock()
-	if known, ok := h.devices.Get(a.UID); ok && now.Sub(known.at) < devicesFor {
+	if known, ok := h.devices.Get(a.UID); ok && a.UID != "" && now.Sub(known.at) < devicesFor {
 		return known.devices, nil
 	}
 	all, err := h.registry.DevicesAs(ctx, token, a.Object.Application)

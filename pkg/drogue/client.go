@@ -164,10 +164,12 @@ func (c *Client) ObjectAs(ctx context.Context, token string, t build.ObjectRef) 
 }
 
 // MayWriteAs reports whether the bearer of an access token may write an object, without writing
-// it: the registry looks at rights before versions, and this one is never that of an object
+// it: the registry looks at rights before versions, and neither this one nor this uid is ever that of an object
 // (contract 1.5, 1.11). To a caller who may only read, a device is not there.
 func (c *Client) MayWriteAs(ctx context.Context, token string, t build.ObjectRef) (bool, error) {
-	metadata := map[string]string{"name": t.Application, "resourceVersion": uuid.Nil.String()}
+	metadata := map[string]string{
+		"name": t.Application, "uid": uuid.Nil.String(), "resourceVersion": uuid.Nil.String(),
+	}
 	if t.Device != "" {
 		metadata["application"], metadata["name"] = t.Application, t.Device
 	}
