@@ -101,12 +101,17 @@ func (s *Server) set(id int64) (*set, error) {
 	return nil, missing("DistributionSet", id)
 }
 
-func (s *Server) getSet(r *http.Request) (int, any, error) {
+// setOf returns the set of the path.
+func (s *Server) setOf(r *http.Request) (*set, error) {
 	id, err := number(r, "id")
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	d, err := s.set(id)
+	return s.set(id)
+}
+
+func (s *Server) getSet(r *http.Request) (int, any, error) {
+	d, err := s.setOf(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -115,11 +120,7 @@ func (s *Server) getSet(r *http.Request) (int, any, error) {
 
 // deleteSet keeps one that was ever assigned, and with it its name (HBW-71).
 func (s *Server) deleteSet(r *http.Request) (int, any, error) {
-	id, err := number(r, "id")
-	if err != nil {
-		return 0, nil, err
-	}
-	d, err := s.set(id)
+	d, err := s.setOf(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -133,11 +134,7 @@ func (s *Server) deleteSet(r *http.Request) (int, any, error) {
 
 // invalidateSet keeps a set from being assigned any more (HBW-73).
 func (s *Server) invalidateSet(r *http.Request) (int, any, error) {
-	id, err := number(r, "id")
-	if err != nil {
-		return 0, nil, err
-	}
-	d, err := s.set(id)
+	d, err := s.setOf(r)
 	if err != nil {
 		return 0, nil, err
 	}
