@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -99,7 +100,7 @@ func (b *behind) Send(_ context.Context, ev cloudevents.Event) error {
 	return nil
 }
 
-// callers measures what others notice while one caller makes 10,000 calls in ten seconds: half of
+// callers measures what others notice while one caller makes 10,000 calls in ten seconds, half of
 // them triggers. What was accepted has to have been sent.
 func (b *bench) callers(ctx context.Context) error {
 	const name = "others beside 10,000 calls, p99"
@@ -108,145 +109,168 @@ func (b *bench) callers(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var iss *issuer.Issuer
-	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { iss.ServeHTTP(w, r) }))
-	defer tokens.Close()
-	var err error
-	if iss, err = issuer.New(tokens.URL); err != nil {
-		return err
-	}
-	verifier := auth.New(auth.Options{Issuer: tokens.URL, Audience: issuer.Client})
-	go func() { _ = verifier.Run(ctx) }() // ends with the context
-	for verifier.Ready() != nil {
-		time.Sleep(10 * time.Millisecond)
-	}
-	back := &behind{sent: map[string]bool{}}
-	srv := httptest.NewServer(api.New(
-		api.Deps{Verifier: verifier, Registry: back, Objects: back, State: back, Runs: back, Sender: back},
-		api.Options{
-			Log: slog.New(
-				slog.DiscardHandler,
-			),
-			Clock:  time.Now,
-			NewID:  func() string { return uuid.Must(uuid.NewV7()).String() },
-			Needs:  api.NeedsBoth,
-			Limits: api.Limits{Calls: 50, CallerBuilds: 60, ApplicationBuilds: 60},
-		},
-	))
-	defer srv.Close()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	call := func(token, method, path string) (status int, id string, err error) {
-		req, err := http.NewRequestWithContext(ctx, method, srv.URL+api.Prefixes[0]+path, nil)
-		if err != nil {
-			return 0, "", err
-		}
-		req.Header.Set("Authorization", "Bearer "+token)
-		res, err := client.Do(req)
-		if err != nil {
-			return 0, "", err
-		}
-		defer res.Body.Close()
-		var answer struct{ ID string }
-		if json.NewDecoder(res.Body).Decode(&answer) != nil { // of a list
-			_, _ = io.Copy(io.Discard, res.Body)
-		}
-		return res.StatusCode, answer.ID, nil
-	}
-	others := func() (time.Duration, error) { // 20 calls a second, each from the time that it is due
-		token := iss.Token("ada", auth.TriggerRole)
-		var times []time.Duration
-		tick := time.NewTicker(manyCallsIn / 200)
-		defer tick.Stop()
-		for range 200 {
-			due := <-tick.C
-			if status, _, err := call(token, http.MethodGet, "/builds"); err != nil || status != http.StatusOK {
-				return 0, fmt.Errorf("others are answered %d: %w", status, err)
-			}
-			times = append(times, time.Since(due))
-		}
-		slices.Sort(times)
-		return times[len(times)*99/100], nil
-	}
-	usual, err := others()
+	i, err := startInstallation(ctx)
 	if err != nil {
 		return err
 	}
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	var accepted sync.Map
-	var count, refused atomic.Int64
+	defer i.close()
+	usual, err := i.others(ctx)
+	if err != nil {
+		return err
+	}
+	before := heap()
 	var g errgroup.Group
-	g.Go(func() error {
-		token := iss.Token("mallory", auth.TriggerRole)
-		var calls errgroup.Group
-		calls.SetLimit(64)
-		tick := time.NewTicker(manyCallsIn / 1000)
-		defer tick.Stop()
-		for i := range manyCalls {
-			if i%10 == 0 {
-				<-tick.C
-			}
-			calls.Go(func() error {
-				method, path := http.MethodGet, "/builds"
-				if i%2 == 0 {
-					method, path = http.MethodPost, "/apps/"+applicationOfCallers+"/trigger"
-				}
-				status, id, err := call(token, method, path)
-				switch status {
-				case http.StatusTooManyRequests:
-					refused.Add(1)
-				case http.StatusAccepted:
-					accepted.Store(id, true)
-					count.Add(1)
-				}
-				return err
-			})
-		}
-		return calls.Wait()
-	})
-	beside, err := others()
-	if err != nil {
+	var m many
+	g.Go(func() error { return m.call(ctx, i) })
+	beside, err := i.others(ctx)
+	if err := errors.Join(err, g.Wait()); err != nil {
 		return err
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	lost := 0
-	accepted.Range(func(id, _ any) bool {
-		if !back.sent[id.(string)] {
+	growth, lost := heap()-before, 0
+	m.accepted.Range(func(id, _ any) bool {
+		if !i.behind.sent[id.(string)] {
 			lost++
 		}
 		return true
 	})
 	ratio := float64(beside) / float64(usual)
 	fmt.Fprintf(
-		b.out, "%-34s %5d %8.1fms %8.1fms %7.2f  %.1f%s\n", name, 200, ms(beside), ms(usual), ratio, maxOthersRatio,
+		b.out, "%-34s %5d %8.1fms %8.1fms %7.2f  %.1f%s\n", name, otherCalls, ms(beside), ms(usual), ratio, maxOthersRatio,
 		verdict(ratio <= maxOthersRatio),
 	)
-	growth := int64(after.HeapAlloc) - int64(before.HeapAlloc)
 	fmt.Fprintf(
-		b.out,
-		"%-34s %5d %8.1fMB %10s %7s  %d MB%s\n",
-		"  heap that they left",
-		manyCalls,
-		float64(growth)/(1<<20),
-		"",
-		"",
-		maxGrowth>>20,
-		verdict(growth <= maxGrowth),
+		b.out, "%-34s %5d %8.1fMB %10s %7s  %d MB%s\n", "  heap that they left", manyCalls, float64(growth)/(1<<20), "", "",
+		maxGrowth>>20, verdict(growth <= maxGrowth),
 	)
 	fmt.Fprintf(
-		b.out,
-		"%-34s %5d of %d refused, %d builds accepted, %d of them lost%s\n",
-		"  calls of the one",
-		refused.Load(),
-		manyCalls,
-		count.Load(),
-		lost,
-		verdict(lost == 0),
+		b.out, "%-34s %5d of %d refused, %d builds accepted, %d of them lost%s\n", "  calls of the one", m.refused.Load(),
+		manyCalls, m.count.Load(), lost, verdict(lost == 0),
 	)
 	return nil
+}
+
+// heap returns the bytes that are in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// installation is an api with its limits, and an issuer, in this process.
+type installation struct {
+	issuer      *issuer.Issuer
+	behind      *behind
+	api, tokens *httptest.Server
+	client      *http.Client
+}
+
+func startInstallation(ctx context.Context) (*installation, error) {
+	i := &installation{
+		behind: &behind{sent: map[string]bool{}}, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	}
+	i.tokens = httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { i.issuer.ServeHTTP(w, r) }),
+	)
+	var err error
+	if i.issuer, err = issuer.New(i.tokens.URL); err != nil {
+		return nil, err
+	}
+	verifier := auth.New(auth.Options{Issuer: i.tokens.URL, Audience: issuer.Client})
+	go func() { _ = verifier.Run(ctx) }() // ends with the context
+	for verifier.Ready() != nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	i.api = httptest.NewServer(api.New(
+		api.Deps{
+			Verifier: verifier, Registry: i.behind, Objects: i.behind, State: i.behind, Runs: i.behind, Sender: i.behind,
+		},
+		api.Options{
+			Log: slog.New(slog.DiscardHandler), Clock: time.Now,
+			NewID: func() string { return uuid.Must(uuid.NewV7()).String() }, Needs: api.NeedsBoth,
+			Limits: api.Limits{Calls: 50, CallerBuilds: 60, ApplicationBuilds: 60},
+		},
+	))
+	return i, nil
+}
+
+func (i *installation) close() {
+	i.api.Close()
+	i.tokens.Close()
+}
+
+// call returns the status of an answer, and the id of a build that it names.
+func (i *installation) call(ctx context.Context, token, method, path string) (status int, id string, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, i.api.URL+api.Prefixes[0]+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := i.client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	var answer struct{ ID string }
+	if json.NewDecoder(res.Body).Decode(&answer) != nil { // of a list
+		_, _ = io.Copy(io.Discard, res.Body)
+	}
+	return res.StatusCode, answer.ID, nil
+}
+
+// otherCalls is how many calls others make meanwhile.
+const otherCalls = 200
+
+// others makes calls at a steady rate, and returns the 99th percentile of their times, each from
+// when the call was due.
+func (i *installation) others(ctx context.Context) (time.Duration, error) {
+	token := i.issuer.Token("ada", auth.TriggerRole)
+	var times []time.Duration
+	tick := time.NewTicker(manyCallsIn / otherCalls)
+	defer tick.Stop()
+	for range otherCalls {
+		due := <-tick.C
+		if status, _, err := i.call(ctx, token, http.MethodGet, "/builds"); err != nil || status != http.StatusOK {
+			return 0, fmt.Errorf("others are answered %d: %w", status, err)
+		}
+		times = append(times, time.Since(due))
+	}
+	slices.Sort(times)
+	return times[len(times)*99/100], nil
+}
+
+// many are the calls of the one.
+type many struct {
+	accepted       sync.Map // ids of builds
+	count, refused atomic.Int64
+}
+
+func (m *many) call(ctx context.Context, i *installation) error {
+	token := i.issuer.Token("mallory", auth.TriggerRole)
+	var g errgroup.Group
+	g.SetLimit(64)
+	const atOnce = 10
+	tick := time.NewTicker(manyCallsIn / (manyCalls / atOnce))
+	defer tick.Stop()
+	for n := range manyCalls {
+		if n%atOnce == 0 {
+			<-tick.C
+		}
+		g.Go(func() error {
+			method, path := http.MethodGet, "/builds"
+			if n%2 == 0 {
+				method, path = http.MethodPost, "/apps/"+applicationOfCallers+"/trigger"
+			}
+			status, id, err := i.call(ctx, token, method, path)
+			switch status {
+			case http.StatusTooManyRequests:
+				m.refused.Add(1)
+			case http.StatusAccepted:
+				m.accepted.Store(id, true)
+				m.count.Add(1)
+			}
+			return err
+		})
+	}
+	return g.Wait()
 }
