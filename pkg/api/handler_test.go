@@ -716,6 +716,7 @@ func lists(t *testing.T, w *world) {
 func TestOneBuild(t *testing.T) {
 	t.Parallel()
 	const mine, foreign, ended = "0190f2a4-6c3b-7a57-8f0e-000000000003", "0190f2a4-6c3b-7a57-8f0e-000000000004", "0190f2a4-6c3b-7a57-8f0e-000000000001"
+	const secret = "0190f2a4-6c3b-7a57-8f0e-000000000009"
 	for _, tt := range []struct {
 		name, token, method, path string
 		want                      int
@@ -732,6 +733,8 @@ func TestOneBuild(t *testing.T) {
 		{"of a foreign application looks missing", "read", "GET", "/builds/" + foreign, 404, ""},
 		{"that is unknown is missing", "read", "GET", "/builds/" + id, 404, ""},
 		{"of no valid id is missing", "read", "GET", "/builds/x", 404, ""},
+		{"with secret variables has no log for who may only read", "read", "GET", "/builds/" + secret + "/log", 403, ""},
+		{"with secret variables has a log for who may write", "write", "GET", "/builds/" + secret + "/log", 200, "follow=false"},
 		{"has a log", "read", "GET", "/builds/" + mine + "/log", 200, "follow=false"},
 		{"has a log that is followed", "read", "GET", "/builds/" + mine + "/log?follow=true", 200, "follow=true"},
 		{"has no log for strangers", "read", "GET", "/builds/" + foreign + "/log", 404, ""},
@@ -744,7 +747,9 @@ func TestOneBuild(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld()
-			w.runs = runs()
+			w.runs = append(runs(), build.Run{
+				ID: secret, Name: build.RunName(secret), Object: build.ObjectRef{Application: "app"}, Secret: true,
+			})
 			res := w.call(t, tt.token, tt.method, api.Prefixes[0]+tt.path)
 			text := body(t, res)
 			if res.StatusCode != tt.want || (tt.body != "" && text != tt.body) {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 const (
@@ -23,8 +25,14 @@ const (
 // getLog sends what the steps of a build printed, as plain text, and continues until the end
 // of the build if the query has follow=true.
 func (h *handler) getLog(w http.ResponseWriter, c *call) error {
-	if _, _, err := h.find(c); err != nil {
+	run, _, err := h.find(c)
+	if err != nil {
 		return err
+	}
+	if run.Secret { // what the builder printed may show it
+		if err := h.writes(c, build.ObjectRef{Application: run.Object.Application}); err != nil {
+			return err
+		}
 	}
 	follow, err := strconv.ParseBool(c.URL.Query().Get("follow"))
 	if err != nil && c.URL.Query().Has("follow") {

@@ -58,16 +58,19 @@ func (h *handler) mayWrite(c *call) <-chan error {
 		return answer
 	}
 	object := c.object
-	go func() {
-		may, err := h.registry.MayWriteAs(c.Context(), c.principal.Token, object)
-		if err == nil && !may {
-			err = problem(http.StatusForbidden, "Forbidden", fmt.Sprintf(
-				"You may read the application %q, and not write it: ask for the role manager in it", object.Application,
-			))
-		}
-		answer <- err
-	}()
+	go func() { answer <- h.writes(c, object) }()
 	return answer
+}
+
+// writes asks the registry whether the caller, who may read an object, may write it.
+func (h *handler) writes(c *call, object build.ObjectRef) error {
+	may, err := h.registry.MayWriteAs(c.Context(), c.principal.Token, object)
+	if err == nil && !may {
+		return problem(http.StatusForbidden, "Forbidden", fmt.Sprintf(
+			"You may read the application %q, and not write it: ask for the role manager in it", object.Application,
+		))
+	}
+	return err
 }
 
 // readable looks whether the installation can read the object of a call, and sends a problem

@@ -39,11 +39,14 @@ type Description struct {
 	// Controller is the hawkBit target to assign to; empty for none.
 	Controller string `json:"controller,omitempty"`
 	// Builder is the reference of the builder image.
-	Builder  string   `json:"builder"`
-	Source   Source   `json:"source"`
-	Env      []EnvVar `json:"env,omitempty"`
-	Args     []string `json:"args,omitempty"`
-	Artifact string   `json:"artifact"`
+	Builder string   `json:"builder"`
+	Source  Source   `json:"source"`
+	Env     []EnvVar `json:"env,omitempty"`
+	// Secrets are further variables of that environment, whose values are in the Secret of the
+	// application.
+	Secrets  []SecretVar `json:"secrets,omitempty"`
+	Args     []string    `json:"args,omitempty"`
+	Artifact string      `json:"artifact"`
 	// MaxSize is the most bytes that the artifact may have; 0 for any.
 	MaxSize int64 `json:"maxSize,omitempty"`
 	// Attachments are further files to publish beside the artifact in an OCI registry.
@@ -85,6 +88,17 @@ type EnvVar struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
+
+// SecretVar is a variable of the builder's environment whose value nobody reads but the builder.
+type SecretVar struct {
+	Name string `json:"name"`
+	// Key is that of the value in the Secret, see [SecretOf].
+	Key string `json:"key"`
+}
+
+// SecretOf is the name of the Secret with the secret variables of an application and of its
+// devices. It follows from the name of the application: a description cannot choose it.
+func SecretOf(application string) string { return "env." + application }
 
 // Duration is a time.Duration whose JSON form is Go's text, such as "1h0m0s".
 type Duration time.Duration

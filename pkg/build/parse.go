@@ -129,6 +129,7 @@ func (r *reader) build(d *Description, b map[string]any, at string) {
 	d.Builder = r.builder(r.text(b, "image", at, true), at+".image")
 	d.Source = r.source(b, at)
 	d.Env = r.env(b["env"], at+".env")
+	d.Secrets = r.secrets(b["secrets"], at+".secrets", d.Env)
 	d.Args = r.args(b["args"], at+".args")
 	if a, ok := r.child(b, "artifact", at); ok {
 		at := at + ".artifact"
@@ -213,6 +214,38 @@ func (r *reader) envValue(entry map[string]any, at string) string {
 		r.fail(at+".value", "is %s: write a string or a list of strings", kindOf(v))
 	}
 	return ""
+}
+
+// secrets reads variables whose values are in a Secret, under their own names if no key is
+// given. They have a list of their own: an entry of env without a value stops the update
+// server (contract 5.2).
+func (r *reader) secrets(v any, at string, env []EnvVar) (secrets []SecretVar) {
+	list, ok := r.list(v, at, maxEnv)
+	if !ok {
+		return nil
+	}
+	for i, item := range list {
+		at := fmt.Sprintf("%s[%d]", at, i)
+		entry, ok := r.object(item, at)
+		if !ok {
+			continue
+		}
+		name := r.text(entry, "name", at, true)
+		if name != "" && (slices.ContainsFunc(env, func(e EnvVar) bool { return e.Name == name }) ||
+			slices.ContainsFunc(secrets, func(s SecretVar) bool { return s.Name == name })) {
+			r.fail(at+".name", "%s is set twice: remove one", quote(name))
+		}
+		r.envName(name, at+".name")
+		if _, ok := entry["value"]; ok {
+			r.fail(at+".value", "stands where everybody can read it: put it into the Secret, under the key")
+		}
+		key := r.text(entry, "key", at, false)
+		if key != "" && (!keyPattern().MatchString(key) || len(key) > 253 || strings.HasPrefix(key, "..") || key == ".") {
+			r.fail(at+".key", "%s is no key of a Secret: use letters, digits, '-', '_' and '.'", quote(key))
+		}
+		secrets = append(secrets, SecretVar{Name: name, Key: cmp.Or(key, name)})
+	}
+	return secrets
 }
 
 func (r *reader) args(v any, at string) (args []string) {

@@ -46,6 +46,8 @@ func TestParse(t *testing.T) {
 	bothFromHawkbit.Registry = build.Hawkbit
 	budget := bare
 	budget.MaxSize, budget.Attachments = 256<<10, []string{"out/fw.elf", "fw.map"}
+	secret := bare
+	secret.Secrets = []build.SecretVar{{Name: "CARGO_TOKEN", Key: "CARGO_TOKEN"}, {Name: "NPM_TOKEN", Key: "npm.token"}}
 	minimal := func(kind, source, more string) string {
 		return fmt.Sprintf(
 			`{%q:{"image":"a:1","controller":"sensor-7","build":{"image":"b","source":%s,"artifact":{"path":"f"}%s}}}`,
@@ -92,6 +94,10 @@ func TestParse(t *testing.T) {
 				`{"path":"f","maxSize":262144,"attachments":["out/fw.elf","fw.map"]}`, 1,
 			),
 			budget,
+		},
+		{
+			"secret variables have a key of their own name, or a given one",
+			minimal("container", git, `,"secrets":[{"name":"CARGO_TOKEN"},{"name":"NPM_TOKEN","key":"npm.token"}]`), secret,
 		},
 		{"unknown members are left alone", minimal("container", git, `,"colour":"red","env":null`), bare},
 	}
@@ -163,6 +169,7 @@ func TestParseRefuses(t *testing.T) {
 		"maxSize":     `1`,
 		"attachments": `[]`,
 		"publish":     `null`,
+		"secrets":     `[]`,
 	}
 	refused := map[string][]string{
 		"image": {
@@ -206,6 +213,19 @@ func TestParseRefuses(t *testing.T) {
 			`{"hawkbit":{"controller":".."}}`,
 			`{"hawkbit":{"controller":"$(x)"}}`,
 		},
+		"secrets": {
+			`{}`,
+			`["A"]`,
+			`[{"key":"x"}]`,
+			`[{"name":"A"},{"name":"A","key":"x"}]`,
+			`[{"name":"GIT_SSH_COMMAND"}]`,
+			`[{"name":"A","value":"planted"}]`,
+			`[{"name":"A","key":"a/b"}]`,
+			`[{"name":"A","key":".."}]`,
+			`[{"name":"A","key":5}]`,
+			`[{"name":"A","key":"..data"}]`,
+			`[{"name":"A","key":"$(x)"}]`,
+		},
 		"args": {`"--release"`, `[1]`, `["$(REGISTRY_TOKEN)"]`, `["\u0000"]`, `["\u001b[2J"]`},
 		"env": {
 			`{}`, `[{"value":"x"}]`, `[{"name":"LD_PRELOAD","value":"x"}]`, `[{"name":"GIT_SSH_COMMAND","value":"x"}]`,
@@ -225,7 +245,7 @@ func TestParseRefuses(t *testing.T) {
 				}
 				section := fmt.Sprintf(
 					`{"container":{"image":%s,"build":{"image":%s,"source":{"git":{"uri":%s,"rev":%s,"project":%s}},
-					"env":%s,"args":%s,"artifact":{"path":%s,"maxSize":%s,"attachments":%s},"timeout":%s,"history":%s,"publish":%s}}}`,
+					"env":%s,"args":%s,"artifact":{"path":%s,"maxSize":%s,"attachments":%s},"timeout":%s,"history":%s,"publish":%s,"secrets":%s}}}`,
 					v(
 						"image",
 					),
@@ -241,6 +261,7 @@ func TestParseRefuses(t *testing.T) {
 					v("timeout"),
 					v("history"),
 					v("publish"),
+					v("secrets"),
 				)
 				var invalid *build.InvalidError
 				if _, err := build.Parse(json.RawMessage(section)); !errors.As(err, &invalid) {
@@ -251,6 +272,20 @@ func TestParseRefuses(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestAVariableIsPlainOrSecret(t *testing.T) {
+	t.Parallel()
+	_, err := build.Parse(json.RawMessage(`{"container":{"image":"a:1","build":{"image":"b","artifact":{"path":"f"},
+		"source":{"git":{"uri":"https://h/r"}},"env":[{"name":"A","value":"x"}],"secrets":[{"name":"A","value":"hunter2"}]}}}`))
+	const at = "spec.firmware.container.build.secrets[0]"
+	want := &build.InvalidError{Violations: []build.Violation{
+		{Path: at + ".name", Detail: `"A" is set twice: remove one`},
+		{Path: at + ".value", Detail: "stands where everybody can read it: put it into the Secret, under the key"},
+	}}
+	if diff := cmp.Diff(want.Error(), fmt.Sprint(err)); diff != "" {
+		t.Error(diff)
 	}
 }
 

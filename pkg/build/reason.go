@@ -37,6 +37,7 @@ const (
 	ReasonRevisionNotFound       Reason = "RevisionNotFound"
 	ReasonSourceUnavailable      Reason = "SourceUnavailable"
 	ReasonBuilderImagePullFailed Reason = "BuilderImagePullFailed"
+	ReasonSecretNotFound         Reason = "SecretNotFound"
 	ReasonBuildFailed            Reason = "BuildFailed"
 	ReasonBuildOutOfMemory       Reason = "BuildOutOfMemory"
 	ReasonArtifactNotFound       Reason = "ArtifactNotFound"
@@ -65,6 +66,7 @@ var reasons = map[Reason]struct{ step, rejection bool }{
 		step: true,
 	},
 	ReasonBuilderImagePullFailed: {},
+	ReasonSecretNotFound:         {},
 	ReasonBuildFailed:            {},
 	ReasonBuildOutOfMemory:       {},
 	ReasonArtifactNotFound:       {step: true, rejection: true},

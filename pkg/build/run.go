@@ -45,6 +45,8 @@ type Run struct {
 	Publishes string `json:"-"`
 	// Retained is what was compiled but published nowhere; nil for nothing.
 	Retained *Retained `json:"-"`
+	// Secret reports that the build has secret variables, which its output may show.
+	Secret bool `json:"-"`
 	// Rejected is the hash of the section that was rejected, for a build that never had a run
 	// since its description is wrong.
 	Rejected string `json:"-"`

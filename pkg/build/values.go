@@ -27,6 +27,7 @@ var (
 	imagePattern   = pattern(`^` + repository + `:` + tag + `$`)
 	builderPattern = pattern(`^(?:` + host + `)?` + repository + `(?::` + tag + `)?(?:` + digestForm + `)?$`)
 	envPattern     = pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	keyPattern     = pattern(`^[A-Za-z0-9._-]+$`)
 	scpPattern     = pattern(`^[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[A-Za-z0-9_~./][A-Za-z0-9_~./+-]*$`)
 	hostPattern    = pattern(`^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9a-fA-F:]+)$`)
 	userPattern    = pattern(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)

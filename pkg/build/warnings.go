@@ -24,6 +24,7 @@ var buildMembers = members{
 	"image":  nil,
 	"source": {"git": {"uri": nil, "rev": nil, "project": nil}, "path": nil},
 	"env":    {"name": nil, "value": nil}, "args": nil,
+	"secrets":  {"name": nil, "key": nil, "value": nil}, // a value is refused
 	"artifact": {"path": nil, "maxSize": nil, "attachments": nil},
 	"publish":  nil, // refuses what it does not know
 	"history":  nil, "timeout": nil, "triggers": nil,

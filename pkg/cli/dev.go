@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ type devFlags struct {
 	registry             string
 	plainHTTP            bool
 	git, hawkbit, ca     string
+	secrets              string
 	images, controllers  string
 	builders, builderEnv []string
 	parallel             int
@@ -55,7 +57,11 @@ Credentials are folders with a file for each key of the Secret that an installat
 has, and are given to the one step that needs them: --git-credentials with
 .git-credentials, ssh-privatekey and known_hosts; --hawkbit with url, user and
 password. Those of the registry that --registry names are docker's: config.json in
-the folder DOCKER_CONFIG. --trusted-ca is a folder with the file ca.crt.`,
+the folder DOCKER_CONFIG. --trusted-ca is a folder with the file ca.crt.
+
+Applications have Secrets of their own, which are the folders in the one that --secrets
+names: git.APP, registry.APP and hawkbit.APP in place of the above, and env.APP with a
+file for each key that build.secrets of a description names.`,
 		Example: `  ajour dev
   ajour dev --data ~/ajour --builder golang=go
   ajour dev --builder golang=go --builder-env GOCACHE=$(go env GOCACHE)`,
@@ -91,6 +97,7 @@ func (f *devFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.controllers, "controller-policy", string(build.OwnNames), "the same for targets of hawkBit")
 	flags.StringVar(&f.git, "git-credentials", "", "`folder` with the credentials for private repositories")
 	flags.StringVar(&f.hawkbit, "hawkbit", "", "`folder` with the address and the credentials of hawkBit")
+	flags.StringVar(&f.secrets, "secrets", "", "`folder` with a folder for each Secret of an application")
 	flags.StringVar(&f.ca, "trusted-ca", "", "`folder` with CA certificates to trust, too")
 	flags.IntVar(&f.parallel, "parallel", 2, "`number` of builds that run at the same time")
 	flags.BoolVar(&f.manual, "manual", false, "build on calls only, not when a description changes")
@@ -223,7 +230,32 @@ func (f *devFlags) credentials(env Env) (map[string]string, error) {
 		}
 		folders[c.name] = path
 	}
-	return folders, nil
+	return folders, f.ownSecrets(folders)
+}
+
+// ownSecrets adds the folders of the Secrets that applications have. A name that no build would
+// ask for is a mistake.
+func (f *devFlags) ownSecrets(folders map[string]string) error {
+	if f.secrets == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(f.secrets)
+	if err != nil {
+		return fmt.Errorf("--secrets: %w", err)
+	}
+	for _, e := range entries {
+		use, app, _ := strings.Cut(e.Name(), ".")
+		if !slices.Contains([]string{"git", "registry", "hawkbit", "env"}, use) ||
+			(build.ObjectRef{Application: app}).Validate() != nil {
+			return &usageError{fmt.Errorf(
+				"--secrets: %q is no Secret of an application: name it git.APP, registry.APP, hawkbit.APP or env.APP", e.Name(),
+			)}
+		}
+		if folders[e.Name()], err = filepath.Abs(filepath.Join(f.secrets, e.Name())); err != nil {
+			return fmt.Errorf("--secrets: %w", err)
+		}
+	}
+	return nil
 }
 
 // loopback refuses an address that others can reach: the embedded issuer gives

@@ -42,7 +42,8 @@ type Options struct {
 	// RegistryPlainHTTP speaks HTTP to that registry.
 	RegistryPlainHTTP bool
 	// Credentials are folders by the names of the Secrets and the ConfigMap that an
-	// installation has: git-credentials, container-registry, hawkbit-config, trusted-ca.
+	// installation has: git-credentials, container-registry, hawkbit-config, trusted-ca, and
+	// those of applications, such as git.APP.
 	Credentials map[string]string
 	// Parallel is how many builds run at the same time.
 	Parallel int

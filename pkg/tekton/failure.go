@@ -34,6 +34,10 @@ func failed(r *build.Run, h *head, t tasks) {
 		return
 	}
 	r.Progress = max(s.progress, stageFetch.progress)
+	if message := secretNotFound(tr.condition, build.SecretOf(r.Object.Application)); message != "" {
+		r.Reason, r.Message = build.ReasonSecretNotFound, message
+		return
+	}
 	explain(r, h, t, s, tr)
 }
 
@@ -132,6 +136,26 @@ func noEntrypoint(c condition) bool { return strings.Contains(c.message, looking
 // reasonCreateContainer is the reason of a TaskRun whose container the kubelet refuses to
 // create, such as one that would run as root.
 const reasonCreateContainer = "CreateContainerConfigError"
+
+// secretNotFound says which secret variable has no value, "" if that is not what happened. The
+// kubelet tells the Secret and the key, on behalf of the first step: all of a pod have the
+// variables.
+func secretNotFound(c condition, secret string) string {
+	if c.reason != reasonCreateContainer {
+		return ""
+	}
+	const remedy = ": ask those who run the installation to add it, or remove it from build.secrets"
+	if strings.Contains(c.message, `secret "`+secret+`" not found`) {
+		return fmt.Sprintf("There is no Secret %s%s", secret, remedy)
+	}
+	before, after, found := strings.Cut(c.message, " in Secret ")
+	_, name, _ := strings.Cut(after, "/")
+	_, key, ok := strings.Cut(before, "couldn't find key ")
+	if found && ok && strings.HasPrefix(name, secret) {
+		return fmt.Sprintf("The Secret %s has no key %s%s", secret, key, remedy)
+	}
+	return ""
+}
 
 func builderFailed(r *build.Run, st *step, c condition) {
 	switch {

@@ -73,6 +73,7 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 				DescriptionHash: a[annotationHash], Cause: causeOf(a), Requested: requested, Warnings: d.Warnings,
 				Started: instant(pr.Status.StartTime), Completed: instant(pr.Status.CompletionTime),
 			},
+			Secret:     len(d.Secrets) > 0,
 			Pending:    pr.Spec.Status == v1.PipelineRunSpecStatusPending,
 			Cancelling: pr.IsCancelled() || pr.IsGracefullyCancelled() || pr.IsGracefullyStopped(),
 		},

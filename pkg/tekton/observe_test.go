@@ -210,6 +210,26 @@ func TestObserveOnePod(t *testing.T) {
 			), want: build.ReasonInternalError, message: `pods "x" is forbidden`, progress: 5,
 		},
 		{
+			name: "a Secret that is not there",
+			tasks: pod(
+				no, "CreateContainerConfigError", `the step "fetch" in TaskRun "x" failed to start. The pod errored with the `+
+					`message: "secret "env.greenhouse" not found."`, step("fetch", 1), step("build", 1), step("publish", 1),
+			),
+			want: build.ReasonSecretNotFound, progress: 5,
+			message: "There is no Secret env.greenhouse: ask those who run the installation to add it, or remove it from build.secrets",
+		},
+		{
+			name: "a key that is not in its Secret",
+			tasks: pod(
+				no, "CreateContainerConfigError", `the step "fetch" in TaskRun "x" failed to start. The pod errored with the `+
+					`message: "couldn't find key TOKEN in Secret ajour-builds/env.greenhouse."`,
+				step("fetch", 1), step("build", 1), step("publish", 1),
+			),
+			want: build.ReasonSecretNotFound, progress: 5,
+			message: "The Secret env.greenhouse has no key TOKEN: ask those who run the installation to add it, or remove it " +
+				"from build.secrets",
+		},
+		{
 			name: "a builder that would run as root",
 			tasks: pod(
 				no, "CreateContainerConfigError", "image will run as root", step("fetch", 1), step("build", 1),

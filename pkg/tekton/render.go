@@ -62,7 +62,7 @@ func Render(s build.Spec, c Config) (*v1.PipelineRun, error) {
 	if pr.Spec.Workspaces, err = workspaces(s, c); err != nil {
 		return nil, fmt.Errorf("render build %s: %w", s.ID, err)
 	}
-	if env := environment(s.Description); len(env) > 0 && s.Publication == nil {
+	if env := environment(s); len(env) > 0 && s.Publication == nil {
 		// The number of variables differs from build to build, which a Task's steps cannot
 		// express: they go into the pod of the builder. Steps of ours that share it ignore them.
 		pr.Spec.TaskRunSpecs = []v1.PipelineTaskRunSpec{{PipelineTaskName: builderTask, PodTemplate: podTemplate()}}
@@ -198,9 +198,15 @@ func array(name string, values []string) v1.Param {
 	return v1.Param{Name: name, Value: v1.ParamValue{Type: v1.ParamTypeArray, ArrayVal: append([]string{}, values...)}}
 }
 
-func environment(d build.Description) (env []corev1.EnvVar) {
-	for _, e := range d.Env {
+func environment(s build.Spec) (env []corev1.EnvVar) {
+	for _, e := range s.Description.Env {
 		env = append(env, corev1.EnvVar{Name: e.Name, Value: e.Value})
+	}
+	secret := corev1.LocalObjectReference{Name: build.SecretOf(s.Object.Application)}
+	for _, e := range s.Description.Secrets {
+		env = append(env, corev1.EnvVar{Name: e.Name, ValueFrom: &corev1.EnvVarSource{
+			SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: secret, Key: e.Key},
+		}})
 	}
 	return env
 }

@@ -45,6 +45,7 @@ func TestTheBuilderCreatesRunsOfOurShapeOnly(t *testing.T) {
 		t.Helper()
 		d.Builder, d.Artifact, d.Timeout = images+"/shell:latest", "f", build.Duration(time.Minute)
 		d.Source, d.Env = build.Source{URI: "https://h/r", Path: "."}, []build.EnvVar{{Name: "A", Value: "b"}}
+		d.Secrets = []build.SecretVar{{Name: "B", Key: "b"}}
 		run, err := tekton.Render(build.Spec{
 			ID: uuid.Must(
 				uuid.NewV7(),
@@ -134,10 +135,14 @@ func TestTheBuilderCreatesRunsOfOurShapeOnly(t *testing.T) {
 		"has a volume of the pod": {func(o tree) {
 			at(t, o, "spec", "taskRunTemplate", "podTemplate")["volumes"] = []any{tree{"name": "x", "secret": tree{"secretName": "x"}}}
 		}, "have no volumes"},
-		"has a Secret in the environment": {func(o tree) {
-			from := tree{"secretKeyRef": tree{"name": "x", "key": "x"}}
+		"has the variables of somebody else": {func(o tree) {
+			from := tree{"secretKeyRef": tree{"name": "env.of-somebody-else", "key": "x"}}
 			at(t, o, "spec", "taskRunSpecs", 0, "podTemplate")["env"] = []any{tree{"name": "X", "valueFrom": from}}
-		}, "no Secrets in their environment"},
+		}, "no Secret in their environment"},
+		"has a variable from a ConfigMap": {func(o tree) {
+			from := tree{"configMapKeyRef": tree{"name": "x", "key": "x"}}
+			at(t, o, "spec", "taskRunSpecs", 0, "podTemplate")["env"] = []any{tree{"name": "X", "valueFrom": from}}
+		}, "no Secret in their environment"},
 		"has a task at the end": {func(o tree) {
 			step := tree{"name": "x", "image": "x", "script": "cat /s/*"}
 			at(t, o, "spec", "pipelineSpec")["finally"] = []any{tree{"name": "x", "taskSpec": tree{"steps": []any{step}}}}

@@ -61,7 +61,16 @@ func TestABuilderImageRunsInPodman(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := start(t, t.TempDir(), func(o *runner.Options) { o.Engine = podman })
+	secrets := t.TempDir()
+	if err := os.WriteFile(filepath.Join(secrets, "key"), []byte("a value = 5\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(secrets, "lines"), []byte("one\ntwo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, t.TempDir(), func(o *runner.Options) {
+		o.Engine, o.Volumes = podman, map[string]string{"env.app": secrets}
+	})
 	use := func(image string) func(*v1.PipelineRun) {
 		return func(pr *v1.PipelineRun) {
 			pr.Spec.Params = append(pr.Spec.Params, v1.Param{Name: "image", Value: *v1.NewStructuredValues(image)})
@@ -73,6 +82,23 @@ func TestABuilderImageRunsInPodman(t *testing.T) {
 	f.create(pipelineRun("user", `/bin/cat file; echo made > here; echo made > /tekton/home/there`, use(image+"-user")))
 	if pr := f.ended("user"); reason(pr) != "Succeeded" {
 		t.Errorf("%+v\n%s", pr.Status.Conditions, f.log("user", "second", "run"))
+	}
+	f.create(pipelineRun("secret", `echo "$TOKEN"`, use(image), variable("env.app", "key")))
+	f.create(pipelineRun("lines", "true", use(image), variable("env.app", "lines")))
+	if f.ended("secret"); f.log("secret", "second", "run") != "a value = 5\n" {
+		t.Error(f.log("secret", "second", "run"))
+	}
+	f.ended("lines")
+	if c := f.task(
+		"lines",
+		"second",
+	).Status.GetCondition(
+		apis.ConditionSucceeded,
+	); !strings.Contains(
+		c.Message,
+		"several lines",
+	) {
+		t.Errorf("%s: %s", c.Reason, c.Message)
 	}
 	f.create(pipelineRun("good", `pwd; /bin/cat file; echo "$1 $FROM_TASK"; echo made > here`, use(image)))
 	f.create(pipelineRun("bad", "exit 4", use(image)))

@@ -19,8 +19,8 @@ import (
 type executor interface {
 	// dirs returns the paths that the step sees.
 	dirs(taskDirs) taskDirs
-	// command returns what to execute.
-	command(s v1.Step, env []corev1.EnvVar, d taskDirs) (*exec.Cmd, error)
+	// command returns what to execute. The values of secret variables are filled in.
+	command(s v1.Step, d taskDirs) (*exec.Cmd, error)
 	// failure judges an exit code.
 	failure(s v1.Step, code int32, log string) error
 	// clean removes what the command may have left.
@@ -52,7 +52,7 @@ type host struct {
 
 func (h host) dirs(d taskDirs) taskDirs { return d }
 
-func (h host) command(s v1.Step, env []corev1.EnvVar, d taskDirs) (*exec.Cmd, error) {
+func (h host) command(s v1.Step, d taskDirs) (*exec.Cmd, error) {
 	program, err := exec.LookPath(h.argv[0])
 	if err != nil {
 		return nil, pullFailed(
@@ -62,7 +62,7 @@ func (h host) command(s v1.Step, env []corev1.EnvVar, d taskDirs) (*exec.Cmd, er
 	}
 	argv := append([]string{program}, h.argv[1:]...)
 	argv = append(append(argv, s.Command...), s.Args...)
-	env = slices.DeleteFunc(slices.Clone(env), func(e corev1.EnvVar) bool {
+	env := slices.DeleteFunc(slices.Clone(s.Env), func(e corev1.EnvVar) bool {
 		return e.Name == "HOME" && e.Value == podHome // that of a pod is not here
 	})
 	return process(argv, s.WorkingDir, append(append([]string{}, h.env...), environ(env)...), d), nil
@@ -90,7 +90,7 @@ func (c container) dirs(taskDirs) taskDirs {
 	return taskDirs{workspace: podWorkspace, results: podResults}
 }
 
-func (c container) command(s v1.Step, env []corev1.EnvVar, d taskDirs) (*exec.Cmd, error) {
+func (c container) command(s v1.Step, d taskDirs) (*exec.Cmd, error) {
 	c.remove() // one of an attempt that was killed may still run
 	for _, dir := range []string{d.workspace, d.results, d.home} {
 		// For any user of the image, below a folder that is closed to others.
@@ -106,8 +106,15 @@ func (c container) command(s v1.Step, env []corev1.EnvVar, d taskDirs) (*exec.Cm
 	if uid := os.Getuid(); uid != 0 && path.Base(c.engine) == "docker" {
 		argv = append(argv, "--user", fmt.Sprintf("%d:%d", uid, os.Getgid())) // podman maps its root to the user by itself
 	}
-	for _, e := range environ(env) {
+	for _, e := range environ(slices.DeleteFunc(slices.Clone(s.Env), secret)) {
 		argv = append(argv, "--env", e)
+	}
+	file, err := environmentFile(slices.DeleteFunc(slices.Clone(s.Env), plain), d.tmp)
+	if err != nil {
+		return nil, err
+	}
+	if file != "" {
+		argv = append(argv, "--env-file", file)
 	}
 	if len(s.Command) > 0 {
 		argv = append(argv, "--entrypoint", s.Command[0])
@@ -158,7 +165,7 @@ type unavailable struct{}
 
 func (unavailable) dirs(d taskDirs) taskDirs { return d }
 
-func (unavailable) command(s v1.Step, _ []corev1.EnvVar, _ taskDirs) (*exec.Cmd, error) {
+func (unavailable) command(s v1.Step, _ taskDirs) (*exec.Cmd, error) {
 	return nil, pullFailed(
 		"Builder image %q cannot be run here: install podman or docker, or map it to a program of this machine, "+
 			"as in: ajour dev --builder %s=PROGRAM",

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,13 +43,22 @@ func (p *pipeline) runSteps(
 	ctx context.Context, tr *v1.TaskRun, t *resources.ResolvedPipelineTask, d taskDirs,
 ) ([]v1.StepState, error) {
 	var states []v1.StepState
+	env, err := p.environment(tr)
+	if err != nil {
+		return nil, err
+	}
 	for i := range t.ResolvedTask.TaskSpec.Steps {
 		executor := p.executorOf(substituted(tr, t.ResolvedTask.TaskSpec, taskDirs{}).Steps[i].Image, tr.Name)
 		spec := substituted(tr, t.ResolvedTask.TaskSpec, executor.dirs(d))
 		if _, ok := executor.(host); ok {
 			p.mount(&spec.Steps[i], spec.Volumes, d.workspace)
 		}
-		state, err := p.runStep(ctx, tr, spec.Steps[i], executor, d)
+		step := spec.Steps[i]
+		step.Env = append(slices.Clone(step.Env), env...)
+		if _, own := p.options.Steps[step.Image]; own {
+			step.Env = slices.DeleteFunc(step.Env, secret)
+		}
+		state, err := p.runStep(ctx, step, executor, d)
 		if errors.Is(err, errStopped) {
 			return states, err
 		}
@@ -115,17 +125,11 @@ func (p *pipeline) mount(s *v1.Step, volumes []corev1.Volume, workspace string) 
 }
 
 // runStep runs one step to its end.
-func (p *pipeline) runStep(
-	ctx context.Context, tr *v1.TaskRun, s v1.Step, at executor, d taskDirs,
-) (*v1.StepState, error) {
+func (p *pipeline) runStep(ctx context.Context, s v1.Step, at executor, d taskDirs) (*v1.StepState, error) {
 	if err := cause(ctx); err != nil {
 		return nil, err
 	}
-	env := append([]corev1.EnvVar{}, s.Env...)
-	if tr.Spec.PodTemplate != nil {
-		env = append(env, tr.Spec.PodTemplate.Env...)
-	}
-	cmd, err := at.command(s, env, d)
+	cmd, err := at.command(s, d)
 	if err != nil {
 		return nil, err
 	}
