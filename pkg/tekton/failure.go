@@ -5,6 +5,7 @@ package tekton
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,7 +35,7 @@ func failed(r *build.Run, h *head, t tasks) {
 		return
 	}
 	r.Progress = max(s.progress, stageFetch.progress)
-	if message := secretNotFound(tr.condition, build.SecretOf(r.Object.Application)); message != "" {
+	if message := secretNotFound(tr.refusal(), build.SecretOf(r.Object.Application)); message != "" {
 		r.Reason, r.Message = build.ReasonSecretNotFound, message
 		return
 	}
@@ -66,9 +67,13 @@ func (t tasks) failed(stages []stage) (stage, *task) {
 	return stage{}, nil
 }
 
-// neverRan finds the stage that a message names of a pod that never ran.
+// neverRan finds the stage for which a pod did not run: the one whose container is refused, or
+// that the message names.
 func neverRan(stages []stage, tr *task) stage {
 	for _, s := range stages {
+		if slices.ContainsFunc(tr.steps, func(st step) bool { return st.name == s.step && st.refused != "" }) {
+			return s
+		}
 		if strings.Contains(tr.condition.message, strconv.Quote(s.step)) ||
 			strings.Contains(tr.condition.message, strconv.Quote("step-"+s.step)) {
 			return s
@@ -120,7 +125,7 @@ func explain(r *build.Run, h *head, t tasks, s stage, tr *task) {
 			"The builder image %q cannot be read: %s", h.builder, cause,
 		)
 	case c.reason == reasonCreateContainer:
-		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, "The builder image cannot be started: "+c.message+
+		r.Reason, r.Message = build.ReasonBuilderImagePullFailed, "The builder image cannot be started: "+tr.refusal()+
 			". Builders run without any privilege, and not as root: give the image a numeric USER"
 	default:
 		builderFailed(r, t.step(s), c)
@@ -140,21 +145,32 @@ const reasonCreateContainer = "CreateContainerConfigError"
 // secretNotFound says which secret variable has no value, "" if that is not what happened. The
 // kubelet tells the Secret and the key, on behalf of the first step: all of a pod have the
 // variables.
-func secretNotFound(c condition, secret string) string {
-	if c.reason != reasonCreateContainer {
-		return ""
-	}
+func secretNotFound(refusal, secret string) string {
 	const remedy = ": ask those who run the installation to add it, or remove it from build.secrets"
-	if strings.Contains(c.message, `secret "`+secret+`" not found`) {
+	if strings.Contains(refusal, `secret "`+secret+`" not found`) {
 		return fmt.Sprintf("There is no Secret %s%s", secret, remedy)
 	}
-	before, after, found := strings.Cut(c.message, " in Secret ")
+	before, after, found := strings.Cut(refusal, " in Secret ")
 	_, name, _ := strings.Cut(after, "/")
 	_, key, ok := strings.Cut(before, "couldn't find key ")
 	if found && ok && strings.HasPrefix(name, secret) {
 		return fmt.Sprintf("The Secret %s has no key %s%s", secret, key, remedy)
 	}
 	return ""
+}
+
+// refusal is why the kubelet did not create a container, "" if it did. Tekton's condition has
+// what the kubelet says, or nothing, as it comes.
+func (t *task) refusal() string {
+	if t.condition.reason != reasonCreateContainer {
+		return ""
+	}
+	for _, s := range t.steps {
+		if s.refused != "" {
+			return s.refused
+		}
+	}
+	return t.condition.message
 }
 
 func builderFailed(r *build.Run, st *step, c condition) {

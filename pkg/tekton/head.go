@@ -164,6 +164,8 @@ type step struct {
 	exitCode   int32
 	outOfMem   bool
 	results    map[string]string
+	// refused is why the kubelet does not create the container; empty if it does.
+	refused string
 }
 
 // taskOf reads a TaskRun. It reports false for one that no PipelineRun owns.
@@ -178,6 +180,9 @@ func taskOf(tr *v1.TaskRun) (*task, bool) {
 	}
 	for _, st := range tr.Status.Steps {
 		s := step{name: st.Name}
+		if w := st.Waiting; w != nil && w.Reason == reasonCreateContainer {
+			s.refused = w.Message
+		}
 		if e := st.Terminated; e != nil {
 			s.terminated, s.exitCode = true, e.ExitCode
 			s.outOfMem = e.Reason == reasonOOM || st.TerminationReason == reasonOOM

@@ -63,6 +63,7 @@ func observe(h *head, t tasks) build.Run {
 	default:
 		now := t.current(h.stages)
 		r.Phase, r.Reason, r.Progress = build.Running, now.reason, now.progress
+		r.Message = t.waiting(now)
 	}
 	r.Message = build.Clean(r.Message)
 	r.Lingering = r.Phase.Final() &&
@@ -175,6 +176,30 @@ func (t tasks) current(stages []stage) stage {
 	}
 	return reached
 }
+
+// waiting says why the pod of a stage has not started, "" if it has: Tekton tries until the
+// timeout of the build.
+func (t tasks) waiting(s stage) string {
+	tr, _ := t.of(s)
+	if tr == nil {
+		return ""
+	}
+	switch tr.condition.reason {
+	case reasonExceededQuota:
+		return "The build waits until the quota of builds has room for it: " + tr.condition.message
+	case reasonExceededNodes:
+		return "The build waits until a node of the cluster has room for it"
+	default:
+		return ""
+	}
+}
+
+// Reasons of a TaskRun whose pod waits for room. The package of Tekton that has them links its
+// whole controller.
+const (
+	reasonExceededQuota = "ExceededResourceQuota"
+	reasonExceededNodes = "ExceededNodeResources"
+)
 
 // retained returns what the builder of a run left, nil if it left nothing that outlives the
 // run. The workspace of a pod is gone with it; a volume claim exists as long as the run that

@@ -106,6 +106,13 @@ func step(name string, code int32, results ...string) v1.StepState {
 	return s
 }
 
+// refused is a step whose container the kubelet does not create.
+func refused(name, message string) v1.StepState {
+	s := v1.StepState{Name: name}
+	s.Waiting = &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: message}
+	return s
+}
+
 // pod is the one TaskRun of the layout in which all steps share a pod.
 func pod(status corev1.ConditionStatus, reason, message string, steps ...v1.StepState) map[string]*v1.TaskRun {
 	tr := task(status, reason, message, 0)
@@ -210,6 +217,20 @@ func TestObserveOnePod(t *testing.T) {
 			), want: build.ReasonInternalError, message: `pods "x" is forbidden`, progress: 5,
 		},
 		{
+			name: "a pod that the quota has no room for",
+			tasks: pod(
+				unknown, "ExceededResourceQuota", `TaskRun Pod exceeded available resources: exceeded quota: builds`,
+			),
+			want: build.ReasonFetchingSource, progress: 5,
+			message: "The build waits until the quota of builds has room for it: " +
+				"TaskRun Pod exceeded available resources: exceeded quota: builds",
+		},
+		{
+			name: "a pod that no node has room for", tasks: pod(unknown, "ExceededNodeResources", "TaskRun Pod exceeded"),
+			want: build.ReasonFetchingSource, progress: 5,
+			message: "The build waits until a node of the cluster has room for it",
+		},
+		{
 			name: "a Secret that is not there",
 			tasks: pod(
 				no, "CreateContainerConfigError", `the step "fetch" in TaskRun "x" failed to start. The pod errored with the `+
@@ -217,6 +238,25 @@ func TestObserveOnePod(t *testing.T) {
 			),
 			want: build.ReasonSecretNotFound, progress: 5,
 			message: "There is no Secret env.greenhouse: ask those who run the installation to add it, or remove it from build.secrets",
+		},
+		{
+			name: "a Secret that is not there, which only its steps say",
+			tasks: pod(
+				no, "CreateContainerConfigError", "Failed to create pod due to config error",
+				refused("fetch", `secret "env.greenhouse" not found`), refused("build", `secret "env.greenhouse" not found`),
+			),
+			want: build.ReasonSecretNotFound, progress: 5,
+			message: "There is no Secret env.greenhouse: ask those who run the installation to add it, or remove it from build.secrets",
+		},
+		{
+			name: "a builder that would run as root, which only its step says",
+			tasks: pod(
+				no, "CreateContainerConfigError", "Failed to create pod due to config error",
+				step("fetch", -1), refused("build", "container has runAsNonRoot and image will run as root"),
+			),
+			want: build.ReasonBuilderImagePullFailed, progress: 20,
+			message: "The builder image cannot be started: container has runAsNonRoot and image will run as root. Builders run " +
+				"without any privilege, and not as root: give the image a numeric USER",
 		},
 		{
 			name: "a key that is not in its Secret",
