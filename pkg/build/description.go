@@ -133,6 +133,12 @@ func (d Description) Hash() string {
 	return digest("description", string(data))
 }
 
+// Sets reports whether the description gives the builder a variable of that name.
+func (d Description) Sets(name string) bool {
+	return slices.ContainsFunc(d.Env, func(e EnvVar) bool { return e.Name == name }) ||
+		slices.ContainsFunc(d.Secrets, func(s SecretVar) bool { return s.Name == name })
+}
+
 // BuildsOnChange reports whether a change of the description starts a build.
 func (d Description) BuildsOnChange() bool {
 	return !slices.Contains(d.Triggers, ManualTrigger)

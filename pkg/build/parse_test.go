@@ -228,9 +228,17 @@ func TestParseRefuses(t *testing.T) {
 		},
 		"args": {`"--release"`, `[1]`, `["$(REGISTRY_TOKEN)"]`, `["\u0000"]`, `["\u001b[2J"]`},
 		"env": {
-			`{}`, `[{"value":"x"}]`, `[{"name":"LD_PRELOAD","value":"x"}]`, `[{"name":"GIT_SSH_COMMAND","value":"x"}]`,
-			`[{"name":"A","value":"1"},{"name":"A","value":"2"}]`, `[{"name":"A-B","value":"1"}]`, `[{"name":"A","value":true}]`,
-			`[{"name":"REVISION","value":"1"}]`, `[{"name":"GODEBUG","value":"tlsrsakex=1"}]`, `[{"name":"A","value":["x",1]}]`,
+			`{}`,
+			`[{"value":"x"}]`,
+			`[{"name":"LD_PRELOAD","value":"x"}]`,
+			`[{"name":"GIT_SSH_COMMAND","value":"x"}]`,
+			`[{"name":"A","value":"1"},{"name":"A","value":"2"}]`,
+			`[{"name":"A-B","value":"1"}]`,
+			`[{"name":"A","value":true}]`,
+			`[{"name":"REVISION","value":"1"}]`,
+			`[{"name":"AJOUR_HTTPS_PROXY","value":"http://h:1"}]`,
+			`[{"name":"GODEBUG","value":"tlsrsakex=1"}]`,
+			`[{"name":"A","value":["x",1]}]`,
 		},
 	}
 	for field, values := range refused {

@@ -174,7 +174,7 @@ func (r *reader) envName(s, at string) {
 	case !envPattern().MatchString(s) || len(s) > 255:
 		r.fail(at, "%s is no variable name: use letters, digits and '_'", quote(s))
 	case reserved[s] || strings.HasPrefix(s, "LD_") || strings.HasPrefix(s, "DYLD_") ||
-		strings.HasPrefix(s, "GIT_") || strings.HasPrefix(s, "TEKTON_"):
+		strings.HasPrefix(s, "GIT_") || strings.HasPrefix(s, "TEKTON_") || strings.HasPrefix(s, "AJOUR_"):
 		r.fail(at, "%s is reserved: choose another name", quote(s))
 	}
 }

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 	"github.com/drogue-iot/ajour/pkg/standalone"
 )
 
@@ -58,6 +60,8 @@ has, and are given to the one step that needs them: --git-credentials with
 .git-credentials, ssh-privatekey and known_hosts; --hawkbit with url, user and
 password. Those of the registry that --registry names are docker's: config.json in
 the folder DOCKER_CONFIG. --trusted-ca is a folder with the file ca.crt.
+
+Builds connect through the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name.
 
 Applications have Secrets of their own, which are the folders in the one that --secrets
 names: git.APP, registry.APP and hawkbit.APP in place of the above, and env.APP with a
@@ -148,6 +152,7 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 		BuilderEnv:        f.builderEnv,
 		Registry:          f.registry,
 		RegistryPlainHTTP: f.plainHTTP,
+		Proxies:           proxy.OfShell(),
 		Parallel:          f.parallel,
 		IgnoreChanges:     f.manual,
 		Log:               slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
@@ -155,7 +160,7 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	if env.Program == "" {
 		return o, errors.New("the path of this program is not known: call it by its path")
 	}
-	if err := loopback(f.listen); err != nil {
+	if err := cmp.Or(loopback(f.listen), o.Proxies.Validate()); err != nil {
 		return o, err
 	}
 	if strings.Contains(f.registry, "://") || f.registry != "" && !strings.HasSuffix(f.registry, "/") {

@@ -116,11 +116,11 @@ func sshClient(ctx context.Context, args []string) (*exec.Cmd, error) {
 	if err := setup.Policy.CheckScheme("ssh"); err != nil { // that of a submodule need not be that of the repository
 		return nil, err
 	}
-	address, err := setup.Policy.Reachable(ctx, host, port)
+	address, at, err := setup.Policy.Reachable(ctx, host, port)
 	if err != nil {
 		return nil, err
 	}
-	options := append(setup.options(host, port), "-l", user, "-p", port, "-o", "HostName="+address, "--", host, args[1])
+	options := append(setup.options(host, port), "-l", user, "-p", at, "-o", "HostName="+address, "--", host, args[1])
 	return exec.CommandContext(ctx, "ssh", options...), nil //nolint:gosec // checked above, no shell
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 	"github.com/drogue-iot/ajour/pkg/server"
 )
 
@@ -45,6 +46,8 @@ type Options struct {
 	// installation has: git-credentials, container-registry, hawkbit-config, trusted-ca, and
 	// those of applications, such as git.APP.
 	Credentials map[string]string
+	// Proxies are what the steps of builds connect through.
+	Proxies proxy.Settings
 	// Parallel is how many builds run at the same time.
 	Parallel int
 	// IgnoreChanges keeps changes of descriptions from starting builds.

@@ -7,12 +7,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 )
 
-// stored are the variables that a step reads, none of which a user can set. The last
+// allowed are the variables that a step reads, none of which a user can set. The second
 // one is git's, when it runs the step in place of ssh. TMPDIR is none of them:
 // credentials are copied to where it points.
-var allowed = []string{"PATH", "GIT_PROTOCOL"}
+var allowed = []string{"PATH", "GIT_PROTOCOL", proxy.VariableHTTPS, proxy.VariableHTTP, proxy.VariableNo}
 
 // DropEnvironment removes every variable that a step does not need from the
 // environment of this process, which is given. Steps that share a pod with a

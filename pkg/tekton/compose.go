@@ -39,22 +39,22 @@ var (
 )
 
 // compose returns the pipeline that carries stages out as the steps of one pod, of which the
-// builder has the given resources. No user string is in it: those are parameters of the run.
+// builder has the given resources and pull policy. No user string is in it: those are parameters of the run.
 //
 // It has results of the steps after the builder only, and none that Tekton Chains takes for
 // a provenance hint: a builder can add results to its Task by its container's termination
 // message, and Tekton hands the results of a failed Task to the PipelineRun.
-func compose(stages []stage, builder corev1.ResourceRequirements) *v1.PipelineSpec {
+func compose(stages []stage, builder corev1.ResourceRequirements, pull corev1.PullPolicy) *v1.PipelineSpec {
 	p := pathsOf(stages)
 	task := &v1.TaskSpec{}
 	for _, s := range stages {
-		use := resources(s)
-		if s == stageBuild {
-			use = builder
+		step := v1.Step{
+			Name: s.step, Ref: &v1.Ref{Name: s.action}, Params: stepParams(s, p), ComputeResources: resources(s),
 		}
-		task.Steps = append(task.Steps, v1.Step{
-			Name: s.step, Ref: &v1.Ref{Name: s.action}, Params: stepParams(s, p), ComputeResources: use,
-		})
+		if s == stageBuild {
+			step.ComputeResources, step.ImagePullPolicy = builder, pull
+		}
+		task.Steps = append(task.Steps, step)
 		task.Volumes = append(task.Volumes, volumesOf(s, task.Volumes)...)
 	}
 	task.Results = taskResults(stages)

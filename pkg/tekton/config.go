@@ -38,6 +38,9 @@ const (
 	OwnCredentials Credentials = "application"
 )
 
+// PullPolicy is that of Kubernetes.
+type PullPolicy = corev1.PullPolicy
+
 // Config is what an installation sets for all of its builds.
 type Config struct {
 	// Namespace is where builds run.
@@ -58,6 +61,11 @@ type Config struct {
 	// Storage is the size of the volume claim of PodPerTask; 4Gi if empty. The
 	// Tasks limit what one pod may store.
 	Storage string
+	// PullPolicy of builder images: Always, IfNotPresent or Never; what Kubernetes does by
+	// itself if empty.
+	PullPolicy PullPolicy
+	// Proxies are what builds go out by.
+	Proxies Proxies
 	// Requests and Limits of the builder's container with OnePod, by resource, such as
 	// memory: 4Gi. What is not named keeps its default. With PodPerTask the Task has them.
 	Requests, Limits map[string]string
@@ -81,6 +89,14 @@ func (c Config) Validate() error {
 	}
 	if c.Layout != OnePod && c.Layout != PodPerTask && c.Layout != "" {
 		return fmt.Errorf("layout %q is neither %q nor %q", c.Layout, OnePod, PodPerTask)
+	}
+	if err := c.Proxies.validate(c.Sources); err != nil {
+		return err
+	}
+	switch c.PullPolicy {
+	case "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
+	default:
+		return fmt.Errorf("pull policy %q is none of Always, IfNotPresent and Never", c.PullPolicy)
 	}
 	if !build.ValidPrefix(c.RegistryPrefix) {
 		return fmt.Errorf(

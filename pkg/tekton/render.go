@@ -52,7 +52,7 @@ func Render(s build.Spec, c Config) (*v1.PipelineRun, error) {
 		if err != nil {
 			return nil, fmt.Errorf("render build %s: %w", s.ID, err)
 		}
-		pr.Spec.PipelineSpec = compose(stages, builder)
+		pr.Spec.PipelineSpec = compose(stages, builder, c.PullPolicy)
 		var names []string
 		for _, p := range pr.Spec.PipelineSpec.Params {
 			names = append(names, p.Name)
@@ -62,7 +62,8 @@ func Render(s build.Spec, c Config) (*v1.PipelineRun, error) {
 	if pr.Spec.Workspaces, err = workspaces(s, c); err != nil {
 		return nil, fmt.Errorf("render build %s: %w", s.ID, err)
 	}
-	if env := environment(s); len(env) > 0 && s.Publication == nil {
+	pr.Spec.TaskRunTemplate.PodTemplate.Env = c.Proxies.forSteps()
+	if env := append(environment(s), c.Proxies.forBuilder(s.Description)...); len(env) > 0 && s.Publication == nil {
 		// The number of variables differs from build to build, which a Task's steps cannot
 		// express: they go into the pod of the builder. Steps of ours that share it ignore them.
 		pr.Spec.TaskRunSpecs = []v1.PipelineTaskRunSpec{{PipelineTaskName: builderTask, PodTemplate: podTemplate()}}
@@ -138,6 +139,7 @@ func namesOf(d build.Description) []string {
 		"hosts",
 		"addresses",
 		"builder",
+		"pull-policy",
 		paramArgs,
 		"artifact",
 		"application",
@@ -157,11 +159,22 @@ func namesOf(d build.Description) []string {
 func params(s build.Spec, c Config, names []string) (list v1.Params) {
 	d := s.Description
 	values := map[string]string{
-		"uri": d.Source.URI, "revision": d.Source.Rev, "path": d.Source.Path, "history": string(d.History),
-		"schemes": c.Sources.Schemes, "hosts": c.Sources.Hosts, "addresses": c.Sources.Addresses,
-		"builder": d.Builder, "artifact": d.Artifact, "max-size": strconv.FormatInt(d.MaxSize, 10),
-		"image": c.RegistryPrefix + d.Image, "plain-http": strconv.FormatBool(c.PlainHTTP),
-		"name": s.Object.HawkbitName(), "controller": d.Controller, "application": s.Object.Application,
+		"uri":         d.Source.URI,
+		"revision":    d.Source.Rev,
+		"path":        d.Source.Path,
+		"history":     string(d.History),
+		"schemes":     c.Sources.Schemes,
+		"hosts":       c.Sources.Hosts,
+		"addresses":   c.Sources.Addresses,
+		"builder":     d.Builder,
+		"pull-policy": string(c.PullPolicy),
+		"artifact":    d.Artifact,
+		"max-size":    strconv.FormatInt(d.MaxSize, 10),
+		"image":       c.RegistryPrefix + d.Image,
+		"plain-http":  strconv.FormatBool(c.PlainHTTP),
+		"name":        s.Object.HawkbitName(),
+		"controller":  d.Controller,
+		"application": s.Object.Application,
 	}
 	for _, stage := range []stage{stageFetch, stageOCI, stageHawkbit} {
 		secret := credentialsOf(stage)

@@ -183,6 +183,14 @@ type fetched struct {
 // fetch runs the step with a folder of credentials that has these files.
 func (w *world) fetch(t *testing.T, uri, revision string, credentials map[string]string, flags ...string) fetched {
 	t.Helper()
+	return w.fetchWith(t, nil, uri, revision, credentials, flags...)
+}
+
+// fetchWith does so with further variables of the environment.
+func (w *world) fetchWith(
+	t *testing.T, env []string, uri, revision string, credentials map[string]string, flags ...string,
+) fetched {
+	t.Helper()
 	results, dir := t.TempDir(), filepath.Join(t.TempDir(), "source")
 	cmd := exec.CommandContext(t.Context(), program, append([]string{
 		"--uri=" + uri,
@@ -194,7 +202,7 @@ func (w *world) fetch(t *testing.T, uri, revision string, credentials map[string
 		"--credentials=" + folder(t, credentials),
 		"--trusted-ca=" + w.forge.CA,
 	}, flags...)...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	var exit *exec.ExitError
@@ -308,6 +316,31 @@ func TestARealForge(t *testing.T) {
 			"ssh-privatekey.127.0.0.1": strings.TrimSpace(key),
 			"known_hosts":              w.forge.KnownHosts,
 		}))
+	})
+	t.Run("by ssh through a proxy, which resolves the name of the host", func(t *testing.T) {
+		t.Parallel()
+		proxy := servers.StartProxy(t)
+		away := strings.NewReplacer("127.0.0.1", servers.Outside)
+		uri := away.Replace(w.forge.SSH) + "/" + servers.User + "/library.git"
+		credentials := map[string]string{"ssh-privatekey": w.key(t, "*"), "known_hosts": away.Replace(w.forge.KnownHosts)}
+		f := w.fetchWith(t, []string{"AJOUR_HTTPS_PROXY=" + proxy.URL}, uri, "main", credentials, "--addresses=any")
+		if data, err := os.ReadFile(filepath.Join(f.dir, "lib.c")); err != nil || string(data) != "second" {
+			t.Errorf("%v %v\n%s", err, f.results, f.output)
+		}
+		u, err := url.Parse(uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"CONNECT " + u.Host}, proxy.Asked()); diff != "" {
+			t.Error(diff)
+		}
+		if strings.Contains(f.output+fmt.Sprint(f.results), "planted-proxy") {
+			t.Error("the password of the proxy is left behind")
+		}
+		f = w.fetchWith(t, []string{"AJOUR_HTTPS_PROXY=" + proxy.URL}, uri, "main", credentials)
+		if want := "a proxy resolves the names of hosts"; !strings.Contains(f.results["message"], want) {
+			t.Errorf("the addresses of hosts are bounded, and %v", f.results)
+		}
 	})
 	t.Run("every kind of revision", func(t *testing.T) {
 		t.Parallel()

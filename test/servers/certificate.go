@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,7 +19,7 @@ import (
 // same file.
 func writeCertificate(t testing.TB, dir string) {
 	t.Helper()
-	cert, key, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", nil, nil)
+	cert, key, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", nil, []string{Outside})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,4 +40,38 @@ func trusting(t testing.TB, ca string) *http.Client {
 	}
 	pool.AppendCertsFromPEM(data)
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+}
+
+// TLS is a server by HTTPS.
+type TLS struct {
+	URL string
+	// CA is its certificate, in PEM form.
+	CA []byte
+}
+
+// StartTLS serves a handler to one user, with a certificate of its own.
+func StartTLS(t testing.TB, h http.Handler, user, password string) TLS {
+	t.Helper()
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := os.ReadFile(filepath.Join(dir, "cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u, given, _ := r.BasicAuth(); u != user || given != password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return TLS{srv.URL, ca}
 }

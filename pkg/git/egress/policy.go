@@ -15,6 +15,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 )
 
 // Policy says where source may come from. It holds for every connection that a
@@ -30,6 +32,9 @@ type Policy struct {
 	// Addresses are the ranges that hosts may resolve to, in CIDR notation. The word
 	// "public" stands for all addresses of the public internet, "any" for all.
 	Addresses []string `json:"addresses"`
+	// Proxies are what connections go through. They resolve the names of hosts, so Addresses
+	// have to be any.
+	Proxies proxy.Settings `json:"proxies"`
 }
 
 // Values of Policy.Addresses.
@@ -70,7 +75,11 @@ func (p Policy) Validate() error {
 			return fmt.Errorf("addresses %q are neither public, any, nor a range such as 10.0.0.0/8", a)
 		}
 	}
-	return nil
+	if p.Proxies.Any() && !slices.Contains(p.Addresses, addressesAny) {
+		return errors.New("a proxy resolves the names of hosts, so their addresses cannot be bounded: allow any, " +
+			"bound the hosts, and have the proxy refuse addresses of the inside")
+	}
+	return p.Proxies.Validate()
 }
 
 // DeniedError is a connection that the policy does not allow.
@@ -173,23 +182,18 @@ func (p Policy) resolve(ctx context.Context, host string) ([]netip.Addr, error) 
 	return allowed, nil
 }
 
-// Reachable returns the address of a host that the policy allows and that accepts
-// connections at the port.
-func (p Policy) Reachable(ctx context.Context, host, port string) (string, error) {
-	conn, err := p.Dial(ctx, "tcp", net.JoinHostPort(host, port))
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	address, _, err := net.SplitHostPort(conn.RemoteAddr().String())
-	return address, err
-}
-
 // Dial connects to a host that the policy allows.
 func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
+	}
+	through, err := p.Proxies.For(&url.URL{Scheme: "https", Host: address})
+	if err != nil {
+		return nil, err
+	}
+	if through != nil {
+		return p.dialThrough(ctx, through, host, address)
 	}
 	addresses, err := p.resolve(ctx, host)
 	if err != nil {

@@ -30,6 +30,7 @@ type Proxy struct {
 	server   *http.Server
 	listener net.Listener
 	forward  http.Handler
+	through  http.Handler // a proxy that is in between
 
 	mu     sync.Mutex
 	denied error // the first connection that the policy did not allow
@@ -44,15 +45,19 @@ func Open(ctx context.Context, p Policy) (*Proxy, error) {
 		return nil, fmt.Errorf("open egress proxy: %w", err)
 	}
 	g := &Proxy{policy: p, password: rand.Text(), listener: ln}
-	transport := &http.Transport{DialContext: g.dial, DisableCompression: true}
-	g.forward = &httputil.ReverseProxy{
+	g.forward = g.forwarder(&http.Transport{DialContext: g.dial, DisableCompression: true})
+	g.through = g.forwarder(&http.Transport{Proxy: p.Proxies.ForRequest, DisableCompression: true})
+	g.server = &http.Server{Handler: g, ReadHeaderTimeout: connectTimeout}
+	go func() { _ = g.server.Serve(ln) }() // ends with close
+	return g, nil
+}
+
+func (g *Proxy) forwarder(transport http.RoundTripper) http.Handler {
+	return &httputil.ReverseProxy{
 		// Nothing is changed: the request names where it goes.
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host }, Transport: transport, FlushInterval: -1,
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) { g.fail(w, err) },
 	}
-	g.server = &http.Server{Handler: g, ReadHeaderTimeout: connectTimeout}
-	go func() { _ = g.server.Serve(ln) }() // ends with close
-	return g, nil
 }
 
 // Close ends the proxy and its connections.
@@ -123,7 +128,19 @@ func (g *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.tunnel(w, r)
 		return
 	}
-	g.forward.ServeHTTP(w, r)
+	through, err := g.policy.Proxies.For(r.URL)
+	if err == nil && through != nil {
+		err = g.policy.checkHost(r.URL.Hostname())
+	}
+	switch {
+	case err != nil:
+		g.note(err)
+		g.fail(w, err)
+	case through != nil:
+		g.through.ServeHTTP(w, r)
+	default:
+		g.forward.ServeHTTP(w, r)
+	}
 }
 
 // tunnel joins the client and the server that it asks for.
@@ -143,19 +160,5 @@ func (g *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
 		return
 	}
-	done := make(chan struct{}, 2)
-	pass := func(to net.Conn, from io.Reader) {
-		_, _ = io.Copy(to, from) // either side may end it at any time
-		if half, ok := to.(*net.TCPConn); ok {
-			_ = half.CloseWrite()
-		}
-		done <- struct{}{}
-	}
-	sent, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	if _, err := server.Write(sent); err != nil {
-		return
-	}
-	go pass(server, client)
-	pass(client, server)
-	<-done
+	relay(client, buffered, server)
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package transport makes the HTTP connections of the steps that publish: with the CA
-// certificates of the installation, and without a connection that stalls for ever.
+// certificates and the proxies of the installation, and without a connection that stalls for ever.
 package transport
 
 import (
@@ -17,6 +17,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 )
 
 const (
@@ -27,8 +29,11 @@ const (
 )
 
 // New returns a transport that trusts the certificates of a file besides those of the
-// system. The file may not be there.
-func New(trustedCA string) (*http.Transport, error) {
+// system, and goes through the proxies. The file may not be there.
+func New(trustedCA string, proxies proxy.Settings) (*http.Transport, error) {
+	if err := proxies.Validate(); err != nil {
+		return nil, err
+	}
 	own, err := ReadOptional(trustedCA)
 	if err != nil {
 		return nil, err
@@ -44,6 +49,7 @@ func New(trustedCA string) (*http.Transport, error) {
 	}
 	dialer := net.Dialer{Timeout: connectTimeout}
 	return &http.Transport{
+		Proxy: proxies.ForRequest,
 		// HTTP/1.1: an upload has a connection to itself.
 		TLSClientConfig:     &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: connectTimeout, MaxIdleConnsPerHost: 8, IdleConnTimeout: idleTimeout,

@@ -31,7 +31,7 @@ type executor interface {
 // this machine, all others in a container.
 func (r *Runner) executorOf(image, taskRun string) executor {
 	if argv, ok := r.options.Steps[image]; ok {
-		return host{argv: argv}
+		return host{argv: argv, env: r.options.StepEnv}
 	}
 	for _, name := range []string{image, repository(image)} {
 		if program, ok := r.options.Builders[name]; ok {

@@ -28,6 +28,8 @@ type Options struct {
 	Catalog *Catalog
 	// Steps maps the images of our own steps to the command that they are.
 	Steps map[string][]string
+	// StepEnv is the environment of those steps, "NAME=VALUE".
+	StepEnv []string
 	// Volumes are the folders of this machine that stand for Secrets and ConfigMaps, by
 	// their names. One that is not there is empty.
 	Volumes map[string]string

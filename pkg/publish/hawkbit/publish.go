@@ -15,6 +15,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	client "github.com/drogue-iot/ajour/pkg/hawkbit"
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 	"github.com/drogue-iot/ajour/pkg/internal/transport"
 	"github.com/drogue-iot/ajour/pkg/publish/artifact"
 )
@@ -36,6 +37,8 @@ type Options struct {
 	Credentials string
 	// TrustedCA is a file of CA certificates to trust besides those of the system.
 	TrustedCA string
+	// Proxies are what connections go through.
+	Proxies proxy.Settings
 	// Patience is how long to wait for a hawkBit that is away, three minutes if 0.
 	Patience time.Duration
 	// Log receives a line per step.
@@ -97,7 +100,7 @@ func (o Options) client() (*client.Client, error) {
 	if values["url"] == "" {
 		return nil, errNoHawkbit
 	}
-	base, err := transport.New(o.TrustedCA)
+	base, err := transport.New(o.TrustedCA, o.Proxies)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 	"github.com/drogue-iot/ajour/pkg/publish/artifact"
 )
 
@@ -40,6 +41,8 @@ type Options struct {
 	Credentials string
 	// TrustedCA is a file of CA certificates to trust besides those of the system.
 	TrustedCA string
+	// Proxies are what connections go through.
+	Proxies proxy.Settings
 	// Log receives a line per step.
 	Log io.Writer
 }

@@ -36,7 +36,7 @@ func (o Options) repository() (*remote.Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := transport.New(o.TrustedCA)
+	base, err := transport.New(o.TrustedCA, o.Proxies)
 	if err != nil {
 		return nil, err
 	}

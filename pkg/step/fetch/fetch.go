@@ -15,6 +15,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/git"
 	"github.com/drogue-iot/ajour/pkg/git/egress"
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 	"github.com/drogue-iot/ajour/pkg/step"
 )
 
@@ -54,6 +55,7 @@ func Main(ctx context.Context, self, args []string, stderr io.Writer) int {
 	if err != nil {
 		return res.Finish(stderr, nil, fmt.Errorf("read policy of sources: %w", err))
 	}
+	policy.Proxies = proxy.OfStep()
 	o.Policy, o.Credentials = policy, credentials.Folder()
 	r, err := git.Fetch(ctx, o)
 	return res.Finish(stderr, map[string]string{

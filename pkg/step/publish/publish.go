@@ -11,6 +11,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 	"github.com/drogue-iot/ajour/pkg/publish/artifact"
 	"github.com/drogue-iot/ajour/pkg/publish/hawkbit"
 	"github.com/drogue-iot/ajour/pkg/publish/oci"
@@ -33,7 +34,7 @@ func Main(ctx context.Context, args []string, stderr io.Writer) int {
 }
 
 func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
-	o := oci.Options{Log: stderr}
+	o := oci.Options{Log: stderr, Proxies: proxy.OfStep()}
 	var flags *flag.FlagSet
 	var credentials step.Credentials
 	res, ok := step.Parse("publish oci", args, stderr, func(f *flag.FlagSet) {
@@ -54,7 +55,7 @@ func publishOCI(ctx context.Context, args []string, stderr io.Writer) int {
 }
 
 func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
-	o := hawkbit.Options{Log: stderr}
+	o := hawkbit.Options{Log: stderr, Proxies: proxy.OfStep()}
 	var credentials step.Credentials
 	res, ok := step.Parse("publish hawkbit", args, stderr, func(f *flag.FlagSet) {
 		firmwareFlags(f, &o.Firmware)
@@ -76,7 +77,7 @@ func publishHawkbit(ctx context.Context, args []string, stderr io.Writer) int {
 }
 
 func pullOCI(ctx context.Context, args []string, stderr io.Writer) int {
-	o := oci.PullOptions{Registry: oci.Options{Log: stderr}}
+	o := oci.PullOptions{Registry: oci.Options{Log: stderr, Proxies: proxy.OfStep()}}
 	var credentials step.Credentials
 	res, ok := step.Parse("publish pull", args, stderr, func(f *flag.FlagSet) {
 		registryFlags(f, &o.Registry, &credentials)
