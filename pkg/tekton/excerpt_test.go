@@ -4,9 +4,14 @@
 package tekton_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/drogue-iot/ajour/pkg/tekton"
 )
@@ -49,7 +54,7 @@ func TestTheLineThatAPersonWouldQuote(t *testing.T) {
 		"a linker without room": {
 			"/opt/arm-none-eabi/bin/ld: fw.elf section `.text' will not fit in region `FLASH'\n" +
 				"/opt/arm-none-eabi/bin/ld: region `FLASH' overflowed by 1204 bytes\ncollect2: error: ld returned 1 exit status\n",
-			"/opt/arm-none-eabi/bin/ld: fw.elf section `.text' will not fit in region `FLASH'",
+			"/opt/arm-none-eabi/bin/ld: region `FLASH' overflowed by 1204 bytes",
 		},
 		"lld": {
 			"ld.lld: error: undefined symbol: missing\n>>> referenced by main.c\nclang: error: linker command failed with exit code 1\n",
@@ -92,7 +97,8 @@ func TestTheLineThatAPersonWouldQuote(t *testing.T) {
 			"-- Detecting C compiler ABI info - done\nCMake Error at CMakeLists.txt:5 (find_package):\n" +
 				"  By not providing \"FindNoSuch.cmake\" in CMAKE_MODULE_PATH this project has\n  asked CMake to find a package\n\n" +
 				"-- Configuring incomplete, errors occurred!\nSee also \"/b/CMakeFiles/CMakeOutput.log\".\n",
-			`CMake Error at CMakeLists.txt:5 (find_package): By not providing "FindNoSuch.cmake" in CMAKE_MODULE_PATH this project has`,
+			`CMake Error at CMakeLists.txt:5 (find_package): By not providing "FindNoSuch.cmake" in CMAKE_MODULE_PATH this project has ` +
+				`asked CMake to find a package`,
 		},
 		"ninja": {
 			"[1/2] Building C object main.c.obj\nFAILED: main.c.obj\n/usr/bin/cc -o main.c.obj -c main.c\n" +
@@ -141,6 +147,33 @@ func TestTheLineThatAPersonWouldQuote(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestTheLineOfRecordedOutputs: testdata/outputs has what tools printed when they failed, in colours
+// and without, and outputs.tsv the line of each that an engineer chose before it was compared.
+func TestTheLineOfRecordedOutputs(t *testing.T) {
+	t.Parallel()
+	table, err := os.ReadFile("testdata/outputs.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded, err := filepath.Glob("testdata/outputs/*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, rows := strings.Builder{}, 0
+	for line := range strings.Lines(string(table)) {
+		name, _, _ := strings.Cut(line, "\t")
+		log, err := os.ReadFile("testdata/outputs/" + name + ".log")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&got, "%s\t%s\n", name, tekton.Excerpt(string(log)))
+		rows++
+	}
+	if diff := cmp.Diff(string(table), got.String()); diff != "" || rows != len(recorded) {
+		t.Errorf("%d rows for %d outputs: %s", rows, len(recorded), diff)
 	}
 }
 
