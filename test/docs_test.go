@@ -41,7 +41,7 @@ func TestTheTableOfVariablesIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[string]string{}
-	row := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| [a-z, ]+ \\| (?:`([^`]*)` )?\\| (.*) \\|$")
+	row := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| [a-z, -]+ \\| (?:`([^`]*)` )?\\| (.*) \\|$")
 	for _, m := range row.FindAllStringSubmatch(string(table), -1) {
 		documented[m[1]] = fmt.Sprintf("default %q: %s", m[2], m[3])
 	}

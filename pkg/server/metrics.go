@@ -64,6 +64,21 @@ func (m *Metrics) Counter(
 	}, nil
 }
 
+// Gauge makes a gauge, which is read whenever somebody looks at the metrics.
+func (m *Metrics) Gauge(name, description string, read func() int64) error {
+	_, err := m.provider.Meter("ajour").Int64ObservableGauge(
+		name, api.WithDescription(description),
+		api.WithInt64Callback(func(_ context.Context, o api.Int64Observer) error {
+			o.Observe(read())
+			return nil
+		}),
+	)
+	if err != nil {
+		return fmt.Errorf("make gauge %s: %w", name, err)
+	}
+	return nil
+}
+
 // Wrap measures the calls of a handler.
 func (m *Metrics) Wrap(next http.Handler) http.Handler {
 	return otelhttp.NewHandler(next, "server", otelhttp.WithMeterProvider(m.provider))

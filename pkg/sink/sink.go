@@ -72,6 +72,12 @@ func (s *Sink) Send(ctx context.Context, ev cloudevents.Event) error {
 	return err
 }
 
+// RefusedError is the answer of a sink that does not take an event, however often it comes.
+type RefusedError struct{ Status int }
+
+// Error says what the sink answered.
+func (e *RefusedError) Error() string { return fmt.Sprintf("sink answered %d", e.Status) }
+
 // attempt sends an event once. An error that a repetition cannot change is permanent.
 func (s *Sink) attempt(ctx context.Context, ev cloudevents.Event) error {
 	reply, err := event.Send(ctx, s.http, s.url, ev)
@@ -83,6 +89,6 @@ func (s *Sink) attempt(ctx context.Context, ev cloudevents.Event) error {
 	case event.Redelivered(reply.Status):
 		return fmt.Errorf("sink answered %d", reply.Status)
 	default:
-		return backoff.Permanent(fmt.Errorf("sink answered %d", reply.Status))
+		return backoff.Permanent(&RefusedError{reply.Status})
 	}
 }

@@ -62,9 +62,37 @@ func TestAnApplicationHasCredentialsOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestSecretVariables are seen by the builder, in each layout, and are nowhere but in its log. A
-// value that is missing fails the build, and the message names it.
-func TestSecretVariables(t *testing.T) {
+// nowhere looks for what must not be there in all that builds leave, and in what the services log.
+func nowhere(t *testing.T, w *world, id, secret string) {
+	t.Helper()
+	var log strings.Builder
+	if err := w.Stream(t.Context(), devtest.Builds+"/builds/"+id+"/log", &log); err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]string{"the log of the build": log.String()}
+	for what, args := range map[string][]string{
+		"runs": {"--namespace=" + builds, "get", "pipelineruns,taskruns,pods,events", "--output=yaml"},
+		"the services' logs": {
+			"--namespace=ajour", "logs", "--selector=app.kubernetes.io/part-of=ajour", "--tail=-1", "--max-log-requests=10",
+		},
+	} {
+		out, err := kubectl(t.Context(), "", args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left[what] = out
+	}
+	for what, text := range left {
+		if strings.Contains(text, secret) {
+			t.Errorf("%s: a secret is there", what)
+		}
+	}
+}
+
+// TestSecretsOfTenants are seen by the steps that need them, in each layout, and are nowhere else:
+// passwords for git, and variables of builders, of one name for all. A value that is missing fails
+// the build, and the message names it.
+func TestSecretsOfTenants(t *testing.T) {
 	t.Parallel()
 	for _, inPods := range []bool{false, true} {
 		for key, want := range map[string]string{"token": "Succeeded", "missing": "SecretNotFound", "": "SecretNotFound"} {
@@ -74,13 +102,20 @@ func TestSecretVariables(t *testing.T) {
 				app := name(t)
 				message := "There is no Secret env." + app
 				if key != "" {
-					makeSecret(t, "env."+app, map[string]string{"token": "planted-" + app})
+					makeSecret(t, "env."+app, map[string]string{"token": "hidden-" + app})
 					message = "The Secret env." + app + " has no key missing"
 				}
-				url, _ := serve(t, map[string]string{"README": "x"})
-				script := `case "$TOKEN" in planted-*) ` + makeFirmware + ";; esac"
+				makeSecret(t, "git."+app, map[string]string{
+					// The password that the server takes is the installation's, whose Secret is not used.
+					".git-credentials": strings.Replace(backend, "http://", "http://ci:planted-git-password@", 1) +
+						"\nhttps://ci:planted-git-" + app + "@git.example.org\n",
+				})
+				url, _ := serveAs(t, "private-"+name(t), map[string]string{"README": "x"})
+				// The builder sees its own, and no other. What runs hold of the script is no secret.
+				script := `test "$TOKEN" = "hidden-$APP" && p=plan && ! env | grep "${p}ted-" && ` + makeFirmware
 				path := w.create(app, "", devtest.Spec(
 					url, ":latest", images+"/shell:latest", []string{script}, func(b map[string]any) {
+						b["env"], b["triggers"] = []map[string]any{{"name": "APP", "value": app}}, []string{"manual"}
 						b["secrets"] = []map[string]any{{"name": "TOKEN", "key": cmp.Or(key, "token")}}
 					},
 				))
@@ -94,15 +129,8 @@ func TestSecretVariables(t *testing.T) {
 				if b.Reason != want || want != "Succeeded" && !strings.HasPrefix(b.Message, message+": ") {
 					t.Errorf("%+v", b)
 				}
-				for _, kind := range []string{"pipelineruns", "taskruns", "pods", "events"} {
-					out, err := kubectl(t.Context(), "", "--namespace", builds, "get", kind, "--output=yaml")
-					if err != nil {
-						t.Fatal(err)
-					}
-					if strings.Contains(out, "planted-"+app) {
-						t.Errorf("%s hold the secret", kind)
-					}
-				}
+				nowhere(t, w, id, "hidden-"+app)
+				nowhere(t, w, id, "planted-git-")
 			})
 		}
 	}

@@ -98,7 +98,7 @@ func TestPodsWithPrivilegesAreNotAdmitted(t *testing.T) {
 
 func TestMetricsAreServed(t *testing.T) {
 	t.Parallel()
-	for _, service := range []string{"api", "builder", "status"} {
+	for _, service := range []string{"api", "builder", "status", "registry-source"} {
 		out, err := kubectl(
 			t.Context(), "", "get", "--raw",
 			"/api/v1/namespaces/ajour/pods/"+firstPod(t, service)+":9090/proxy/metrics",
@@ -109,10 +109,13 @@ func TestMetricsAreServed(t *testing.T) {
 	}
 }
 
-func firstPod(t *testing.T, service string) string {
+func firstPod(t *testing.T, service string) string { t.Helper(); return podOf(t, "ajour", service) }
+
+// podOf returns a pod of a service that runs.
+func podOf(t *testing.T, namespace, service string) string {
 	t.Helper()
 	out, err := kubectl(
-		t.Context(), "", "--namespace=ajour", "get", "pods", "--selector=app.kubernetes.io/name="+service,
+		t.Context(), "", "--namespace="+namespace, "get", "pods", "--selector=app.kubernetes.io/name="+service,
 		"--field-selector=status.phase=Running", "--output=jsonpath={.items[0].metadata.name}",
 	)
 	if err != nil {

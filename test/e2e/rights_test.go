@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files")
 func TestRightsAreThoseThatAreNeeded(t *testing.T) {
 	t.Parallel()
 	var got strings.Builder
-	for _, account := range []string{"ajour:api", "ajour:builder", "ajour:status", "ajour-builds:ajour-build", "ajour-builds:default"} {
+	for _, account := range []string{"ajour:api", "ajour:builder", "ajour:status", "ajour:registry-source", "ajour-builds:ajour-build", "ajour-builds:default"} {
 		for _, namespace := range []string{"ajour", "ajour-builds", "default"} {
 			out, err := kubectl(
 				t.Context(),

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -181,6 +182,19 @@ func buildInside(t *testing.T, o outside) {
 		b := w.await(devtest.AppPath(app), w.trigger("/apps/"+app)).Status.Build
 		if b.Reason != "Succeeded" || b.Artifact == nil || b.Artifact.Hawkbit == nil || b.Artifact.Digest == "" {
 			t.Errorf("%s: %+v", app, b)
+		}
+		var republished struct{ ID string }
+		if err := w.Call(
+			t.Context(),
+			http.MethodPost,
+			devtest.Builds+"/builds/"+b.Build+"/publish",
+			nil,
+			&republished,
+		); err != nil {
+			t.Fatal(err)
+		}
+		if b := w.await(devtest.AppPath(app), republished.ID).Status.Build; b.Reason != "Succeeded" {
+			t.Errorf("%s, from the registry to hawkBit: %+v", app, b)
 		}
 	}
 	w.createApp("elsewhere", shell("https://elsewhere.test/fw.git", makeFirmware))

@@ -37,19 +37,24 @@ const (
 	connections = 512
 )
 
-// Config is read by every service.
-type Config struct {
+// Base is what every program of a service reads.
+type Base struct {
 	Port        int        `envconfig:"PORT" default:"8080" desc:"port of the HTTP server; set by Knative Serving"`
 	MetricsPort int        `envconfig:"METRICS_PORT" default:"9090" desc:"port that answers /metrics for Prometheus"`
 	LogLevel    slog.Level `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	Sink        string     `envconfig:"K_SINK" required:"true" desc:"URL that events are sent to; set by a SinkBinding"`
 	Overrides   string     `envconfig:"K_CE_OVERRIDES" desc:"extensions for every event that is sent, as JSON; set by a SinkBinding"`
-	EventKey    string     `envconfig:"EVENT_KEY" required:"true" desc:"key that events are signed with, the same for all services, at least 32 bytes"`
-	FormerKey   string     `envconfig:"EVENT_KEY_PREVIOUS" desc:"former key, which is accepted besides while keys are rotated"`
-	Registry    string     `envconfig:"REGISTRY_URL" required:"true" desc:"base URL of the Drogue device registry"`
-	AllowHTTP   bool       `envconfig:"ALLOW_HTTP" default:"false" desc:"take REGISTRY_URL and ISSUER_URL that begin with http://, by which tokens travel for everybody to read"`
-	Namespace   string     `envconfig:"BUILD_NAMESPACE" default:"ajour-builds" desc:"namespace of the PipelineRuns"`
 	MemoryLimit int64      `envconfig:"MEMORY_LIMIT" desc:"memory limit of the container in bytes, nine tenths of which become that of the Go runtime; GOMEMLIMIT if unset"`
+}
+
+// Config is what the services read that build, or tell of builds.
+type Config struct {
+	Base
+	EventKey  string `envconfig:"EVENT_KEY" required:"true" desc:"key that events are signed with, the same for all services, at least 32 bytes"`
+	FormerKey string `envconfig:"EVENT_KEY_PREVIOUS" desc:"former key, which is accepted besides while keys are rotated"`
+	Registry  string `envconfig:"REGISTRY_URL" required:"true" desc:"base URL of the Drogue device registry"`
+	AllowHTTP bool   `envconfig:"ALLOW_HTTP" default:"false" desc:"take REGISTRY_URL and ISSUER_URL that begin with http://, by which tokens travel for everybody to read"`
+	Namespace string `envconfig:"BUILD_NAMESPACE" default:"ajour-builds" desc:"namespace of the PipelineRuns"`
 }
 
 // Replica is read by services that elect a leader among their replicas.
@@ -144,30 +149,38 @@ func (c Config) CheckURL(name, address string) error {
 	}
 }
 
+// Setup makes what a service is made of, but for what has to do with signed events. Its sender
+// leaves events unsigned.
+func (b Base) Setup() (s Common, err error) {
+	if b.MemoryLimit > 0 {
+		debug.SetMemoryLimit(b.MemoryLimit / 10 * 9)
+	}
+	s.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: b.LogLevel}))
+	s.HTTP = &http.Client{Timeout: callTimeout, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: connections,
+	}}
+	overrides, err := sink.ParseOverrides(b.Overrides)
+	if err != nil {
+		return s, fmt.Errorf("K_CE_OVERRIDES: %w", err)
+	}
+	s.Sender = sink.New(b.Sink, s.HTTP).With(overrides)
+	s.Metrics, err = server.NewMetrics()
+	return s, err
+}
+
 // Setup makes what every service works with.
 func (c Config) Setup() (s Common, err error) {
 	if err := c.CheckURL("REGISTRY_URL", c.Registry); err != nil {
 		return s, err
 	}
-	if c.MemoryLimit > 0 {
-		debug.SetMemoryLimit(c.MemoryLimit / 10 * 9)
-	}
-	s.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
-	s.HTTP = &http.Client{Timeout: callTimeout, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: connections,
-	}}
 	keys, err := event.NewKeys(c.EventKey, c.FormerKey)
 	if err != nil {
 		return s, fmt.Errorf("EVENT_KEY: %w", err)
 	}
-	overrides, err := sink.ParseOverrides(c.Overrides)
-	if err != nil {
-		return s, fmt.Errorf("K_CE_OVERRIDES: %w", err)
-	}
-	s.Sender = keys.Signed(sink.New(c.Sink, s.HTTP).With(overrides))
-	if s.Metrics, err = server.NewMetrics(); err != nil {
+	if s, err = c.Base.Setup(); err != nil {
 		return s, err
 	}
+	s.Sender = keys.Signed(s.Sender)
 	dropped, err := s.Metrics.Counter(
 		"ajour.events.dropped", "Events that were not believed, by type and reason.", "type", "reason",
 	)

@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command registry-source passes changes of the Drogue registry on from Kafka: see pkg/source.
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/drogue-iot/ajour/cmd/internal/service"
+	"github.com/drogue-iot/ajour/pkg/server"
+	"github.com/drogue-iot/ajour/pkg/source"
+)
+
+type envConfig struct {
+	service.Base
+	Bootstrap []string        `envconfig:"KAFKA_BOOTSTRAP_SERVERS" desc:"first servers of Kafka to ask, HOST:PORT, separated by commas; if empty, changes of descriptions build nothing, only calls do"`
+	Topic     string          `envconfig:"KAFKA_TOPIC" default:"registry" desc:"topic of the Drogue registry"`
+	Group     string          `envconfig:"KAFKA_GROUP" default:"ajour" desc:"consumer group, a different one for each installation"`
+	Protocol  source.Protocol `envconfig:"KAFKA_SECURITY_PROTOCOL" default:"SASL_SSL" desc:"as Kafka calls it: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"`
+	Folder    string          `envconfig:"KAFKA_CREDENTIALS" default:"/kafka" desc:"folder with the files user and password, sasl.mechanism (SCRAM-SHA-512 without it) and ca.crt (CAs of the system without it); user and password are read for each connection"`
+}
+
+func main() {
+	var c envConfig
+	os.Exit(service.Main(&c, func(ctx context.Context) error { return run(ctx, c) }))
+}
+
+func run(ctx context.Context, c envConfig) error {
+	s, err := c.Setup()
+	if err != nil {
+		return err
+	}
+	svc := server.Service{Handler: http.NotFoundHandler(), Metrics: s.Metrics, Log: s.Log}
+	if len(c.Bootstrap) == 0 {
+		s.Log.WarnContext(ctx, "KAFKA_BOOTSTRAP_SERVERS is empty: changes of descriptions build nothing, only calls do")
+		return svc.Run(ctx, c.Port, c.MetricsPort)
+	}
+	count, err := s.Metrics.Counter("ajour.source.records", "Records of the registry's topic, by outcome.", "outcome")
+	if err != nil {
+		return err
+	}
+	src, err := source.New(source.Kafka{
+		Bootstrap: c.Bootstrap, Topic: c.Topic, Group: c.Group, Protocol: c.Protocol, Folder: c.Folder,
+	}, source.Options{
+		Log: s.Log, Sender: s.Sender, Count: func(ctx context.Context, outcome string) { count(ctx, outcome) },
+	})
+	if err != nil {
+		return err
+	}
+	var lag atomic.Int64
+	if err := s.Metrics.Gauge("ajour.source.lag", "Records that were not passed on yet.", lag.Load); err != nil {
+		return err
+	}
+	svc.Ready = src.Ready
+	svc.Loops = []func(context.Context) error{src.Run, func(ctx context.Context) error { return measure(ctx, src, &lag) }}
+	return svc.Run(ctx, c.Port, c.MetricsPort)
+}
+
+// measureEvery is how often the lag is read.
+const measureEvery = 15 * time.Second
+
+// measure reads the lag until the context ends. One that cannot be read stays what it was.
+func measure(ctx context.Context, src *source.Source, lag *atomic.Int64) error {
+	tick := time.NewTicker(measureEvery)
+	defer tick.Stop()
+	for {
+		if n, err := src.Lag(ctx); err == nil {
+			lag.Store(n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,187 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kafka tests the registry-source with a real Kafka: as a process that is killed.
+package kafka
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	// The program is built by the test: an import makes the go command see that a result is out
+	// of date when it changes.
+	"github.com/drogue-iot/ajour/pkg/event"
+	_ "github.com/drogue-iot/ajour/pkg/source"
+	"github.com/drogue-iot/ajour/test/servers"
+)
+
+const (
+	objects = 200
+	// faults bounds how long processes are killed, every killEvery. The issue of a lost change
+	// shows within seconds.
+	faults    = 45 * time.Second
+	killEvery = 3 * time.Second
+)
+
+// broker takes events, and remembers the newest change of each object: the test writes a number into
+// the data of each.
+type broker struct {
+	mu     sync.Mutex
+	newest map[string]int
+}
+
+func (b *broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	event.Handler(slog.New(slog.DiscardHandler), func(_ context.Context, ev cloudevents.Event) error {
+		var data struct{ Revision int }
+		c, err := event.DecodeChange(ev)
+		if err != nil {
+			return err
+		}
+		if err := ev.DataAs(&data); err != nil {
+			return err
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.newest[c.Object.String()] = max(b.newest[c.Object.String()], data.Revision)
+		return nil
+	}).ServeHTTP(w, r)
+}
+
+// TestNoChangeIsLost: 200 objects change while the source is killed every three seconds, and Kafka and
+// the broker once each. The last change of every object arrives.
+func TestNoChangeIsLost(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "registry-source")
+	if out, err := exec.CommandContext(
+		t.Context(), "go", "build", "-o", program, "github.com/drogue-iot/ajour/cmd/registry-source",
+	).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	k := servers.StartKafka(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.Address), kgo.RecordDeliveryTimeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 3, 1, nil, "registry"); err != nil {
+		t.Fatal(err)
+	}
+	b := &broker{newest: map[string]int{}}
+	address := "127.0.0.1:0"
+	// serve starts the broker, at the address that it had before.
+	serve := func() *httptest.Server {
+		srv := httptest.NewUnstartedServer(b)
+		ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Listener = ln
+		srv.Start()
+		address = ln.Addr().String()
+		return srv
+	}
+	srv := serve()
+	var log bytes.Buffer
+	startSource := func() *exec.Cmd {
+		cmd := exec.Command(program)
+		cmd.Env = append(
+			os.Environ(), "K_SINK=http://"+address, "KAFKA_BOOTSTRAP_SERVERS="+k.Address, "KAFKA_SECURITY_PROTOCOL=PLAINTEXT",
+			"PORT=0", "METRICS_PORT=0",
+		)
+		cmd.Stderr = &log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	kill := func(cmd *exec.Cmd) { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+	source := startSource()
+	t.Cleanup(func() {
+		kill(source)
+		if t.Failed() {
+			t.Logf("the source printed:\n%s", &log)
+		}
+	})
+	last := map[string]int{}
+	end, kills := time.Now().Add(faults), 0
+	for tick := time.NewTicker(killEvery); time.Now().Before(end); {
+		for range 50 {
+			name := fmt.Sprintf("object %d%%", rand.IntN(objects))
+			last["greenhouse/"+name]++
+			produce(t, client, name, last["greenhouse/"+name])
+		}
+		<-tick.C
+		kills++
+		switch kills {
+		case 4:
+			k.Kill()
+			k.Start()
+		case 8:
+			srv.Close()
+		case 9:
+			srv = serve()
+		}
+		kill(source)
+		source = startSource()
+	}
+	t.Cleanup(func() { srv.Close() })
+	deadline := time.Now().Add(2 * time.Minute)
+	for missing := 1; missing > 0; {
+		missing = 0
+		b.mu.Lock()
+		for name, revision := range last {
+			if b.newest[name] != revision {
+				missing++
+			}
+		}
+		b.mu.Unlock()
+		if missing > 0 && time.Now().After(deadline) {
+			t.Fatalf("the last change of %d of %d objects did not arrive", missing, len(last))
+		}
+		select {
+		case <-t.Context().Done():
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	t.Logf("%d objects, %d kills of the source", len(last), kills)
+}
+
+// produce writes a change of a description as the registry does, and one of status.
+func produce(t *testing.T, client *kgo.Client, device string, revision int) {
+	t.Helper()
+	for _, subject := range []string{".spec.firmware", ".status.firmware"} {
+		r := &kgo.Record{
+			Topic: "registry", Key: []byte("drogue/greenhouse/" + device),
+			Value: []byte(`{"revision":` + strconv.Itoa(revision) + `,"uid":"0f8b3c52-5b1e-4d35-9f0d-7d3d6f6f2a11"}`),
+		}
+		for name, value := range map[string]string{
+			"ce_specversion": "1.0", "ce_id": "id-" + strconv.Itoa(revision), "ce_type": event.TypeDeviceChange,
+			"ce_source": "drogue:/drogue/greenhouse/" + device, "ce_subject": subject, "content-type": "application/json",
+			"ce_time": "2026-11-24T02:18:09.230829504+00:00", "ce_partitionkey": "drogue/greenhouse/" + device,
+			"ce_instance": "drogue", "ce_application": "greenhouse", "ce_device": device,
+		} {
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+		}
+		if err := client.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
