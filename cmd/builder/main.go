@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/drogue-iot/ajour/cmd/internal/service"
 	"github.com/drogue-iot/ajour/pkg/builder"
 	"github.com/drogue-iot/ajour/pkg/drogue"
@@ -43,6 +45,7 @@ type envConfig struct {
 	Keep           int                `envconfig:"KEEP_BUILDS" default:"20" desc:"how many builds of an object stay in the cluster that have ended, with their logs and volume claims; all if 0"`
 	ServiceAccount string             `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
 	Applications   []string           `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
+	Relist         time.Duration      `envconfig:"RELIST_INTERVAL" default:"10m" desc:"how often all objects of the registry are listed, for descriptions whose change was not heard of; never if 0"`
 	IgnoreChanges  bool               `envconfig:"IGNORE_CHANGES" default:"false" desc:"build on calls only, not when a description changes"`
 }
 
@@ -74,7 +77,37 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	runs, err := cluster.Client(tekton.Config{
+	runs, err := cluster.Client(c.tekton(sources))
+	if err != nil {
+		return err
+	}
+	state := tekton.NewStore()
+	registry := drogue.New(c.Registry, s.HTTP, c.Auth())
+	deps := builder.Deps{State: state, Runs: runs, Canceller: runs, Objects: registry, Sender: s.Sender}
+	options := builder.Options{
+		Log: s.Log, Clock: time.Now, Events: s.Incoming, Applications: c.Applications, IgnoreChanges: c.IgnoreChanges,
+		Policy: policy,
+	}
+	leader := builder.NewLeader(state, runs, builder.Limits{Keep: c.Keep}, time.Now, s.Log)
+	relister := builder.NewRelister(deps, options, registry, state, c.Relist)
+	lead := func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { return state.WhenSynced(ctx, leader.Run) })
+		g.Go(func() error { return state.WhenSynced(ctx, relister.Run) })
+		return g.Wait()
+	}
+	lease := tekton.Lease{Namespace: c.PodNamespace, Name: "ajour-builder", Identity: c.Pod}
+	return server.Service{
+		Handler: builder.New(deps, options), Ready: state.Ready, Metrics: s.Metrics, Log: s.Log,
+		Loops: []func(context.Context) error{
+			cluster.Reflector(state, s.Log).Run, func(ctx context.Context) error { return cluster.Lead(ctx, lease, lead) },
+		},
+	}.Run(ctx, c.Port, c.MetricsPort)
+}
+
+// tekton is how runs are made.
+func (c envConfig) tekton(sources tekton.Sources) tekton.Config {
+	return tekton.Config{
 		Sources:        sources,
 		RegistryPrefix: c.Prefix,
 		PlainHTTP:      c.PlainHTTP,
@@ -88,26 +121,5 @@ func run(ctx context.Context, c envConfig) error {
 		},
 		Requests: c.Requests,
 		Limits:   c.Limits,
-	})
-	if err != nil {
-		return err
 	}
-	state := tekton.NewStore()
-	handler := builder.New(builder.Deps{
-		State: state, Runs: runs, Canceller: runs, Objects: drogue.New(c.Registry, s.HTTP, c.Auth()), Sender: s.Sender,
-	}, builder.Options{
-		Log: s.Log, Clock: time.Now, Events: s.Incoming, Applications: c.Applications, IgnoreChanges: c.IgnoreChanges,
-		Policy: policy,
-	})
-	leader := builder.NewLeader(state, runs, builder.Limits{Keep: c.Keep}, time.Now, s.Log)
-	lead := func(ctx context.Context) error {
-		return state.WhenSynced(ctx, leader.Run)
-	}
-	lease := tekton.Lease{Namespace: c.PodNamespace, Name: "ajour-builder", Identity: c.Pod}
-	return server.Service{
-		Handler: handler, Ready: state.Ready, Metrics: s.Metrics, Log: s.Log,
-		Loops: []func(context.Context) error{
-			cluster.Reflector(state, s.Log).Run, func(ctx context.Context) error { return cluster.Lead(ctx, lease, lead) },
-		},
-	}.Run(ctx, c.Port, c.MetricsPort)
 }

@@ -18,7 +18,7 @@ import (
 
 type envConfig struct {
 	service.Base
-	Bootstrap []string        `envconfig:"KAFKA_BOOTSTRAP_SERVERS" desc:"first servers of Kafka to ask, HOST:PORT, separated by commas; if empty, changes of descriptions build nothing, only calls do"`
+	Bootstrap []string        `envconfig:"KAFKA_BOOTSTRAP_SERVERS" desc:"first servers of Kafka to ask, HOST:PORT, separated by commas; if empty, changes of descriptions are found every RELIST_INTERVAL only"`
 	Topic     string          `envconfig:"KAFKA_TOPIC" default:"registry" desc:"topic of the Drogue registry"`
 	Group     string          `envconfig:"KAFKA_GROUP" default:"ajour" desc:"consumer group, a different one for each installation"`
 	Protocol  source.Protocol `envconfig:"KAFKA_SECURITY_PROTOCOL" default:"SASL_SSL" desc:"as Kafka calls it: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"`
@@ -37,7 +37,10 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	svc := server.Service{Handler: http.NotFoundHandler(), Metrics: s.Metrics, Log: s.Log}
 	if len(c.Bootstrap) == 0 {
-		s.Log.WarnContext(ctx, "KAFKA_BOOTSTRAP_SERVERS is empty: changes of descriptions build nothing, only calls do")
+		s.Log.WarnContext(
+			ctx,
+			"KAFKA_BOOTSTRAP_SERVERS is empty: changes of descriptions are found by the builder's lists only",
+		)
 		return svc.Run(ctx, c.Port, c.MetricsPort)
 	}
 	count, err := s.Metrics.Counter("ajour.source.records", "Records of the registry's topic, by outcome.", "outcome")

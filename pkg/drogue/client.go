@@ -119,25 +119,66 @@ func (c *Client) Devices(ctx context.Context, application string) ([]build.Liste
 }
 
 func (c *Client) list(ctx context.Context, path string) ([]build.Listed, error) {
+	list := []build.Listed{}
+	_, err := c.page(ctx, path, func(o *Object) error {
+		list = append(list, build.Listed{Object: o.Ref(), UID: o.UID(), Described: build.Describes(o.Firmware())})
+		return nil
+	})
+	return list, err
+}
+
+// page reads a list, or a part of it, and calls f for each object but for those that wait for
+// their finalizers to go. It returns how many objects there are with those.
+func (c *Client) page(ctx context.Context, path string, f func(*Object) error) (int, error) {
 	data, err := c.do(ctx, http.MethodGet, path, nil, maxList)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	var items []json.RawMessage
 	if err := json.Unmarshal(data, &items); err != nil {
-		return nil, fmt.Errorf("read list of %s: %w", path, err)
+		return 0, fmt.Errorf("read list of %s: %w", path, err)
 	}
-	list := make([]build.Listed, 0, len(items))
 	for _, item := range items {
 		o, err := ParseObject(item)
 		if err != nil {
-			return nil, fmt.Errorf("read list of %s: %w", path, err)
+			return 0, fmt.Errorf("read list of %s: %w", path, err)
 		}
-		if !o.Deleted() {
-			list = append(list, build.Listed{Object: o.Ref(), UID: o.UID(), Described: build.Describes(o.Firmware())})
+		if o.Deleted() {
+			continue
+		}
+		if err := f(o); err != nil {
+			return 0, err
 		}
 	}
-	return list, nil
+	return len(items), nil
+}
+
+// pageSize is how many devices are read at once by [Client.EachDevice]: each may have 64 KiB.
+const pageSize = 200
+
+// EachApplication calls f for each application that may be read. It reads them at once: a page of
+// applications that is short, or empty, does not prove the end (REG-7).
+func (c *Client) EachApplication(ctx context.Context, f func(build.ObjectRef, build.Object) error) error {
+	_, err := c.page(ctx, basePath, func(o *Object) error { return f(o.Ref(), o) })
+	return err
+}
+
+// EachDevice calls f for each device of an application, which it reads in pages. A device that comes
+// or goes meanwhile may hide a different one, until the next time.
+func (c *Client) EachDevice(
+	ctx context.Context,
+	application string,
+	f func(build.ObjectRef, build.Object) error,
+) error {
+	devices := path(build.ObjectRef{Application: application}) + "/devices"
+	for offset := 0; ; offset += pageSize {
+		n, err := c.page(
+			ctx, fmt.Sprintf("%s?limit=%d&offset=%d", devices, pageSize, offset), func(o *Object) error { return f(o.Ref(), o) },
+		)
+		if err != nil || n < pageSize {
+			return err
+		}
+	}
 }
 
 // Object reads an object.

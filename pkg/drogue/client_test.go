@@ -407,3 +407,52 @@ func compact(t *testing.T, raw json.RawMessage) string {
 	}
 	return string(out)
 }
+
+// TestEveryObjectIsVisited, of more devices than a page has.
+func TestEveryObjectIsVisited(t *testing.T) {
+	t.Parallel()
+	url := serve(t, nil)
+	const devices = 405
+	create(t, url, "", `{"metadata":{"name":"a"}}`)
+	create(t, url, "", `{"metadata":{"name":"b"}}`)
+	for i := range devices {
+		create(
+			t,
+			url,
+			"/a/devices",
+			fmt.Sprintf(`{"metadata":{"application":"a","name":"device %d"},"spec":{"firmware":{"x":%d}}}`, i, i),
+		)
+	}
+	c := drogue.New(url, http.DefaultClient, drogue.Bearer("alice"))
+	var applications []string
+	found := map[string]string{}
+	if err := c.EachApplication(t.Context(), func(ref build.ObjectRef, o build.Object) error {
+		applications = append(applications, ref.String())
+		return c.EachDevice(t.Context(), ref.Application, func(ref build.ObjectRef, o build.Object) error {
+			found[ref.String()] = string(o.Firmware())
+			return nil
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, applications); diff != "" {
+		t.Error(diff)
+	}
+	if len(found) != devices || found["a/device 404"] != `{"x":404}` {
+		t.Errorf("%d devices, %s", len(found), found["a/device 404"])
+	}
+	stop := errors.New("stop")
+	if err := c.EachDevice(
+		t.Context(),
+		"a",
+		func(build.ObjectRef, build.Object) error { return stop },
+	); !errors.Is(
+		err,
+		stop,
+	) {
+		t.Error(err)
+	}
+	if err := c.EachDevice(t.Context(), "none", nil); !errors.Is(err, build.ErrNoObject) {
+		t.Error(err)
+	}
+}
