@@ -56,7 +56,12 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	var lag atomic.Int64
-	if err := s.Metrics.Gauge("ajour.source.lag", "Records that were not passed on yet.", lag.Load); err != nil {
+	lag.Store(-1)
+	if err := s.Metrics.Gauge(
+		"ajour.source.lag",
+		"Records that were not passed on yet, -1 while nobody knows.",
+		lag.Load,
+	); err != nil {
 		return err
 	}
 	svc.Ready = src.Ready
@@ -67,14 +72,16 @@ func run(ctx context.Context, c envConfig) error {
 // measureEvery is how often the lag is read.
 const measureEvery = 15 * time.Second
 
-// measure reads the lag until the context ends. One that cannot be read stays what it was.
+// measure reads the lag until the context ends. One that cannot be read is -1.
 func measure(ctx context.Context, src *source.Source, lag *atomic.Int64) error {
 	tick := time.NewTicker(measureEvery)
 	defer tick.Stop()
 	for {
-		if n, err := src.Lag(ctx); err == nil {
-			lag.Store(n)
+		n, err := src.Lag(ctx)
+		if err != nil {
+			n = -1
 		}
+		lag.Store(n)
 		select {
 		case <-ctx.Done():
 			return nil

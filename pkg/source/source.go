@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -28,6 +29,13 @@ import (
 const (
 	// maxBatch is how many records are passed on between two commits.
 	maxBatch = 500
+	// pollWithin bounds how long a poll waits for records: between them it is asked whether Kafka
+	// is there.
+	pollWithin = 5 * time.Second
+	// maxFetch and maxPartitionFetch bound what is fetched ahead, in bytes as they are stored: a
+	// compressed batch is many times larger in memory.
+	maxFetch          = 1 << 20
+	maxPartitionFetch = 64 << 10
 	// rebalanceTimeout is how long a replica may take for a batch before the group goes on
 	// without it. Heartbeats go on meanwhile.
 	rebalanceTimeout = 5 * time.Minute
@@ -52,8 +60,8 @@ const (
 // Options configure a [Source].
 type Options struct {
 	Log *slog.Logger
-	// Sender hands an event to the broker. A [*sink.RefusedError] is final; every other error
-	// is repeated until the broker is back.
+	// Sender hands an event to the broker. A [*sink.RefusedError] is final, other than 401 and 403;
+	// every other error is repeated until the broker is back.
 	Sender event.Sender
 	// Count counts records by their outcome.
 	Count func(ctx context.Context, outcome string)
@@ -89,7 +97,8 @@ func New(c Kafka, o Options) (*Source, error) {
 		),
 		kgo.SessionTimeout(sessionTimeout),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.FetchMaxWait(500*time.Millisecond), kgo.FetchMaxBytes(maxFetch),
+		kgo.FetchMaxPartitionBytes(maxPartitionFetch), kgo.MaxConcurrentFetches(1),
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("configure Kafka: %w", err)
@@ -108,7 +117,9 @@ func (s *Source) Ready() error {
 func (s *Source) Run(ctx context.Context) error {
 	defer s.client.CloseAllowingRebalance()
 	for {
-		fetches := s.client.PollRecords(ctx, maxBatch)
+		polling, stop := context.WithTimeout(ctx, pollWithin)
+		fetches := s.client.PollRecords(polling, maxBatch)
+		stop()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -132,10 +143,14 @@ func (s *Source) Run(ctx context.Context) error {
 func (s *Source) report(ctx context.Context, fetches kgo.Fetches) error {
 	var err error
 	fetches.EachError(func(topic string, partition int32, e error) {
-		err = fmt.Errorf("read topic %s, partition %d: %w", topic, partition, e)
+		if !errors.Is(e, context.DeadlineExceeded) { // that of the poll
+			err = fmt.Errorf("read topic %s, partition %d: %w", topic, partition, e)
+		}
 	})
-	if err == nil && fetches.Empty() && s.Ready() != nil {
-		err = s.client.Ping(ctx)
+	if err == nil && fetches.NumRecords() == 0 && s.Ready() != nil {
+		asking, stop := context.WithTimeout(ctx, pollWithin)
+		defer stop()
+		err = s.client.Ping(asking)
 	}
 	s.mu.Lock()
 	before := s.state
@@ -181,22 +196,29 @@ func (s *Source) pass(ctx context.Context, r *kgo.Record) error {
 	wait.MaxInterval = maxWait
 	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		err := s.Sender.Send(ctx, ev)
-		if refused := (*sink.RefusedError)(nil); errors.As(err, &refused) {
+		if final(err) {
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, d time.Duration) {
 		s.Log.WarnContext(ctx, "the broker does not take a change", "error", err, "wait", d.String())
 	}))
-	switch refused := (*sink.RefusedError)(nil); {
+	switch {
 	case err == nil:
 		s.Count(ctx, Sent)
-	case errors.As(err, &refused):
+	case final(err):
 		s.skip(ctx, r, Refused, err)
 	default:
 		return err
 	}
 	return nil
+}
+
+// final reports whether the broker does not take an event, however often it comes. That it does not
+// know us is a fault of its configuration, and none of the event.
+func final(err error) bool {
+	var refused *sink.RefusedError
+	return errors.As(err, &refused) && refused.Status != http.StatusUnauthorized && refused.Status != http.StatusForbidden
 }
 
 func (s *Source) skip(ctx context.Context, r *kgo.Record, outcome string, err error) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -281,6 +282,40 @@ func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	run(t, k, last)
 	last.until(t, 1)
 	if diff := cmp.Diff([]string{"b/ . <nil>"}, last.names()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestATopicWithoutRecordsIsRead: the source is ready without any, too.
+func TestATopicWithoutRecordsIsRead(t *testing.T) {
+	t.Parallel()
+	s, _ := run(t, kafka(t), &broker{})
+	for s.Ready() != nil {
+		select {
+		case <-t.Context().Done():
+			t.Fatal(s.Ready())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// TestABrokerThatDoesNotKnowUsIsWaitedFor: the change is not lost.
+func TestABrokerThatDoesNotKnowUsIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	k := kafka(t)
+	produce(t, k, change("a", "", "."))
+	b := &broker{answer: func(n int, _ cloudevents.Event) error {
+		switch n {
+		case 1:
+			return &sink.RefusedError{Status: http.StatusUnauthorized}
+		case 2:
+			return &sink.RefusedError{Status: http.StatusForbidden}
+		}
+		return nil
+	}}
+	run(t, k, b)
+	b.until(t, 1)
+	if diff := cmp.Diff([]string{"a/ . <nil>"}, b.names()); diff != "" {
 		t.Error(diff)
 	}
 }
