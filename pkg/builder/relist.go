@@ -89,6 +89,20 @@ func (r *Relister) Pass(ctx context.Context) error {
 	return failed
 }
 
+// settled reports whether there is nothing to do, or the object says already how that ended: the run
+// may be gone, and was cancelled, or published what an earlier one left.
+func (d decision) settled(record build.Record) bool {
+	switch {
+	case d.spec != nil:
+		return record.Phase.Final() && record.DescriptionHash == d.spec.Hash
+	case d.rejection != nil:
+		return record.Build == d.rejection.ID ||
+			record.Reason == d.rejection.Reason && record.Message == d.rejection.Message
+	default:
+		return true
+	}
+}
+
 // visit has an object looked at that is not built as it is described. The list and the state may be
 // behind: whoever handles the change reads both anew. An error is that of the context.
 func (r *Relister) visit(ctx context.Context, ref build.ObjectRef, uids build.UIDs, o build.Object) error {
@@ -98,7 +112,7 @@ func (r *Relister) visit(ctx context.Context, ref build.ObjectRef, uids build.UI
 	}
 	now := h.Clock()
 	d := decideChange(h.Policy, o, ref, uids, r.builds(build.Query{Object: ref}), now)
-	if d.spec == nil && (d.rejection == nil || d.rejection.ID == build.RecordOf(o, now).Build) {
+	if record := build.RecordOf(o, now); d.settled(record) {
 		return nil
 	}
 	h.Log.InfoContext(ctx, "description found that is not built", "object", ref.String())

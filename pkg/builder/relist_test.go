@@ -5,6 +5,7 @@ package builder_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -71,6 +72,42 @@ func (l *listing) built() (all []string) {
 	return all
 }
 
+// says gives all objects a record of the application a.
+func (l *listing) says(t *testing.T, s build.Status) {
+	t.Helper()
+	s.Requested = now
+	record, err := json.Marshal(build.Record{Build: "earlier", Object: "uid-a", Status: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.record = string(record)
+}
+
+// TestABuildWhoseRunIsGoneIsNotRepeated: it was cancelled before it started, or published what an
+// earlier one left.
+func TestABuildWhoseRunIsGoneIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	_, d := describe(t, "")
+	for _, s := range []build.Status{
+		{Phase: build.Cancelled, Reason: build.ReasonCancelled, DescriptionHash: d.Hash()},
+		{
+			Phase: build.Succeeded, Reason: build.ReasonSucceeded, DescriptionHash: d.Hash(), Cause: build.CausePublish,
+			Started: now,
+		},
+	} {
+		l := newListing(t, "", "a")
+		l.says(t, s)
+		if err := l.relister(time.Second).Pass(t.Context()); err != nil || len(l.created) > 0 {
+			t.Errorf("%s: %v %v", s.Reason, err, l.built())
+		}
+	}
+	l := newListing(t, "", "a")
+	l.says(t, build.Status{Phase: build.Cancelled, Reason: build.ReasonCancelled, DescriptionHash: "different"})
+	if err := l.relister(time.Second).Pass(t.Context()); err != nil || len(l.created) != 1 {
+		t.Errorf("a description that has changed since: %v %v", err, l.built())
+	}
+}
+
 func newListing(t *testing.T, more string, objects ...string) *listing {
 	t.Helper()
 	text, _ := describe(t, more)
@@ -127,10 +164,7 @@ func TestAWrongDescriptionIsRejectedUntilTheObjectSaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.record = fmt.Sprintf(
-		`{"build":%q,"uid":"uid-a","phase":"Failed","reason":"InvalidBuildSpec","requested":"2026-01-02T03:04:05Z"}`,
-		r.ID,
-	)
+	l.says(t, build.Status{Phase: build.Failed, Reason: r.Reason, Message: r.Message}) // of a call, perhaps
 	pass(2)
 }
 

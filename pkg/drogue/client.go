@@ -5,6 +5,7 @@ package drogue
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -130,28 +131,41 @@ func (c *Client) list(ctx context.Context, path string) ([]build.Listed, error) 
 // page reads a list, or a part of it, and calls f for each object but for those that wait for
 // their finalizers to go. It returns how many objects there are with those.
 func (c *Client) page(ctx context.Context, path string, f func(*Object) error) (int, error) {
-	data, err := c.do(ctx, http.MethodGet, path, nil, maxList)
+	body, err := c.open(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return 0, err
 	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(data, &items); err != nil {
-		return 0, fmt.Errorf("read list of %s: %w", path, err)
+	defer body.Close()
+	items := json.NewDecoder(http.MaxBytesReader(nil, body, maxList))
+	// A list that fails late ends without its last chunk, which is an error here (X6).
+	broken := func(err error) error { return fmt.Errorf("read list of %s: %w: %w", path, ErrUnavailable, err) }
+	if start, err := items.Token(); err != nil || start != json.Delim('[') {
+		return 0, broken(cmp.Or(err, errNoList))
 	}
-	for _, item := range items {
+	n := 0
+	for ; items.More(); n++ {
+		var item json.RawMessage
+		if err := items.Decode(&item); err != nil {
+			return n, broken(err)
+		}
 		o, err := ParseObject(item)
 		if err != nil {
-			return 0, fmt.Errorf("read list of %s: %w", path, err)
+			return n, fmt.Errorf("read list of %s: %w", path, err)
 		}
 		if o.Deleted() {
 			continue
 		}
 		if err := f(o); err != nil {
-			return 0, err
+			return n, err
 		}
 	}
-	return len(items), nil
+	if _, err := items.Token(); err != nil {
+		return n, broken(err)
+	}
+	return n, nil
 }
+
+var errNoList = errors.New("the answer is no list")
 
 // pageSize is how many devices are read at once by [Client.EachDevice]: each may have 64 KiB.
 const pageSize = 200
@@ -278,6 +292,20 @@ func (c *Client) updateOnce(ctx context.Context, t build.ObjectRef, change func(
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body []byte, limit int64) ([]byte, error) {
+	answer, err := c.open(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	data, err := io.ReadAll(http.MaxBytesReader(nil, answer, limit))
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrUnavailable, err)
+	}
+	return data, nil
+}
+
+// open makes a call, and returns the body of an answer that is no failure.
+func (c *Client) open(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
 	u, err := url.Parse(c.base + path)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
@@ -296,14 +324,9 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte, limit
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrUnavailable, err)
 	}
-	defer res.Body.Close()
 	if res.StatusCode/100 != 2 {
+		defer res.Body.Close()
 		return nil, statusError(method, path, res)
 	}
-	// A list that fails late ends without its last chunk, which is an error here (X6).
-	data, err := io.ReadAll(http.MaxBytesReader(nil, res.Body, limit))
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrUnavailable, err)
-	}
-	return data, nil
+	return res.Body, nil
 }
