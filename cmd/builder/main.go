@@ -38,10 +38,7 @@ type envConfig struct {
 	Requests       map[string]string  `envconfig:"BUILD_REQUESTS" desc:"what the container of a builder reserves with BUILD_LAYOUT=pod, as in cpu:2,memory:1Gi; 500m, 512Mi and ephemeral-storage 256Mi of what is not named"`
 	Limits         map[string]string  `envconfig:"BUILD_LIMITS" desc:"what it may use, as in memory:8Gi,ephemeral-storage:20Gi; 4Gi and 8Gi of what is not named"`
 	PullPolicy     tekton.PullPolicy  `envconfig:"BUILD_PULL_POLICY" desc:"when a builder image is pulled: Always, IfNotPresent or Never; if empty, as Kubernetes does by itself: always for the tag latest and none, else if the node has it not"`
-	HTTPSProxy     string             `envconfig:"BUILD_HTTPS_PROXY" desc:"URL of the proxy by which all steps of builds connect to https and ssh; none if empty. It needs SOURCE_ADDRESSES=any"`
-	HTTPProxy      string             `envconfig:"BUILD_HTTP_PROXY" desc:"the same for http"`
-	NoProxy        string             `envconfig:"BUILD_NO_PROXY" desc:"hosts that they connect to without one, separated by commas: names, which stand for those below them too, addresses, and ranges of these"`
-	ProxySecret    bool               `envconfig:"BUILD_PROXY_SECRET" default:"false" desc:"take these three from the Secret proxy of the namespace of builds instead: for a proxy with a password"`
+	Proxies        bool               `envconfig:"BUILD_PROXY" default:"false" desc:"all steps of builds connect through the proxies that the Secret proxy of the namespace of builds names"`
 	Keep           int                `envconfig:"KEEP_BUILDS" default:"20" desc:"how many builds of an object stay in the cluster that have ended, with their logs and volume claims; all if 0"`
 	ServiceAccount string             `envconfig:"BUILD_SERVICE_ACCOUNT" default:"ajour-build" desc:"ServiceAccount of the pods of builds"`
 	Applications   []string           `envconfig:"ALLOWED_APPLICATIONS" desc:"the only applications that may be built, separated by commas; all if empty"`
@@ -116,10 +113,8 @@ func (c envConfig) tekton(sources tekton.Sources) tekton.Config {
 		Credentials:    c.Secrets,
 		Storage:        c.Storage,
 		PullPolicy:     c.PullPolicy,
-		Proxies: tekton.Proxies{
-			HTTPS: c.HTTPSProxy, HTTP: c.HTTPProxy, No: c.NoProxy, FromSecret: c.ProxySecret,
-		},
-		Requests: c.Requests,
-		Limits:   c.Limits,
+		Proxies:        c.Proxies,
+		Requests:       c.Requests,
+		Limits:         c.Limits,
 	}
 }

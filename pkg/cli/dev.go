@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +112,10 @@ func (f *devFlags) run(cmd *cobra.Command, env Env) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := o.Proxies.Validate(); err != nil {
+		o.Log.WarnContext(cmd.Context(), "builds do without the proxies of HTTPS_PROXY and HTTP_PROXY", "error", err)
+		o.Proxies = proxy.Settings{}
+	}
 	if o.Dir == "" {
 		if o.Dir, err = os.MkdirTemp("", "ajour-dev-"); err != nil {
 			return fmt.Errorf("make data folder: %w", err)
@@ -160,7 +163,7 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	if env.Program == "" {
 		return o, errors.New("the path of this program is not known: call it by its path")
 	}
-	if err := cmp.Or(loopback(f.listen), o.Proxies.Validate()); err != nil {
+	if err := loopback(f.listen); err != nil {
 		return o, err
 	}
 	if strings.Contains(f.registry, "://") || f.registry != "" && !strings.HasSuffix(f.registry, "/") {

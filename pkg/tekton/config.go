@@ -64,8 +64,8 @@ type Config struct {
 	// PullPolicy of builder images: Always, IfNotPresent or Never; what Kubernetes does by
 	// itself if empty.
 	PullPolicy PullPolicy
-	// Proxies are what builds go out by.
-	Proxies Proxies
+	// Proxies has builds go out by the proxies that the Secret [SecretProxy] names.
+	Proxies bool
 	// Requests and Limits of the builder's container with OnePod, by resource, such as
 	// memory: 4Gi. What is not named keeps its default. With PodPerTask the Task has them.
 	Requests, Limits map[string]string
@@ -89,9 +89,6 @@ func (c Config) Validate() error {
 	}
 	if c.Layout != OnePod && c.Layout != PodPerTask && c.Layout != "" {
 		return fmt.Errorf("layout %q is neither %q nor %q", c.Layout, OnePod, PodPerTask)
-	}
-	if err := c.Proxies.validate(c.Sources); err != nil {
-		return err
 	}
 	switch c.PullPolicy {
 	case "", corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:

@@ -39,6 +39,10 @@ func failed(r *build.Run, h *head, t tasks) {
 		r.Reason, r.Message = build.ReasonSecretNotFound, message
 		return
 	}
+	if message := secretNotFound(tr.refusal(), SecretProxy); message != "" {
+		r.Reason, r.Message = build.ReasonInternalError, message
+		return
+	}
 	explain(r, h, t, s, tr)
 }
 
@@ -146,7 +150,10 @@ const reasonCreateContainer = "CreateContainerConfigError"
 // kubelet tells the Secret and the key, on behalf of the first step: all of a pod have the
 // variables.
 func secretNotFound(refusal, secret string) string {
-	const remedy = ": ask those who run the installation to add it, or remove it from build.secrets"
+	remedy := ": ask those who run the installation to add it"
+	if secret != SecretProxy {
+		remedy += ", or remove it from build.secrets"
+	}
 	if strings.Contains(refusal, `secret "`+secret+`" not found`) {
 		return fmt.Sprintf("There is no Secret %s%s", secret, remedy)
 	}

@@ -259,6 +259,15 @@ func TestObserveOnePod(t *testing.T) {
 				"without any privilege, and not as root: give the image a numeric USER",
 		},
 		{
+			name: "a proxy that no Secret names",
+			tasks: pod(
+				no, "CreateContainerConfigError", "Failed to create pod due to config error",
+				refused("fetch", `secret "proxy" not found`), refused("build", `secret "proxy" not found`),
+			),
+			want: build.ReasonInternalError, progress: 5,
+			message: "There is no Secret proxy: ask those who run the installation to add it",
+		},
+		{
 			name: "a key that is not in its Secret",
 			tasks: pod(
 				no, "CreateContainerConfigError", `the step "fetch" in TaskRun "x" failed to start. The pod errored with the `+

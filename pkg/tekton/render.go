@@ -62,8 +62,12 @@ func Render(s build.Spec, c Config) (*v1.PipelineRun, error) {
 	if pr.Spec.Workspaces, err = workspaces(s, c); err != nil {
 		return nil, fmt.Errorf("render build %s: %w", s.ID, err)
 	}
-	pr.Spec.TaskRunTemplate.PodTemplate.Env = c.Proxies.forSteps()
-	if env := append(environment(s), c.Proxies.forBuilder(s.Description)...); len(env) > 0 && s.Publication == nil {
+	env := environment(s)
+	if c.Proxies {
+		pr.Spec.TaskRunTemplate.PodTemplate.Env = proxiesOfSteps()
+		env = append(env, proxiesOfBuilder(s.Description)...)
+	}
+	if len(env) > 0 && s.Publication == nil {
 		// The number of variables differs from build to build, which a Task's steps cannot
 		// express: they go into the pod of the builder. Steps of ours that share it ignore them.
 		pr.Spec.TaskRunSpecs = []v1.PipelineTaskRunSpec{{PipelineTaskName: builderTask, PodTemplate: podTemplate()}}

@@ -237,7 +237,13 @@ func (i *installation) others(ctx context.Context) (time.Duration, error) {
 	defer tick.Stop()
 	for n := range otherCalls {
 		due := <-tick.C
-		if status, _, err := i.call(ctx, tokens[n%len(tokens)], http.MethodGet, "/builds"); err != nil || status != http.StatusOK {
+		if status, _, err := i.call(
+			ctx,
+			tokens[n%len(tokens)],
+			http.MethodGet,
+			"/builds",
+		); err != nil ||
+			status != http.StatusOK {
 			return 0, fmt.Errorf("others are answered %d: %w", status, err)
 		}
 		times = append(times, time.Since(due))

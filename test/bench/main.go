@@ -74,7 +74,7 @@ func run(ctx context.Context, only string, out io.Writer) error {
 		}
 	}
 	fmt.Fprintf(out, "%-34s %5s %10s %10s %7s  %s\n", "", "runs", "ajour", "other", "ratio", "limit")
-	return errors.Join(b.start(ctx), b.dev(ctx), b.fetch(ctx), b.publish(ctx), b.callers(ctx))
+	return errors.Join(b.start(ctx), b.dev(ctx), b.fetch(ctx), b.publish(ctx), b.callers(ctx), b.source(ctx))
 }
 
 func (b *bench) skips(name string) bool { return !strings.Contains(name, b.only) }

@@ -56,7 +56,9 @@ func TestTheBuilderCreatesRunsOfOurShapeOnly(t *testing.T) {
 			Cause:       build.CauseAPI,
 			Requested:   time.Now(),
 			Publication: p,
-		}, tekton.Config{Namespace: builds, ServiceAccount: "ajour-build", Layout: layout, Credentials: credentials})
+		}, tekton.Config{
+			Namespace: builds, ServiceAccount: "ajour-build", Layout: layout, Credentials: credentials, Proxies: true,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,6 +140,13 @@ func TestTheBuilderCreatesRunsOfOurShapeOnly(t *testing.T) {
 		"has the variables of somebody else": {func(o tree) {
 			from := tree{"secretKeyRef": tree{"name": "env.of-somebody-else", "key": "x"}}
 			at(t, o, "spec", "taskRunSpecs", 0, "podTemplate")["env"] = []any{tree{"name": "X", "valueFrom": from}}
+		}, "no Secret in their environment"},
+		"has a proxy of its own for our steps": {func(o tree) {
+			at(t, o, "spec", "taskRunTemplate", "podTemplate")["env"] = []any{tree{"name": "AJOUR_HTTP_PROXY", "value": "http://x"}}
+		}, "no Secret in their environment"},
+		"has a proxy for our steps from its variables": {func(o tree) {
+			from := tree{"secretKeyRef": tree{"name": "env." + app, "key": "x"}}
+			at(t, o, "spec", "taskRunTemplate", "podTemplate")["env"] = []any{tree{"name": "AJOUR_HTTP_PROXY", "valueFrom": from}}
 		}, "no Secret in their environment"},
 		"has a variable from a ConfigMap": {func(o tree) {
 			from := tree{"configMapKeyRef": tree{"name": "x", "key": "x"}}

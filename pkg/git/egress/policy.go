@@ -32,8 +32,8 @@ type Policy struct {
 	// Addresses are the ranges that hosts may resolve to, in CIDR notation. The word
 	// "public" stands for all addresses of the public internet, "any" for all.
 	Addresses []string `json:"addresses"`
-	// Proxies are what connections go through. They resolve the names of hosts, so Addresses
-	// have to be any.
+	// Proxies are what connections go through. They resolve the names of hosts: Addresses bound
+	// the connections that go through none.
 	Proxies proxy.Settings `json:"proxies"`
 }
 
@@ -74,10 +74,6 @@ func (p Policy) Validate() error {
 		if _, err := netip.ParsePrefix(a); err != nil && a != addressesPublic && a != addressesAny {
 			return fmt.Errorf("addresses %q are neither public, any, nor a range such as 10.0.0.0/8", a)
 		}
-	}
-	if p.Proxies.Any() && !slices.Contains(p.Addresses, addressesAny) {
-		return errors.New("a proxy resolves the names of hosts, so their addresses cannot be bounded: allow any, " +
-			"bound the hosts, and have the proxy refuse addresses of the inside")
 	}
 	return p.Proxies.Validate()
 }

@@ -15,6 +15,8 @@ import (
 	"net/http/httputil"
 	"sync"
 	"time"
+
+	"github.com/drogue-iot/ajour/pkg/internal/proxy"
 )
 
 // connectTimeout bounds the time to connect to a server.
@@ -29,8 +31,8 @@ type Proxy struct {
 	password string
 	server   *http.Server
 	listener net.Listener
-	forward  http.Handler
-	through  http.Handler // a proxy that is in between
+	forward  *httputil.ReverseProxy
+	through  *httputil.ReverseProxy // a proxy that is in between
 
 	mu     sync.Mutex
 	denied error // the first connection that the policy did not allow
@@ -47,16 +49,26 @@ func Open(ctx context.Context, p Policy) (*Proxy, error) {
 	g := &Proxy{policy: p, password: rand.Text(), listener: ln}
 	g.forward = g.forwarder(&http.Transport{DialContext: g.dial, DisableCompression: true})
 	g.through = g.forwarder(&http.Transport{Proxy: p.Proxies.ForRequest, DisableCompression: true})
+	g.through.ModifyResponse = func(r *http.Response) error {
+		if r.StatusCode == http.StatusProxyAuthRequired {
+			return &proxy.RefusedError{Address: r.Request.URL.Host, Status: r.StatusCode}
+		}
+		g.note(nil)
+		return nil
+	}
 	g.server = &http.Server{Handler: g, ReadHeaderTimeout: connectTimeout}
 	go func() { _ = g.server.Serve(ln) }() // ends with close
 	return g, nil
 }
 
-func (g *Proxy) forwarder(transport http.RoundTripper) http.Handler {
+func (g *Proxy) forwarder(transport http.RoundTripper) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		// Nothing is changed: the request names where it goes.
 		Rewrite: func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host }, Transport: transport, FlushInterval: -1,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) { g.fail(w, err) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			g.note(err)
+			g.fail(w, err)
+		},
 	}
 }
 

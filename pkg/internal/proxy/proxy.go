@@ -52,9 +52,14 @@ func OfStep() Settings {
 }
 
 // OfShell reads the settings of a person from HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or the names in
-// lower case.
+// lower case. A proxy without a scheme is one by HTTP, as other programs take it.
 func OfShell() Settings {
 	c := httpproxy.FromEnvironment()
+	for _, address := range []*string{&c.HTTPSProxy, &c.HTTPProxy} {
+		if *address != "" && !strings.Contains(*address, "://") {
+			*address = "http://" + *address
+		}
+	}
 	return Settings{HTTPS: c.HTTPSProxy, HTTP: c.HTTPProxy, No: c.NoProxy}
 }
 
@@ -79,9 +84,6 @@ func (s Settings) environ(names func(use string) []string) (env []string) {
 	return env
 }
 
-// Any reports whether there is a proxy at all.
-func (s Settings) Any() bool { return s.HTTPS != "" || s.HTTP != "" }
-
 // Validate refuses an address that is no URL of a proxy. The error does not repeat it, since it
 // may have a password.
 func (s Settings) Validate() error {
@@ -95,16 +97,6 @@ func (s Settings) Validate() error {
 		}
 	}
 	return nil
-}
-
-// HasPassword reports whether an address has a user or a password.
-func (s Settings) HasPassword() bool {
-	for _, address := range []string{s.HTTPS, s.HTTP} {
-		if u, err := url.Parse(address); err == nil && u.User != nil {
-			return true
-		}
-	}
-	return false
 }
 
 // For returns the proxy for a URL, nil for none. Those of this very machine need none.
