@@ -38,7 +38,7 @@ const (
 	maxPartitionFetch = 64 << 10
 	// rebalanceTimeout is how long a replica may take for a batch before the group goes on
 	// without it. Heartbeats go on meanwhile.
-	rebalanceTimeout = 5 * time.Minute
+	rebalanceTimeout = time.Minute
 	// sessionTimeout is how long the group waits for a replica that died.
 	sessionTimeout = 15 * time.Second
 	// maxWait is the longest pause while the broker, or Kafka, is away.
