@@ -5,7 +5,6 @@ package drogue
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,94 +106,6 @@ func (c *Client) Get(ctx context.Context, t build.ObjectRef) (*Object, error) {
 	return ParseObject(data)
 }
 
-// Applications lists all applications that may be read, without those that wait for their
-// finalizers to go.
-func (c *Client) Applications(ctx context.Context) ([]build.Listed, error) {
-	return c.list(ctx, basePath)
-}
-
-// Devices lists the devices of an application, without those that wait for their finalizers
-// to go.
-func (c *Client) Devices(ctx context.Context, application string) ([]build.Listed, error) {
-	return c.list(ctx, path(build.ObjectRef{Application: application})+"/devices")
-}
-
-func (c *Client) list(ctx context.Context, path string) ([]build.Listed, error) {
-	list := []build.Listed{}
-	_, err := c.page(ctx, path, func(o *Object) error {
-		list = append(list, build.Listed{Object: o.Ref(), UID: o.UID(), Described: build.Describes(o.Firmware())})
-		return nil
-	})
-	return list, err
-}
-
-// page reads a list, or a part of it, and calls f for each object but for those that wait for
-// their finalizers to go. It returns how many objects there are with those.
-func (c *Client) page(ctx context.Context, path string, f func(*Object) error) (int, error) {
-	body, err := c.open(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer body.Close()
-	items := json.NewDecoder(http.MaxBytesReader(nil, body, maxList))
-	// A list that fails late ends without its last chunk, which is an error here (X6).
-	broken := func(err error) error { return fmt.Errorf("read list of %s: %w: %w", path, ErrUnavailable, err) }
-	if start, err := items.Token(); err != nil || start != json.Delim('[') {
-		return 0, broken(cmp.Or(err, errNoList))
-	}
-	n := 0
-	for ; items.More(); n++ {
-		var item json.RawMessage
-		if err := items.Decode(&item); err != nil {
-			return n, broken(err)
-		}
-		o, err := ParseObject(item)
-		if err != nil {
-			return n, fmt.Errorf("read list of %s: %w", path, err)
-		}
-		if o.Deleted() {
-			continue
-		}
-		if err := f(o); err != nil {
-			return n, err
-		}
-	}
-	if _, err := items.Token(); err != nil {
-		return n, broken(err)
-	}
-	return n, nil
-}
-
-var errNoList = errors.New("the answer is no list")
-
-// pageSize is how many devices are read at once by [Client.EachDevice]: each may have 64 KiB.
-const pageSize = 200
-
-// EachApplication calls f for each application that may be read. It reads them at once: a page of
-// applications that is short, or empty, does not prove the end (REG-7).
-func (c *Client) EachApplication(ctx context.Context, f func(build.ObjectRef, build.Object) error) error {
-	_, err := c.page(ctx, basePath, func(o *Object) error { return f(o.Ref(), o) })
-	return err
-}
-
-// EachDevice calls f for each device of an application, which it reads in pages. A device that comes
-// or goes meanwhile may hide a different one, until the next time.
-func (c *Client) EachDevice(
-	ctx context.Context,
-	application string,
-	f func(build.ObjectRef, build.Object) error,
-) error {
-	devices := path(build.ObjectRef{Application: application}) + "/devices"
-	for offset := 0; ; offset += pageSize {
-		n, err := c.page(
-			ctx, fmt.Sprintf("%s?limit=%d&offset=%d", devices, pageSize, offset), func(o *Object) error { return f(o.Ref(), o) },
-		)
-		if err != nil || n < pageSize {
-			return err
-		}
-	}
-}
-
 // Object reads an object.
 func (c *Client) Object(ctx context.Context, t build.ObjectRef) (build.Object, error) {
 	o, err := c.existing(ctx, t)
@@ -243,16 +154,6 @@ func (c *Client) MayWriteAs(ctx context.Context, token string, t build.ObjectRef
 	default:
 		return false, err
 	}
-}
-
-// ApplicationsAs is like Applications, on behalf of the bearer of an access token.
-func (c *Client) ApplicationsAs(ctx context.Context, token string) ([]build.Listed, error) {
-	return c.As(Bearer(token)).Applications(ctx)
-}
-
-// DevicesAs is like Devices, on behalf of the bearer of an access token.
-func (c *Client) DevicesAs(ctx context.Context, token, application string) ([]build.Listed, error) {
-	return c.As(Bearer(token)).Devices(ctx, application)
 }
 
 // Update changes the status of an object. It reads the object, lets change edit

@@ -12,21 +12,27 @@ import (
 	"github.com/drogue-iot/ajour/test/devtest"
 )
 
+// apply applies an object.
+func apply(t *testing.T, object map[string]any) {
+	t.Helper()
+	manifest, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kubectl(t.Context(), string(manifest), "apply", "--filename=-"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // makeSecret makes a Secret in the namespace of builds.
 func makeSecret(t *testing.T, name string, data map[string]string) {
 	t.Helper()
-	manifest, err := json.Marshal(map[string]any{
+	apply(t, map[string]any{
 		"apiVersion": "v1",
 		"kind":       "Secret",
 		"metadata":   map[string]any{"name": name, "namespace": builds},
 		"stringData": data,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := kubectl(t.Context(), string(manifest), "apply", "-f", "-"); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestAnApplicationHasCredentialsOfItsOwn, in each layout: they take the place of those of the

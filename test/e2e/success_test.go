@@ -5,7 +5,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -229,18 +228,12 @@ func trustBackend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := json.Marshal(map[string]any{
+	apply(t, map[string]any{
 		"apiVersion": "v1",
 		"kind":       "ConfigMap",
 		"metadata":   map[string]any{"name": "trusted-ca", "namespace": builds},
 		"data":       map[string]string{"ca.crt": string(ca)},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := kubectl(t.Context(), string(manifest), "apply", "-f", "-"); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // prepareHawkbit lets devices in.

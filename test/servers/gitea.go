@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -25,37 +24,22 @@ const giteaVersion = "v1.24.6"
 
 // giteaProgram compiles Gitea, once for a machine and version, and returns its path.
 var giteaProgram = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "ajour", "gitea-"+giteaVersion)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	lock, err := os.Create(filepath.Join(dir, "lock"))
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
+	return stored("gitea-"+giteaVersion, "gitea", compileGitea)
+})
+
+func compileGitea(dir string) error {
 	program := filepath.Join(dir, "gitea")
-	if _, err := os.Stat(program); err == nil {
-		return program, nil
-	}
 	out, err := exec.Command("go", "mod", "download", "-json", "code.gitea.io/gitea@"+giteaVersion).Output()
 	var module struct{ Dir string }
 	if err := errors.Join(err, json.Unmarshal(out, &module)); err != nil {
-		return "", fmt.Errorf("download gitea: %w", err)
+		return fmt.Errorf("download gitea: %w", err)
 	}
 	// A copy that can be written to, whose templates and settings the program uses.
 	source := filepath.Join(dir, "source")
 	if out, err := exec.Command(
 		"sh", "-c", `rm -rf "$2" && cp -r "$1" "$2" && chmod -R u+w "$2"`, "sh", module.Dir, source,
 	).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("copy gitea: %w: %s", err, out)
+		return fmt.Errorf("copy gitea: %w: %s", err, out)
 	}
 	build := exec.Command(
 		"go", "build", "-trimpath", "-tags", "sqlite sqlite_unlock_notify", "-ldflags", "-s -w", "-o",
@@ -63,10 +47,10 @@ var giteaProgram = sync.OnceValues(func() (string, error) {
 	)
 	build.Dir, build.Env = source, append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("compile gitea: %w: %s", err, out)
+		return fmt.Errorf("compile gitea: %w: %s", err, out)
 	}
-	return program, os.Rename(program+".new", program)
-})
+	return os.Rename(program+".new", program)
+}
 
 // Gitea is a running forge with the user "ci".
 type Gitea struct {

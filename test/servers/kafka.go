@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,36 +30,20 @@ const kafkaPOM = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersi
 
 // kafkaClasses fetches Kafka, once for a machine and version, and returns the folder of its classes.
 var kafkaClasses = sync.OnceValues(func() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "ajour", "kafka-"+kafkaVersion)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	lock, err := os.Create(filepath.Join(dir, "lock"))
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
-	classes := filepath.Join(dir, "lib")
-	if _, err := os.Stat(classes); err == nil {
-		return classes, nil
-	}
+	return stored("kafka-"+kafkaVersion, "lib", fetchKafka)
+})
+
+func fetchKafka(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "pom.xml"), []byte(kafkaPOM), 0o600); err != nil {
-		return "", err
+		return err
 	}
 	fetch := exec.Command("mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib.new")
 	fetch.Dir = dir
 	if out, err := fetch.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("fetch Kafka: %w: %s", err, out)
+		return fmt.Errorf("fetch Kafka: %w: %s", err, out)
 	}
-	return classes, os.Rename(classes+".new", classes)
-})
+	return os.Rename(filepath.Join(dir, "lib.new"), filepath.Join(dir, "lib"))
+}
 
 const kafkaProperties = `process.roles=broker,controller
 node.id=1
