@@ -18,7 +18,7 @@ const module = "github.com/drogue-iot/ajour/"
 // lower numbers, never a neighbour.
 var layers = map[string]int{
 	"pkg/build": 0, "pkg/internal/proxy": 0,
-	"pkg/internal": 1, "pkg/event": 1, "pkg/auth": 1, "pkg/git": 1, "pkg/hawkbit": 1, "pkg/server": 1,
+	"pkg/internal": 1, "pkg/event": 1, "pkg/auth": 1, "pkg/git": 1, "pkg/hawkbit": 1, "pkg/server": 1, "pkg/webhook": 1,
 	"pkg/api": 2, "pkg/builder": 2, "pkg/status": 2, "pkg/sink": 2, "pkg/tekton": 2, "pkg/drogue": 2, "pkg/publish": 2,
 	"pkg/local/broker": 2, "pkg/local/runner": 2, "pkg/local/oci": 2, "pkg/local/registry": 2, "pkg/local/issuer": 2,
 	"config": 2, "tekton": 2,
