@@ -80,13 +80,13 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	state := tekton.NewStore()
 	registry := drogue.New(c.Registry, s.HTTP, c.Auth())
-	deps := builder.Deps{State: state, Runs: runs, Canceller: runs, Objects: registry, Sender: s.Sender}
+	deps := builder.Deps{State: state, Runs: runs, Canceller: runs, Objects: registry, List: registry, Sender: s.Sender}
 	options := builder.Options{
 		Log: s.Log, Clock: time.Now, Events: s.Incoming, Applications: c.Applications, IgnoreChanges: c.IgnoreChanges,
 		Policy: policy,
 	}
 	leader := builder.NewLeader(state, runs, builder.Limits{Keep: c.Keep}, time.Now, s.Log)
-	relister := builder.NewRelister(deps, options, registry, state, c.Relist)
+	relister := builder.NewRelister(deps, options, state, c.Relist)
 	lead := func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return state.WhenSynced(ctx, leader.Run) })

@@ -20,9 +20,16 @@ const (
 	Hawkbit Registry = "hawkbit"
 )
 
-// ManualTrigger is the entry of "build.triggers" that keeps changes of the
-// description from starting a build (A23): only a call does then.
-const ManualTrigger = "manual"
+// Trigger is an entry of "build.triggers": what starts a build besides calls (A23).
+type Trigger string
+
+// The triggers.
+const (
+	// TriggerManual is none: only calls start a build, unless there are further entries.
+	TriggerManual Trigger = "manual"
+	TriggerPush   Trigger = "push"
+	TriggerChange Trigger = "change"
+)
 
 // DefaultTimeout bounds a build whose description names no timeout (contract 5.1).
 const DefaultTimeout = time.Hour
@@ -52,9 +59,9 @@ type Description struct {
 	// Attachments are further files to publish beside the artifact in an OCI registry.
 	Attachments []string `json:"attachments,omitempty"`
 	// History is what the build has of the repository besides one commit.
-	History  History  `json:"history,omitempty"`
-	Timeout  Duration `json:"timeout"`
-	Triggers []string `json:"triggers,omitempty"`
+	History  History   `json:"history,omitempty"`
+	Timeout  Duration  `json:"timeout"`
+	Triggers []Trigger `json:"triggers,omitempty"`
 	// Warnings say what of the section is not read, and what the update server does not
 	// deliver: a line each, which begins with the path of a member. They are no part of what
 	// is built.
@@ -139,9 +146,10 @@ func (d Description) Sets(name string) bool {
 		slices.ContainsFunc(d.Secrets, func(s SecretVar) bool { return s.Name == name })
 }
 
-// BuildsOnChange reports whether a change of the description starts a build.
-func (d Description) BuildsOnChange() bool {
-	return !slices.Contains(d.Triggers, ManualTrigger)
+// BuildsOn reports whether something starts a build besides calls: a push and a change do so if
+// nothing is said.
+func (d Description) BuildsOn(t Trigger) bool {
+	return len(d.Triggers) == 0 || slices.Contains(d.Triggers, t)
 }
 
 // Tag returns the tag of Image, which is the version that the update server

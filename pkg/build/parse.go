@@ -187,21 +187,23 @@ func (r *reader) args(v any, at string) (args []string) {
 	return args
 }
 
-func (r *reader) triggers(v any, at string) (triggers []string) {
+func (r *reader) triggers(v any, at string) (triggers []Trigger) {
 	list, ok := r.list(v, at, maxArgs)
 	if !ok {
 		return nil
 	}
 	for i, item := range list {
-		if item != ManualTrigger {
+		name, _ := item.(string)
+		t := Trigger(name)
+		switch {
+		case t != TriggerManual && t != TriggerPush && t != TriggerChange:
 			r.fail(
 				fmt.Sprintf("%s[%d]", at, i),
-				"is not a trigger: write %q, or remove the list to build on every change", ManualTrigger,
+				"is not a trigger: write %q, %q or %q, or remove the list to build on pushes and changes",
+				TriggerManual, TriggerPush, TriggerChange,
 			)
-			continue
-		}
-		if !slices.Contains(triggers, ManualTrigger) {
-			triggers = append(triggers, ManualTrigger)
+		case !slices.Contains(triggers, t):
+			triggers = append(triggers, t)
 		}
 	}
 	return triggers

@@ -30,7 +30,7 @@ func TestParse(t *testing.T) {
 		Source: build.Source{URI: "https://git.example.net/acme/fw.git", Rev: "main", Path: "boards/a"},
 		Env:    []build.EnvVar{{Name: "BOARD", Value: "a"}, {Name: "FEATURES", Value: "x,y"}},
 		Args:   []string{"--release"}, Artifact: "out/firmware.bin", History: build.HistoryTags,
-		Timeout: build.Duration(30 * time.Minute), Triggers: []string{"manual"},
+		Timeout: build.Duration(30 * time.Minute), Triggers: []build.Trigger{"manual"},
 	}
 	bare := build.Description{
 		Registry: build.OCI, Image: "a:1", Builder: "b",
@@ -133,7 +133,7 @@ func TestParseReportsEveryViolationAtOnce(t *testing.T) {
 	_, err := build.Parse(json.RawMessage(`{"oci":{"image":"Foo","build":{
 		"image":"-x","source":{"git":{"uri":"ext::sh","rev":"-x","project":"../.."}},
 		"env":[{"name":"PATH","value":"x"},{"name":"A","value":1},{"name":"A"},5],
-		"args":["ok",2,"$(params.X)"],"artifact":{"path":"/etc/passwd"},"timeout":"9999h","triggers":["push"]}}}`))
+		"args":["ok",2,"$(params.X)"],"artifact":{"path":"/etc/passwd"},"timeout":"9999h","triggers":["cron"]}}}`))
 	var invalid *build.InvalidError
 	if !errors.As(err, &invalid) {
 		t.Fatalf("got %v", err)

@@ -16,6 +16,7 @@ type Cause string
 const (
 	CauseAPI     Cause = "api"
 	CauseChange  Cause = "change"
+	CausePush    Cause = "push"
 	CausePublish Cause = "publish" // publishes what an earlier build compiled
 )
 

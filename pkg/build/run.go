@@ -16,9 +16,11 @@ type Spec struct {
 	// Description is what is built; Hash is that of the description.
 	Description Description
 	Hash        string
-	Requester   string
-	Cause       Cause
-	Requested   time.Time
+	// Revision is the commit to build; empty for what the description says.
+	Revision  string
+	Requester string
+	Cause     Cause
+	Requested time.Time
 	// Publication is what an earlier build left; nil to compile the description.
 	Publication *Publication
 }
@@ -77,7 +79,7 @@ type Status struct {
 	Requested time.Time `json:"requested"`
 	Started   time.Time `json:"started,omitzero"`
 	Completed time.Time `json:"completed,omitzero"`
-	// Commit is the full hash of the commit that was fetched.
+	// Commit is the full hash of the commit that was fetched, or that a push asks for.
 	Commit          string    `json:"commit,omitempty"`
 	DescriptionHash string    `json:"descriptionHash,omitempty"`
 	Artifact        *Artifact `json:"artifact,omitempty"`

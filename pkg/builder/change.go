@@ -100,7 +100,7 @@ func decideChange(
 		newest = record.Run() // somebody deleted the run
 		last = newest.ID
 	}
-	if !d.BuildsOnChange() || hash == newest.DescriptionHash && last == newest.ID {
+	if !d.BuildsOn(build.TriggerChange) || hash == newest.DescriptionHash && last == newest.ID {
 		return decision{}
 	}
 	return decision{spec: &build.Spec{

@@ -37,6 +37,12 @@ type Objects interface {
 	Object(ctx context.Context, o build.ObjectRef) (build.Object, error)
 }
 
+// Lister lists the objects of the device registry.
+type Lister interface {
+	EachApplication(ctx context.Context, f func(build.ObjectRef, build.Object) error) error
+	EachDevice(ctx context.Context, application string, f func(build.ObjectRef, build.Object) error) error
+}
+
 // Finder finds the build of a run by its name, or returns [build.ErrNotFound].
 type Finder interface {
 	Find(name string) (build.Run, error)
@@ -62,6 +68,7 @@ type Deps struct {
 	Runs      Runs
 	Canceller Canceller
 	Objects   Objects
+	List      Lister
 	Sender    event.Sender
 }
 
@@ -70,14 +77,18 @@ type handler struct {
 	runs    Runs
 	cancel  Canceller
 	objects Objects
+	list    Lister
 	sender  event.Sender
 	Options
 }
 
+func newHandler(d Deps, o Options) *handler {
+	return &handler{d.State, d.Runs, d.Canceller, d.Objects, d.List, d.Sender, o}
+}
+
 // New returns the handler of the events that the builder subscribes to.
 func New(d Deps, o Options) http.Handler {
-	h := &handler{d.State, d.Runs, d.Canceller, d.Objects, d.Sender, o}
-	return event.Subscriber(o.Events, h.handle)
+	return event.Subscriber(o.Events, newHandler(d, o).handle)
 }
 
 func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
@@ -100,6 +111,12 @@ func (h *handler) handle(ctx context.Context, ev cloudevents.Event) error {
 			return err
 		}
 		return h.cancelled(ctx, c)
+	case event.TypePushed:
+		p, err := event.DecodePushed(ev)
+		if err != nil {
+			return err
+		}
+		return h.pushed(ctx, p)
 	case event.TypeApplicationChange, event.TypeDeviceChange:
 		c, err := event.DecodeChange(ev)
 		if err != nil {

@@ -106,6 +106,14 @@ func (w *world) Object(_ context.Context, o build.ObjectRef) (build.Object, erro
 	return document{w.section, w.record, w.uidOf(o)}, w.fail["object"]
 }
 
+func (w *world) EachApplication(context.Context, func(build.ObjectRef, build.Object) error) error {
+	return nil
+}
+
+func (w *world) EachDevice(context.Context, string, func(build.ObjectRef, build.Object) error) error {
+	return nil
+}
+
 // uidOf returns the uid of an object; uid tells it apart from earlier ones of its name.
 func (w *world) uidOf(o build.ObjectRef) string {
 	if w.uid == "" {
@@ -135,12 +143,28 @@ func (w *world) Send(_ context.Context, ev cloudevents.Event) error {
 // deliver posts an event, signed if it is ours, and returns the status.
 func (w *world) deliver(t *testing.T, ev cloudevents.Event, err error) int {
 	t.Helper()
+	return deliver(t, w, w.options, ev, err)
+}
+
+// parts is a double of all that a builder works with.
+type parts interface {
+	builder.Finder
+	builder.Runs
+	builder.Canceller
+	builder.Objects
+	builder.Lister
+	event.Sender
+}
+
+func deliver(t *testing.T, w parts, o builder.Options, ev cloudevents.Event, err error) int {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := w.options
 	o.Log, o.Clock, o.Events = slog.New(slog.DiscardHandler), func() time.Time { return now }, eventtest.Options(now)
-	srv := httptest.NewServer(builder.New(builder.Deps{State: w, Runs: w, Canceller: w, Objects: w, Sender: w}, o))
+	srv := httptest.NewServer(
+		builder.New(builder.Deps{State: w, Runs: w, Canceller: w, Objects: w, List: w, Sender: w}, o),
+	)
 	defer srv.Close()
 	reply, err := event.Send(t.Context(), srv.Client(), srv.URL, eventtest.Sign(t, ev))
 	if err != nil || len(reply.Body) > 0 {
@@ -791,7 +815,7 @@ func TestOnlySignedEventsAreBelieved(t *testing.T) {
 			runs:    []build.Run{{ID: eventtest.ID, Object: eventtest.Object, Status: build.Status{Phase: build.Running}}},
 		}
 		srv := httptest.NewServer(
-			builder.New(builder.Deps{State: w, Runs: w, Canceller: w, Objects: w, Sender: w}, builder.Options{
+			builder.New(builder.Deps{State: w, Runs: w, Canceller: w, Objects: w, List: w, Sender: w}, builder.Options{
 				Log: o.Log, Clock: o.Clock, Events: o,
 			}),
 		)
@@ -823,7 +847,7 @@ func TestAnObjectThatCannotBeReadIsCounted(t *testing.T) {
 		o.Dropped = func(_ context.Context, kind, why string) { counted = append(counted, kind+" "+why) }
 		w := &world{fail: map[string]error{"object": tt.fail}}
 		srv := httptest.NewServer(builder.New(
-			builder.Deps{State: w, Runs: w, Canceller: w, Objects: w, Sender: w},
+			builder.Deps{State: w, Runs: w, Canceller: w, Objects: w, List: w, Sender: w},
 			builder.Options{Log: o.Log, Clock: o.Clock, Events: o},
 		))
 		reply, err := event.Send(t.Context(), srv.Client(), srv.URL, eventtest.Sign(t, tt.ev))

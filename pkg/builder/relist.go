@@ -16,26 +16,19 @@ import (
 // maxPause is the longest pause between two applications of a re-list.
 const maxPause = time.Second
 
-// Lister lists the objects of the device registry.
-type Lister interface {
-	EachApplication(ctx context.Context, f func(build.ObjectRef, build.Object) error) error
-	EachDevice(ctx context.Context, application string, f func(build.ObjectRef, build.Object) error) error
-}
-
 // Relister finds the descriptions that are not built although they should be: the event of their
 // change was lost, or came while everything was down, or the installation's user became a member of
 // the application later, of which there is no event (EVT-6).
 type Relister struct {
 	handler *handler
-	list    Lister
 	builds  func(build.Query) []build.Run
 	every   time.Duration
 }
 
 // NewRelister returns one that lists all objects so often. What it finds, it handles as the handler
 // of the same dependencies and options handles an event.
-func NewRelister(d Deps, o Options, l Lister, s State, every time.Duration) *Relister {
-	return &Relister{&handler{d.State, d.Runs, d.Canceller, d.Objects, d.Sender, o}, l, s.List, every}
+func NewRelister(d Deps, o Options, s State, every time.Duration) *Relister {
+	return &Relister{newHandler(d, o), s.List, every}
 }
 
 // Run lists until the context ends. One replica at a time should; a second one does no harm.
@@ -66,7 +59,7 @@ func (r *Relister) Pass(ctx context.Context) error {
 		uid string
 	}
 	var applications []application
-	failed := r.list.EachApplication(ctx, func(ref build.ObjectRef, o build.Object) error {
+	failed := r.handler.list.EachApplication(ctx, func(ref build.ObjectRef, o build.Object) error {
 		if !r.handler.enabled(ref) {
 			return nil
 		}
@@ -74,7 +67,7 @@ func (r *Relister) Pass(ctx context.Context) error {
 		return r.visit(ctx, ref, build.UIDs{Application: o.UID()}, o)
 	})
 	for _, a := range applications {
-		err := r.list.EachDevice(ctx, a.Application, func(ref build.ObjectRef, o build.Object) error {
+		err := r.handler.list.EachDevice(ctx, a.Application, func(ref build.ObjectRef, o build.Object) error {
 			return r.visit(ctx, ref, build.UIDs{Application: a.uid, Device: o.UID()}, o)
 		})
 		if !gone(err) {

@@ -61,7 +61,7 @@ func (l *listing) EachDevice(_ context.Context, application string, f func(build
 func (l *listing) relister(every time.Duration) *builder.Relister {
 	o := l.options
 	o.Log, o.Clock, o.Events = slog.New(slog.DiscardHandler), func() time.Time { return now }, eventtest.Options(now)
-	return builder.NewRelister(builder.Deps{State: l, Runs: l, Canceller: l, Objects: l, Sender: l}, o, l, l, every)
+	return builder.NewRelister(builder.Deps{State: l, Runs: l, Canceller: l, Objects: l, List: l, Sender: l}, o, l, every)
 }
 
 // built says what was built, with the uids.

@@ -20,6 +20,7 @@ const (
 	TypeRepublish = "io.drogue.ajour.build.republish.v1"
 	TypeCancelled = "io.drogue.ajour.build.cancelled.v1"
 	TypeRejected  = "io.drogue.ajour.build.rejected.v1"
+	TypePushed    = "io.drogue.ajour.source.pushed.v1"
 	TypeFinished  = "io.drogue.ajour.build.finished.v1"
 )
 
@@ -57,6 +58,12 @@ func Cancelled(source string, c build.Cancellation) (cloudevents.Event, error) {
 // Rejected says that a build was refused before it became a run.
 func Rejected(source string, r build.Rejection) (cloudevents.Event, error) {
 	return encode(TypeRejected, source, r.ID+"/rejected", r.Object, r.Time, r)
+}
+
+// Pushed says that somebody has pushed to a repository. One that the forge delivers twice is two
+// events.
+func Pushed(source, id string, p build.Push) (cloudevents.Event, error) {
+	return encode(TypePushed, source, id, build.ObjectRef{Application: p.Application}, p.Time, p)
 }
 
 // Finished announces the end of a build. It may be sent more than once, with the same
@@ -100,6 +107,9 @@ func DecodeCancelled(ev cloudevents.Event) (build.Cancellation, error) {
 func DecodeRejected(ev cloudevents.Event) (build.Rejection, error) {
 	return decode[build.Rejection](ev)
 }
+
+// DecodePushed reads a source.pushed.
+func DecodePushed(ev cloudevents.Event) (build.Push, error) { return decode[build.Push](ev) }
 
 func decode[T interface{ Validate() error }](ev cloudevents.Event) (data T, err error) {
 	if err := ev.DataAs(&data); err != nil {

@@ -212,6 +212,9 @@ func FuzzDecode(f *testing.F) {
 		if r, err := event.DecodeRepublish(ev); err == nil && !build.ValidID(r.Of) {
 			t.Error("an invalid request to publish got through")
 		}
+		if p, err := event.DecodePushed(ev); err == nil && p.Validate() != nil {
+			t.Error("an invalid push got through")
+		}
 		if c, err := event.DecodeCancelled(ev); err == nil && !build.ValidID(c.ID) {
 			t.Error("an invalid cancellation got through")
 		}

@@ -26,8 +26,8 @@ const giveUpAfter = time.Hour
 
 // deadLetter takes an event that the broker gave up. A request that never became a run is
 // reported on its object: whoever asked for the build got the answer that it is accepted. A
-// rejection is written here. A change of an object and the request to end a build are known
-// to nobody else, and are sent anew. What Tekton reports is in the runs.
+// rejection is written here. A change of an object, a push and the request to end a build are
+// known to nobody else, and are sent anew. What Tekton reports is in the runs.
 func (s *Service) deadLetter(ctx context.Context, ev cloudevents.Event) error {
 	s.Log.ErrorContext(ctx, "event was not delivered", "type", ev.Type(), "id", ev.ID(),
 		"destination", ev.Extensions()["knativeerrordest"], "code", ev.Extensions()["knativeerrorcode"])
@@ -50,7 +50,7 @@ func (s *Service) deadLetter(ctx context.Context, ev cloudevents.Event) error {
 		}})
 	case event.TypeRejected:
 		return s.handle(ctx, ev)
-	case event.TypeApplicationChange, event.TypeDeviceChange, event.TypeCancelled:
+	case event.TypeApplicationChange, event.TypeDeviceChange, event.TypeCancelled, event.TypePushed:
 		return s.resend(ctx, ev)
 	default:
 		return nil

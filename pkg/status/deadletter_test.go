@@ -74,6 +74,13 @@ func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 		}
 		return ev
 	}
+	pushed, err := event.Pushed(event.SourceAPI, id, build.Push{
+		Application: "a", URLs: []string{"https://h/r"}, Time: now,
+		Refs: []build.PushedRef{{Name: "refs/heads/main", Commit: strings.Repeat("a", 40)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	changed := cloudevents.NewEvent()
 	changed.SetID("7")
 	changed.SetType(event.TypeApplicationChange)
@@ -92,6 +99,7 @@ func TestWhatOnlyADeadLetterKnowsIsNotLost(t *testing.T) {
 			1,
 		},
 		"a change is sent once more": {changed, "503", []string{event.TypeApplicationChange + " 7"}, 0},
+		"a push is sent once more":   {pushed, "503", []string{event.TypePushed + " " + id}, 0},
 		"the end of a build is asked for once more": {
 			cancelled(now),
 			"503",

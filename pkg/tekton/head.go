@@ -92,6 +92,9 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 		tag:        d.Tag(),
 		timeout:    time.Duration(d.Timeout),
 	}
+	if commit := a[annotationRevision]; build.ValidCommit(commit) {
+		h.run.Commit = commit
+	}
 	// A run whose name does not follow from its id was not made by us.
 	if pr.Labels[labelManagedBy] != managedBy || err != nil || h.run.Object.Validate() != nil ||
 		build.RunName(h.run.ID) != pr.Name {

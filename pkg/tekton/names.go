@@ -37,6 +37,7 @@ const (
 	annotationDeviceUID      = "ajour.drogue.io/device-uid"
 	annotationDescription    = "ajour.drogue.io/description"
 	annotationHash           = "ajour.drogue.io/description-hash"
+	annotationRevision       = "ajour.drogue.io/revision"
 	annotationRequester      = "ajour.drogue.io/requester"
 	annotationCause          = "ajour.drogue.io/cause"
 	annotationRequested      = "ajour.drogue.io/requested"

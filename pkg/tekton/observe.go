@@ -4,6 +4,7 @@
 package tekton
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -34,7 +35,7 @@ func Observe(pr *v1.PipelineRun, children []*v1.TaskRun) (build.Run, bool) {
 // observe derives the state of a build.
 func observe(h *head, t tasks) build.Run {
 	r := h.run
-	r.Commit = t.result(stageFetch, "commit")
+	r.Commit = cmp.Or(t.result(stageFetch, "commit"), r.Commit)
 	r.Artifact = h.artifact(t, build.Artifact{Version: t.result(stageFetch, "version")})
 	if p := h.publication; p != nil {
 		r.Commit, r.Publishes = p.Commit, p.Build

@@ -4,6 +4,7 @@
 package tekton
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -96,11 +97,11 @@ func annotationsOf(s build.Spec) (map[string]string, error) {
 		annotationCause:       string(s.Cause),
 		annotationRequested:   s.Requested.UTC().Format(time.RFC3339Nano),
 	}
-	for name, uid := range map[string]string{
-		annotationApplicationUID: s.UIDs.Application, annotationDeviceUID: s.UIDs.Device,
+	for name, value := range map[string]string{
+		annotationApplicationUID: s.UIDs.Application, annotationDeviceUID: s.UIDs.Device, annotationRevision: s.Revision,
 	} {
-		if uid != "" {
-			a[name] = uid
+		if value != "" {
+			a[name] = value
 		}
 	}
 	if len(d.Warnings) > 0 {
@@ -164,7 +165,7 @@ func params(s build.Spec, c Config, names []string) (list v1.Params) {
 	d := s.Description
 	values := map[string]string{
 		"uri":         d.Source.URI,
-		"revision":    d.Source.Rev,
+		"revision":    cmp.Or(s.Revision, d.Source.Rev),
 		"path":        d.Source.Path,
 		"history":     string(d.History),
 		"schemes":     c.Sources.Schemes,

@@ -238,3 +238,29 @@ func TestArgumentsAreInARunOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestARunOfAPushFetchesItsCommit, and shows it before it has: the branch may have moved since.
+func TestARunOfAPushFetchesItsCommit(t *testing.T) {
+	t.Parallel()
+	s := spec()
+	s.Revision, s.Cause = strings.Repeat("a", 40), build.CausePush
+	for _, layout := range []tekton.Layout{tekton.OnePod, tekton.PodPerTask} {
+		pr, err := tekton.Render(s, tekton.Config{Namespace: "builds", Layout: layout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range pr.Spec.Params {
+			if p.Name == "revision" && p.Value.StringVal != s.Revision {
+				t.Errorf("fetches %s", p.Value.StringVal)
+			}
+		}
+		r, ours := tekton.Observe(pr, nil)
+		if !ours || r.Commit != s.Revision || r.Cause != build.CausePush || r.Description.Source.Rev != s.Description.Source.Rev {
+			t.Errorf("%+v", r)
+		}
+		pr.Annotations["ajour.drogue.io/revision"] = "somebody wrote this"
+		if r, _ := tekton.Observe(pr, nil); r.Commit != "" {
+			t.Error(r.Commit)
+		}
+	}
+}

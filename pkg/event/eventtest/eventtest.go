@@ -88,6 +88,10 @@ func (v Victim) Events(t *testing.T, at time.Time) []cloudevents.Event {
 	add(event.Rejected(event.SourceBuilder, build.Rejection{
 		ID: other, Object: v.Object, Reason: build.ReasonInternalError, Message: "Click https://evil.example", Time: at,
 	}))
+	add(event.Pushed(event.SourceAPI, other, build.Push{
+		Application: v.Object.Application, URLs: []string{"https://evil.example/r"}, Time: at,
+		Refs: []build.PushedRef{{Name: "refs/heads/main", Commit: strings.Repeat("a", 40)}},
+	}))
 	add(event.Finished(event.SourceStatus, build.Run{
 		ID:     v.ID,
 		Object: v.Object,
