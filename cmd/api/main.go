@@ -18,6 +18,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/drogue"
 	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/tekton"
+	"github.com/drogue-iot/ajour/pkg/webhook"
 )
 
 type envConfig struct {
@@ -32,6 +33,7 @@ type envConfig struct {
 	Calls             int        `envconfig:"CALLS_PER_SECOND" default:"50" desc:"calls of one caller that a replica answers in a second in the long run, and five times as many at once; any number if 0"`
 	CallerBuilds      int        `envconfig:"CALLER_BUILDS_PER_MINUTE" default:"60" desc:"builds that one caller may ask a replica for in a minute; any number if 0"`
 	ApplicationBuilds int        `envconfig:"APPLICATION_BUILDS_PER_MINUTE" default:"60" desc:"builds that a replica takes for one application and its devices in a minute; any number if 0"`
+	Hooks             string     `envconfig:"WEBHOOK_SECRETS" default:"/webhooks" desc:"folder with a file for each application that forges may call about, with the secrets of its webhooks, one in a line; read for each delivery"`
 	Origins           []string   `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
 }
 
@@ -79,6 +81,7 @@ func run(ctx context.Context, c envConfig) error {
 		Handler: api.New(
 			api.Deps{
 				Verifier: verifier, Registry: devices, Objects: devices, State: state, Runs: runs, Sender: s.Sender,
+				Hooks: webhook.Folder(c.Hooks),
 			},
 			api.Options{
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },

@@ -61,6 +61,12 @@ type Runs interface {
 	Log(ctx context.Context, id string, w io.Writer, follow bool) error
 }
 
+// Secrets are those that forges sign the deliveries of webhooks with.
+type Secrets interface {
+	// Secrets returns those of an application, none for one that no forge may call about.
+	Secrets(application string) ([]string, error)
+}
+
 // Options configure a handler.
 type Options struct {
 	Log   *slog.Logger
@@ -92,6 +98,8 @@ type Deps struct {
 	State    State
 	Runs     Runs
 	Sender   event.Sender
+	// Hooks may be nil: then no delivery of a webhook is taken.
+	Hooks Secrets
 }
 
 type handler struct {
@@ -103,6 +111,7 @@ type handler struct {
 	devices  devices
 	limits   limits
 	followed counter
+	hooks    hooks
 	Options
 }
 
@@ -110,10 +119,14 @@ type handler struct {
 func New(d Deps, o Options) http.Handler {
 	h := &handler{
 		registry: d.Registry, objects: d.Objects, state: d.State, runs: d.Runs, sender: d.Sender, devices: newDevices(),
-		limits: newLimits(o.Limits), Options: o,
+		limits: newLimits(o.Limits), hooks: newHooks(d.Hooks), Options: o,
 	}
 	calls := d.Verifier.Middleware(http.HandlerFunc(h.route), h.refuse)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if application, ok := hookOf(r); ok {
+			h.deliver(w, r, application)
+			return
+		}
 		if !h.crossOrigin(w, r) {
 			calls.ServeHTTP(w, r)
 		}

@@ -43,6 +43,8 @@ type world struct {
 	needs   api.Rights
 	limits  api.Limits
 	audit   io.Writer
+	hooks   api.Secrets
+	enabled []string
 	at      time.Time
 
 	mu      sync.Mutex
@@ -202,33 +204,36 @@ func (w *world) auditLog() io.Writer {
 }
 
 func (w *world) handler() http.Handler {
-	return api.New(api.Deps{Verifier: w, Registry: w, Objects: w, State: w, Runs: w, Sender: w}, api.Options{
-		Log: slog.New(slog.NewJSONHandler(w.auditLog(), &slog.HandlerOptions{
-			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-				if a.Key == slog.TimeKey {
-					return slog.Attr{}
+	return api.New(
+		api.Deps{Verifier: w, Registry: w, Objects: w, State: w, Runs: w, Sender: w, Hooks: w.hooks},
+		api.Options{
+			Log: slog.New(slog.NewJSONHandler(w.auditLog(), &slog.HandlerOptions{
+				ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+					if a.Key == slog.TimeKey {
+						return slog.Attr{}
+					}
+					return a
+				},
+			})),
+			Clock: func() time.Time {
+				if !w.at.IsZero() {
+					return w.at
 				}
-				return a
+				return now
 			},
-		})),
-		Clock: func() time.Time {
-			if !w.at.IsZero() {
-				return w.at
-			}
-			return now
+			NewID:   func() string { return id },
+			Origins: []string{"https://console"},
+			User:    "ajour", Applications: w.enabled,
+			Policy: w.policy,
+			Needs:  w.needs,
+			Limits: w.limits,
+			Refused: func(_ context.Context, code string) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.refused = append(w.refused, code)
+			},
 		},
-		NewID:   func() string { return id },
-		Origins: []string{"https://console"},
-		User:    "ajour",
-		Policy:  w.policy,
-		Needs:   w.needs,
-		Limits:  w.limits,
-		Refused: func(_ context.Context, code string) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.refused = append(w.refused, code)
-		},
-	})
+	)
 }
 
 // call sends a request and returns its status, headers and body.

@@ -85,10 +85,15 @@ func (h *handler) request(w http.ResponseWriter, c *call, ev cloudevents.Event, 
 
 // enabled refuses an application that the installation does not build (A26).
 func (h *handler) enabled(o build.ObjectRef) error {
-	if len(h.Applications) > 0 && !slices.Contains(h.Applications, o.Application) {
+	if !h.builds(o) {
 		return problem(http.StatusForbidden, "Forbidden", "Builds of this application are not enabled on this installation")
 	}
 	return nil
+}
+
+// builds reports whether the installation builds an application.
+func (h *handler) builds(o build.ObjectRef) bool {
+	return len(h.Applications) == 0 || slices.Contains(h.Applications, o.Application)
 }
 
 // describe reads a section into a description, or a problem that tells what is

@@ -46,7 +46,7 @@ func TestTheReferenceIsWhatTheCommandsSay(t *testing.T) {
 	t.Parallel()
 	var doc strings.Builder
 	doc.WriteString("# Commands\n\nThe help of every command, as the program prints it.\n")
-	for _, command := range []string{"", "dev", "trigger", "get", "get builds", "get build", "logs", "publish", "cancel", "version"} {
+	for _, command := range []string{"", "dev", "trigger", "get", "get builds", "get build", "logs", "publish", "cancel", "hook", "version"} {
 		code, out, errs := run(t, nil, "", append(strings.Fields(command), "--help")...)
 		if code != 0 || errs != "" {
 			t.Fatalf("%s: exit %d: %s", command, code, errs)
@@ -252,6 +252,35 @@ func TestTheSessionOfARunningDevIsUsed(t *testing.T) {
 	if code != 1 || !strings.Contains(errs, "cannot be reached: http://127.0.0.1:1, does it still run?") ||
 		strings.Contains(errs, "token=") {
 		t.Error(code, errs)
+	}
+}
+
+// TestAHookIsDescribed: without a token, with a secret that is new each time, and for a person or a
+// program.
+func TestAHookIsDescribed(t *testing.T) {
+	t.Parallel()
+	var first, second struct{ Application, URL, Secret string }
+	for _, into := range []any{&first, &second} {
+		code, out, errs := run(t, nil, t.TempDir(), "hook", "greenhouse", "--url", "https://b.example.org/", "-o", "json")
+		if err := json.Unmarshal([]byte(out), into); code != 0 || err != nil {
+			t.Fatal(code, err, errs)
+		}
+	}
+	if first.Application != "greenhouse" || first.URL != "https://b.example.org/api/builds/v1alpha1/hooks/greenhouse" ||
+		len(first.Secret) != 26 || first.Secret == second.Secret {
+		t.Errorf("%+v %+v", first, second)
+	}
+	code, out, _ := run(t, nil, t.TempDir(), "hook", "greenhouse", "--url", "https://b.example.org")
+	if code != 0 || !strings.HasPrefix(out, "URL     https://b.example.org/api/builds/v1alpha1/hooks/greenhouse\nSecret  ") ||
+		!strings.Contains(out, `{"stringData": {"greenhouse": "`) || strings.Contains(out, "%!") {
+		t.Error(code, out)
+	}
+	for name, args := range map[string][]string{
+		"no name of an application": {"hook", "a b", "--url", "https://b.example.org"}, "no application": {"hook"},
+	} {
+		if code, _, errs := run(t, nil, t.TempDir(), args...); code != 2 {
+			t.Error(name, code, errs)
+		}
 	}
 }
 

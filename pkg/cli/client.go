@@ -30,9 +30,20 @@ type client struct {
 	url, token string
 }
 
-// resolve finds the installation: flags first, then the environment, then what
-// a running "ajour dev" left.
+// resolve finds the installation and a token for it.
 func (c *client) resolve() error {
+	if err := c.locate(); err != nil {
+		return err
+	}
+	if c.token == "" {
+		return fmt.Errorf("no token for %s: set --token or AJOUR_TOKEN", c.url)
+	}
+	return nil
+}
+
+// locate finds the installation: flags first, then the environment, then what
+// a running "ajour dev" left.
+func (c *client) locate() error {
 	if c.url == "" {
 		c.url = c.env.Getenv("AJOUR_URL")
 	}
@@ -56,9 +67,6 @@ func (c *client) resolve() error {
 	}
 	if c.url == "" {
 		return errors.New("no installation is known: start \"ajour dev\" in another terminal, or set --url and --token")
-	}
-	if c.token == "" {
-		return fmt.Errorf("no token for %s: set --token or AJOUR_TOKEN", c.url)
 	}
 	u, err := url.Parse(c.url)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {

@@ -11,12 +11,13 @@ import (
 	"strings"
 
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/standalone"
 )
 
-// credentials returns the folders that were named, each by the name of what it
+// credentials adds the folders that were named, each by the name of what it
 // stands for. One that is not there is a mistake.
-func (f *devFlags) credentials(env Env) (map[string]string, error) {
-	folders := map[string]string{}
+func (f *devFlags) credentials(o *standalone.Options, env Env) error {
+	o.Credentials = map[string]string{}
 	for _, c := range []struct{ name, flag, folder string }{
 		{"git-credentials", "--git-credentials", f.git},
 		{"hawkbit-config", "--hawkbit", f.hawkbit},
@@ -28,37 +29,47 @@ func (f *devFlags) credentials(env Env) (map[string]string, error) {
 		}
 		path, err := filepath.Abs(c.folder)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.flag, err)
+			return fmt.Errorf("%s: %w", c.flag, err)
 		}
 		if _, err := os.ReadDir(path); err != nil {
-			return nil, fmt.Errorf("%s: %w", c.flag, err)
+			return fmt.Errorf("%s: %w", c.flag, err)
 		}
-		folders[c.name] = path
+		o.Credentials[c.name] = path
 	}
-	return folders, f.ownSecrets(folders)
-}
-
-// ownSecrets adds the folders of the Secrets that applications have. A name that no build would
-// ask for is a mistake.
-func (f *devFlags) ownSecrets(folders map[string]string) error {
 	if f.secrets == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(f.secrets)
+	folder, err := filepath.Abs(f.secrets)
+	if err != nil {
+		return fmt.Errorf("--secrets: %w", err)
+	}
+	o.Webhooks = filepath.Join(folder, webhooks) // it may come later: it is read for each delivery
+	return ownSecrets(o.Credentials, folder)
+}
+
+// webhooks is the folder with the secrets of webhooks, a file for each application.
+const webhooks = "webhooks"
+
+// ownSecrets adds the folders of the Secrets that applications have. A name that no build would
+// ask for is a mistake.
+func ownSecrets(folders map[string]string, folder string) error {
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return fmt.Errorf("--secrets: %w", err)
 	}
 	for _, e := range entries {
+		if e.Name() == webhooks {
+			continue
+		}
 		use, app, _ := strings.Cut(e.Name(), ".")
 		if !slices.Contains([]string{"git", "registry", "hawkbit", "env"}, use) ||
 			(build.ObjectRef{Application: app}).Validate() != nil {
 			return &usageError{fmt.Errorf(
-				"--secrets: %q is no Secret of an application: name it git.APP, registry.APP, hawkbit.APP or env.APP", e.Name(),
+				"--secrets: %q is no Secret of an application: name it git.APP, registry.APP, hawkbit.APP, env.APP or webhooks",
+				e.Name(),
 			)}
 		}
-		if folders[e.Name()], err = filepath.Abs(filepath.Join(f.secrets, e.Name())); err != nil {
-			return fmt.Errorf("--secrets: %w", err)
-		}
+		folders[e.Name()] = filepath.Join(folder, e.Name())
 	}
 	return nil
 }

@@ -63,7 +63,8 @@ Builds connect through the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY nam
 
 Applications have Secrets of their own, which are the folders in the one that --secrets
 names: git.APP, registry.APP and hawkbit.APP in place of the above, and env.APP with a
-file for each key that build.secrets of a description names.`,
+file for each key that build.secrets of a description names. The folder webhooks beside them
+has a file for each application, with what "ajour hook APP" prints.`,
 		Example: `  ajour dev
   ajour dev --data ~/ajour --builder golang=go
   ajour dev --builder golang=go --builder-env GOCACHE=$(go env GOCACHE)`,
@@ -174,7 +175,7 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	if o.Policy, err = f.policy(); err != nil {
 		return o, err
 	}
-	if o.Credentials, err = f.credentials(env); err != nil {
+	if err := f.credentials(&o, env); err != nil {
 		return o, err
 	}
 	if f.parallel < 1 {

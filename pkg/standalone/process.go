@@ -31,6 +31,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/sink"
 	"github.com/drogue-iot/ajour/pkg/status"
 	"github.com/drogue-iot/ajour/pkg/tekton"
+	"github.com/drogue-iot/ajour/pkg/webhook"
 	catalog "github.com/drogue-iot/ajour/tekton"
 )
 
@@ -111,22 +112,36 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 			Schemes: "https,ssh,http", Addresses: "any", // a developer's own machine reaches what that developer does
 		},
 	})
-	incoming := event.Options{Log: o.Log, Keys: keys, Clock: time.Now}
+	p.serve(o, devices, runs, events, event.Options{Log: o.Log, Keys: keys, Clock: time.Now})
+	return p, nil
+}
+
+// serve makes the services.
+func (p *process) serve(
+	o Options, devices *drogue.Client, runs *tekton.Client, events event.Sender, incoming event.Options,
+) {
 	p.api = api.New(
 		api.Deps{
-			Verifier: p.verifier, Registry: devices, Objects: devices, State: state, Runs: runs, Sender: events,
+			Verifier: p.verifier, Registry: devices, Objects: devices, State: p.state, Runs: runs, Sender: events,
+			Hooks: webhook.Folder(o.Webhooks),
 		},
 		api.Options{Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser, Policy: o.Policy, Needs: api.NeedsBoth},
 	)
 	p.builder = builder.New(
-		builder.Deps{State: state, Runs: localRuns{runs, state}, Canceller: runs, Objects: devices, Sender: events},
+		builder.Deps{
+			State:     p.state,
+			Runs:      localRuns{runs, p.state},
+			Canceller: runs,
+			Objects:   devices,
+			List:      devices,
+			Sender:    events,
+		},
 		builder.Options{Log: o.Log, Clock: time.Now, Events: incoming, IgnoreChanges: o.IgnoreChanges, Policy: o.Policy},
 	)
-	p.leader = builder.NewLeader(state, runs, builder.Limits{Keep: keepBuilds}, time.Now, o.Log)
-	p.status = status.New(status.Deps{State: state, Runs: runs, Objects: devices, Sender: events}, status.Options{
+	p.leader = builder.NewLeader(p.state, runs, builder.Limits{Keep: keepBuilds}, time.Now, o.Log)
+	p.status = status.New(status.Deps{State: p.state, Runs: runs, Objects: devices, Sender: events}, status.Options{
 		Log: o.Log, Clock: time.Now, Events: incoming, Resync: resyncEvery,
 	})
-	return p, nil
 }
 
 // localRuns lists from the state, which is never behind in one process.

@@ -46,6 +46,9 @@ type Options struct {
 	// installation has: git-credentials, container-registry, hawkbit-config, trusted-ca, and
 	// those of applications, such as git.APP.
 	Credentials map[string]string
+	// Webhooks is the folder with the secrets of webhooks, a file for each application; empty for
+	// none.
+	Webhooks string
 	// Proxies are what the steps of builds connect through.
 	Proxies proxy.Settings
 	// Parallel is how many builds run at the same time.

@@ -136,6 +136,7 @@ type Record struct {
 	Phase    string `json:"phase"`
 	Reason   string `json:"reason"`
 	Message  string `json:"message"`
+	Cause    string `json:"cause"`
 	Commit   string `json:"commit"`
 	Artifact *struct {
 		Reference, Digest, Version, SHA256 string

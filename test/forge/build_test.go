@@ -51,7 +51,7 @@ func read(t *testing.T, files ...string) (all string) {
 // dev starts "ajour dev", which fetches with the credentials and publishes to a registry
 // with a certificate and a login of its own, by a token or not.
 func (w *world) dev(
-	t *testing.T, credentials map[string]string, token bool,
+	t *testing.T, credentials map[string]string, token bool, flags ...string,
 ) (*devtest.Dev, remote.Option, remote.Option) {
 	t.Helper()
 	registry := servers.StartRegistry(
@@ -70,11 +70,11 @@ func (w *world) dev(
 				map[string]string{"config.json": fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, registry.Host, auth)},
 			),
 		},
-		Args: []string{
+		Args: append([]string{
 			"--listen=127.0.0.1:0", "--engine=none", "--builder=shell=sh", "--registry=" + registry.Host + "/acme/",
 			"--git-credentials=" + folder(t, credentials),
 			"--trusted-ca=" + folder(t, map[string]string{"ca.crt": read(t, w.forge.CA, registry.CA)}),
-		},
+		}, flags...),
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &log)

@@ -53,6 +53,8 @@ func run(m *testing.M) int {
 type world struct {
 	t     *testing.T
 	forge *servers.Gitea
+	// home is that of the user of git.
+	home string
 	// commits are those of the main branch, the first one first; the first has the
 	// annotated tag v1.
 	commits []string
@@ -62,74 +64,76 @@ const lfsContent = "a large file"
 
 func start(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, forge: servers.StartGitea(t)}
-	home := t.TempDir()
-	git := func(dir string, args ...string) string {
-		t.Helper()
-		cmd := exec.Command(
-			"git",
-			append([]string{"-c", "http.sslCAInfo=" + w.forge.CA, "-c", "init.defaultBranch=main"}, args...)...)
-		cmd.Dir = dir
-		cmd.Env = []string{
-			"PATH=" + os.Getenv(
-				"PATH",
-			),
-			"HOME=" + home,
-			"GIT_AUTHOR_NAME=a",
-			"GIT_AUTHOR_EMAIL=a@example.org",
-			"GIT_COMMITTER_NAME=a",
-			"GIT_COMMITTER_EMAIL=a@example.org",
-		}
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("git %v: %v %s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	git(home, "lfs", "install")
-	push := w.url(url.UserPassword(servers.User, w.forge.Token))
-	work := func(name string) string {
-		w.forge.Create(name, true)
-		dir := filepath.Join(t.TempDir(), name)
-		git(home, "init", "--quiet", dir)
-		git(dir, "remote", "add", "origin", push+name+".git")
-		return dir
-	}
-	write := func(dir, name, content string) {
-		if err := errors.Join(
-			os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755),
-			os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600),
-		); err != nil {
-			t.Fatal(err)
-		}
-	}
-	commit := func(dir, message string) string {
-		git(dir, "add", "--all")
-		git(dir, "commit", "--quiet", "--message", message)
-		git(dir, "push", "--quiet", "origin", "HEAD:main")
-		return git(dir, "rev-parse", "HEAD")
-	}
-	library := work("library")
-	write(library, "lib.c", "first")
-	first := commit(library, "First")
-	write(library, "lib.c", "second")
-	commit(library, "Second")
+	w := &world{t: t, forge: servers.StartGitea(t), home: t.TempDir()}
+	w.git(t, w.home, "lfs", "install")
+	library := w.work(t, "library")
+	write(t, library, "lib.c", "first")
+	first := w.commit(t, library, "First")
+	write(t, library, "lib.c", "second")
+	w.commit(t, library, "Second")
 
-	firmware := work("firmware")
-	write(firmware, "boards/a/main.c", "first")
-	w.commits = append(w.commits, commit(firmware, "First"))
-	git(firmware, "tag", "--annotate", "--message", "v1", "v1")
-	git(firmware, "push", "--quiet", "origin", "v1")
-	write(firmware, "boards/a/main.c", "second")
-	write(firmware, ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
-	write(firmware, "blob.bin", lfsContent)
-	write(firmware, ".gitmodules", "[submodule \"library\"]\n\tpath = library\n\turl = ../library.git\n")
-	git(firmware, "update-index", "--add", "--cacheinfo", "160000,"+first+",library")
-	git(firmware, "add", "boards", ".gitattributes", "blob.bin", ".gitmodules")
-	git(firmware, "commit", "--quiet", "--message", "Second")
-	git(firmware, "push", "--quiet", "origin", "HEAD:main")
-	w.commits = append(w.commits, git(firmware, "rev-parse", "HEAD"))
+	firmware := w.work(t, "firmware")
+	write(t, firmware, "boards/a/main.c", "first")
+	w.commits = append(w.commits, w.commit(t, firmware, "First"))
+	w.git(t, firmware, "tag", "--annotate", "--message", "v1", "v1")
+	w.git(t, firmware, "push", "--quiet", "origin", "v1")
+	write(t, firmware, "boards/a/main.c", "second")
+	write(t, firmware, ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+	write(t, firmware, "blob.bin", lfsContent)
+	write(t, firmware, ".gitmodules", "[submodule \"library\"]\n\tpath = library\n\turl = ../library.git\n")
+	w.git(t, firmware, "update-index", "--add", "--cacheinfo", "160000,"+first+",library")
+	w.git(t, firmware, "add", "boards", ".gitattributes", "blob.bin", ".gitmodules")
+	w.git(t, firmware, "commit", "--quiet", "--message", "Second")
+	w.git(t, firmware, "push", "--quiet", "origin", "HEAD:main")
+	w.commits = append(w.commits, w.git(t, firmware, "rev-parse", "HEAD"))
 	return w
+}
+
+// git runs git in a folder, and returns what it prints.
+func (w *world) git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(
+		"git", append([]string{"-c", "http.sslCAInfo=" + w.forge.CA, "-c", "init.defaultBranch=main"}, args...)...,
+	)
+	cmd.Dir = dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + w.home, "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org",
+		"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org",
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %v: %v %s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// work makes a private repository, and returns a folder to work on it.
+func (w *world) work(t *testing.T, name string) (dir string) {
+	t.Helper()
+	w.forge.Create(name, true)
+	dir = filepath.Join(t.TempDir(), name)
+	w.git(t, w.home, "init", "--quiet", dir)
+	w.git(t, dir, "remote", "add", "origin", w.url(url.UserPassword(servers.User, w.forge.Token))+name+".git")
+	return dir
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := errors.Join(
+		os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755),
+		os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// commit commits all that is in a folder, pushes it to the branch main, and returns the commit.
+func (w *world) commit(t *testing.T, dir, message string) string {
+	t.Helper()
+	w.git(t, dir, "add", "--all")
+	w.git(t, dir, "commit", "--quiet", "--message", message)
+	w.git(t, dir, "push", "--quiet", "origin", "HEAD:main")
+	return w.git(t, dir, "rev-parse", "HEAD")
 }
 
 // url is the base of the user's repositories by HTTPS.
@@ -369,6 +373,10 @@ func TestARealForge(t *testing.T) {
 				w.buildAll(t, tt.uri, tt.credentials, tt.registryToken)
 			})
 		}
+	})
+	t.Run("a push is built", func(t *testing.T) {
+		t.Parallel()
+		w.pushes(t, token)
 	})
 	t.Run("failures say why", func(t *testing.T) {
 		t.Parallel()

@@ -106,6 +106,8 @@ LEVEL = error
 MODE = console
 [cron]
 ENABLED = false
+[webhook]
+ALLOWED_HOST_LIST = loopback
 [indexer]
 ISSUE_INDEXER_TYPE = db
 `

@@ -1,0 +1,217 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package api_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/pkg/api"
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/event"
+)
+
+const (
+	hookSecret = "MFPQ5XOSKJKQ2UYVXCRC4GTIVB"
+	hookPath   = "/api/builds/v1alpha1/hooks/app"
+)
+
+var commit = strings.Repeat("a", 40)
+
+// pushed is the payload of a push as GitHub writes it.
+var pushed = fmt.Sprintf(
+	`{"ref": "refs/heads/main", "before": %q, "after": %q, "head_commit": {"id": %[2]q, "message": "Mend it"},
+	"repository": {"clone_url": "https://h/r.git", "ssh_url": "git@h:r.git", "html_url": "https://h/r", "default_branch": "main"}}`,
+	strings.Repeat("b", 40),
+	commit,
+)
+
+// secrets has that of one application.
+type secrets struct{ err error }
+
+func (s secrets) Secrets(application string) ([]string, error) {
+	if application != "app" {
+		return nil, s.err
+	}
+	return []string{hookSecret}, s.err
+}
+
+func hmacOf(secret, body string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(body))
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// forge delivers what a forge sends.
+func (w *world) forge(t *testing.T, path, event, signature string, body io.Reader) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequest(http.MethodPost, path, body)
+	req.Header.Set("X-GitHub-Event", event)
+	if signature != "" {
+		req.Header.Set("X-Hub-Signature-256", signature)
+	}
+	res := httptest.NewRecorder()
+	w.handler().ServeHTTP(res, req)
+	return res
+}
+
+// TestAPushIsAccepted: as one event, which says all that the builder has to know.
+func TestAPushIsAccepted(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range api.Prefixes {
+		w := newWorld()
+		w.hooks, w.fail["registry"] = secrets{}, errors.New("nobody asks it")
+		res := w.forge(t, prefix+"/hooks/app", "push", hmacOf(hookSecret, pushed), strings.NewReader(pushed))
+		if res.Code != http.StatusAccepted || len(w.sent) != 1 {
+			t.Fatal(res.Code, res.Body, w.sent)
+		}
+		got, err := event.DecodePushed(w.sent[0])
+		want := build.Push{
+			Application:   "app",
+			URLs:          []string{"https://h/r.git", "git@h:r.git", "https://h/r"},
+			DefaultBranch: "main",
+			Time:          now,
+			Refs:          []build.PushedRef{{Name: "refs/heads/main", Commit: commit, Before: strings.Repeat("b", 40)}},
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Error(err, diff)
+		}
+	}
+}
+
+// TestAForgeIsAnsweredPlainly: what is wrong with a delivery, and nothing of what is installed.
+func TestAForgeIsAnsweredPlainly(t *testing.T) {
+	t.Parallel()
+	const unknown = `"The signature is not valid, or there is no webhook for this application`
+	right := hmacOf(hookSecret, pushed)
+	ping, notes := `{"zen": "x"}`, strings.Replace(pushed, "refs/heads/main", "refs/heads/a b", 1)
+	for name, tt := range map[string]struct {
+		path, event, signature, body string
+		fail                         error // of the broker
+		code                         int
+		answer                       string
+	}{
+		"no signature":                  {hookPath, "push", "", pushed, nil, 401, unknown},
+		"a wrong signature":             {hookPath, "push", hmacOf(hookSecret+"x", pushed), pushed, nil, 401, unknown},
+		"a signature that is cut off":   {hookPath, "push", right[:40], pushed, nil, 401, unknown},
+		"another body":                  {hookPath, "push", right, pushed + " ", nil, 401, unknown},
+		"an application without one":    {"/api/builds/v1alpha1/hooks/plain", "push", right, pushed, nil, 401, unknown},
+		"no application":                {"/api/builds/v1alpha1/hooks/", "push", right, pushed, nil, 401, unknown},
+		"a path that leaves the folder": {"/api/builds/v1alpha1/hooks/..%2Fapp", "push", right, pushed, nil, 401, unknown},
+		"no JSON, and no signature":     {hookPath, "push", "", "x", nil, 401, unknown},
+		"no JSON":                       {hookPath, "push", hmacOf(hookSecret, "x"), "x", nil, 400, `no payload of a push`},
+		"a branch that git refuses":     {hookPath, "push", hmacOf(hookSecret, notes), notes, nil, 400, `which is no branch and no tag`},
+		"a ping":                        {hookPath, "ping", hmacOf(hookSecret, ping), ping, nil, 200, "Nothing to build: the event ping is no push\n"},
+		"a broker that is away":         {hookPath, "push", right, pushed, errors.New("away"), 503, "try again"},
+		"a push":                        {hookPath, "push", right, pushed, nil, 202, "Accepted: what of app is built from this branch or tag is built\n"},
+	} {
+		w := newWorld()
+		w.hooks, w.fail["send"] = secrets{}, tt.fail
+		res := w.forge(t, tt.path, tt.event, tt.signature, strings.NewReader(tt.body))
+		if res.Code != tt.code || !strings.Contains(res.Body.String(), tt.answer) {
+			t.Errorf("%s: %d %s", name, res.Code, res.Body)
+		}
+		if sent := len(w.sent) > 0; sent != (tt.code == 202 || tt.fail != nil) {
+			t.Errorf("%s: sent %v", name, w.sent)
+		}
+		if strings.Contains(res.Header().Get("WWW-Authenticate"), "Bearer") {
+			t.Errorf("%s: asks for a token", name)
+		}
+	}
+}
+
+// TestDeliveriesThatNoForgeMakes: by a different method, of a size that no forge sends, while no
+// webhook is set up, or while the secrets cannot be read.
+func TestDeliveriesThatNoForgeMakes(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	right := hmacOf(hookSecret, pushed)
+	if res := w.forge(t, hookPath, "push", right, strings.NewReader(pushed)); res.Code != 401 {
+		t.Errorf("without secrets: %d", res.Code)
+	}
+	w.hooks = secrets{errors.New("input/output error")}
+	if res := w.forge(t, hookPath, "push", right, strings.NewReader(pushed)); res.Code != 503 ||
+		strings.Contains(res.Body.String(), "input") {
+		t.Errorf("secrets that cannot be read: %d %s", res.Code, res.Body)
+	}
+	w.hooks = secrets{}
+	large := strings.Repeat(" ", 25<<20+1)
+	for name, body := range map[string]io.Reader{
+		"known": strings.NewReader(large), "unknown": io.MultiReader(strings.NewReader(large)),
+	} {
+		if res := w.forge(t, hookPath, "push", hmacOf(hookSecret, large), body); res.Code != 413 {
+			t.Errorf("a body of %s size that is too large: %d", name, res.Code)
+		}
+	}
+	if res := w.call(t, "trigger", http.MethodGet, hookPath); res.StatusCode != 405 || res.Header.Get("Allow") != "POST" {
+		t.Errorf("GET: %d", res.StatusCode)
+	}
+	w.policy, w.enabled = build.Policy{}, []string{"other"}
+	if res := w.forge(t, hookPath, "push", right, strings.NewReader(pushed)); res.Code != 200 ||
+		!strings.Contains(res.Body.String(), "not enabled") {
+		t.Errorf("an application that is not enabled: %d %s", res.Code, res.Body)
+	}
+	if len(w.sent) > 0 {
+		t.Error(w.sent)
+	}
+}
+
+// TestABodyThatDoesNotComeHoldsNobodyUp: the forge is cut off, and others are answered meanwhile.
+func TestABodyThatDoesNotComeHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.hooks = secrets{}
+	srv := httptest.NewServer(w.handler())
+	defer srv.Close()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\nX-GitHub-Event: push\r\nContent-Length: 1000\r\n\r\n{", hookPath)
+	if res := w.forge(t, hookPath, "push", hmacOf(hookSecret, pushed), strings.NewReader(pushed)); res.Code != 202 {
+		t.Error(res.Code)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	answer, err := io.ReadAll(conn)
+	if !bytes.Contains(answer, []byte("400 Bad Request")) || !bytes.Contains(answer, []byte("came too slowly")) {
+		t.Errorf("%s %v", answer, err)
+	}
+}
+
+// TestNoMutatedBodyIsBuilt: nor does one of them do any harm, signed or not.
+func TestNoMutatedBodyIsBuilt(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	signature := hmacOf(hookSecret, pushed)
+	for range 40 {
+		body := []byte(pushed)
+		for range 1 + random.IntN(4) {
+			body[random.IntN(len(body))] ^= byte(1 + random.IntN(255))
+		}
+		w := newWorld()
+		w.hooks = secrets{}
+		if res := w.forge(t, hookPath, "push", signature, bytes.NewReader(body)); res.Code != 401 || len(w.sent) > 0 {
+			t.Errorf("%q: %d", body, res.Code)
+		}
+		res := w.forge(t, hookPath, "push", hmacOf(hookSecret, string(body)), bytes.NewReader(body))
+		if res.Code != 202 && res.Code != 200 && res.Code != 400 {
+			t.Errorf("signed %q: %d", body, res.Code)
+		}
+	}
+}
