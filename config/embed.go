@@ -11,3 +11,8 @@ import "embed"
 //
 //go:embed base/*-trigger-*.yaml
 var Triggers embed.FS
+
+// CommitStatus holds the Trigger of the component of that name.
+//
+//go:embed components/commit-status/trigger.yaml
+var CommitStatus embed.FS

@@ -59,10 +59,10 @@ func (o ObjectRef) Hash() string {
 	return digest("target", o.Application, o.Device)[:32]
 }
 
-// HawkbitName returns the name of the target's software modules and distribution sets
-// in hawkBit (A15), which takes 128 characters and no markup. Names that could mean
-// anything else than themselves are changed, and stay different by a hash.
-func (o ObjectRef) HawkbitName() string {
+// PlainName returns a name of at most 128 characters for systems that take no others: of the
+// target's software modules and distribution sets in hawkBit (A15), and of the status of a commit.
+// Names that could mean anything else than themselves are changed, and stay different by a hash.
+func (o ObjectRef) PlainName() string {
 	const most = 128
 	name := strings.Map(func(c rune) rune {
 		if c > unicode.MaxASCII || !strings.ContainsRune("._/+@:-", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c) {

@@ -361,7 +361,7 @@ func TestTargetHashTellsAmbiguousNamesApart(t *testing.T) {
 	}
 }
 
-func TestHawkbitNames(t *testing.T) {
+func TestPlainNames(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[build.ObjectRef]string{
 		{Application: "greenhouse"}:                          "greenhouse",
@@ -375,7 +375,7 @@ func TestHawkbitNames(t *testing.T) {
 			Device:      strings.Repeat("é", 100),
 		}: strings.Repeat("a", 63) + "/" + strings.Repeat("_", 55) + "-",
 	} {
-		got := target.HawkbitName()
+		got := target.PlainName()
 		if plain := strings.HasSuffix(want, "-"); plain {
 			want += target.Hash()[:8]
 		}

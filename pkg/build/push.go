@@ -100,9 +100,10 @@ func (r PushedRef) short() string {
 // or the default branch if it has none. A branch goes before a tag of that name, as when it is
 // fetched. It reports false for one of a different repository or ref.
 func (p Push) Of(s Source) (PushedRef, bool) {
-	repository := repositoryOf(s.URI)
-	if repository == "" || !slices.ContainsFunc(p.URLs, func(u string) bool {
-		return strings.EqualFold(repositoryOf(u), repository)
+	host, path, ok := RepositoryOf(s.URI)
+	if !ok || !slices.ContainsFunc(p.URLs, func(u string) bool {
+		h, q, ok := RepositoryOf(u)
+		return ok && strings.EqualFold(h, host) && strings.EqualFold(q, path)
 	}) {
 		return PushedRef{}, false
 	}
@@ -120,24 +121,22 @@ func (p Push) Of(s Source) (PushedRef, bool) {
 	return PushedRef{}, false
 }
 
-// repositoryOf returns host and path of a repository's URL, which are the same however it is
-// fetched: without scheme, user, port and the suffix .git. It is empty for what is no URL.
-func repositoryOf(uri string) string {
+// RepositoryOf returns host and path of a repository's URL, which are the same however it is
+// fetched: without scheme, user, port and the suffix .git. It reports false for what is no URL of a
+// repository.
+func RepositoryOf(uri string) (host, path string, ok bool) {
 	if !strings.Contains(uri, "://") { // user@host:path
 		_, rest, _ := strings.Cut(uri, "@")
 		host, path, ok := strings.Cut(rest, ":")
 		if !ok {
-			return ""
+			return "", "", false
 		}
 		uri = "ssh://" + host + "/" + strings.TrimPrefix(path, "/")
 	}
 	u, err := url.Parse(uri)
-	if err != nil || u.Hostname() == "" {
-		return ""
+	if err != nil {
+		return "", "", false
 	}
-	path := strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
-	if path == "" {
-		return ""
-	}
-	return u.Hostname() + "/" + path
+	host, path = u.Hostname(), strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
+	return host, path, host != "" && path != ""
 }

@@ -34,6 +34,9 @@ type Run struct {
 	Object    ObjectRef `json:"target"`
 	UIDs      UIDs      `json:"-"`
 	Requester string    `json:"requester,omitempty"`
+	// Source is where the description says that the source is; empty for a build that never had a
+	// run.
+	Source Source `json:"source,omitzero"`
 	Status
 	// Pending reports that nobody has started the run yet.
 	Pending bool `json:"-"`
@@ -55,6 +58,9 @@ type Run struct {
 	// Description is what the build was made of. It is set only where a run is read in full.
 	Description Description `json:"-"`
 }
+
+// Validate refuses a run that no service of this project announces.
+func (r Run) Validate() error { return validate(r.ID, r.Object, r.Requested) }
 
 // Compare orders builds by the time of their request. Builds that were requested at the
 // same time are ordered by their ids, so that every observer agrees.

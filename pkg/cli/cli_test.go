@@ -271,8 +271,10 @@ func TestAHookIsDescribed(t *testing.T) {
 		t.Errorf("%+v %+v", first, second)
 	}
 	code, out, _ := run(t, nil, t.TempDir(), "hook", "greenhouse", "--url", "https://b.example.org")
-	if code != 0 || !strings.HasPrefix(out, "URL     https://b.example.org/api/builds/v1alpha1/hooks/greenhouse\nSecret  ") ||
-		!strings.Contains(out, `{"stringData": {"greenhouse": "`) || strings.Contains(out, "%!") {
+	head := "URL     https://b.example.org/api/builds/v1alpha1/hooks/greenhouse\nSecret  "
+	if code != 0 || !strings.HasPrefix(out, head) ||
+		!strings.Contains(out, `{"stringData": {"greenhouse": "`) ||
+		strings.Contains(out, "%!") {
 		t.Error(code, out)
 	}
 	for name, args := range map[string][]string{

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/notify"
 	"github.com/drogue-iot/ajour/pkg/standalone"
 )
 
@@ -36,6 +37,9 @@ func (f *devFlags) credentials(o *standalone.Options, env Env) error {
 		}
 		o.Credentials[c.name] = path
 	}
+	if err := f.commitStatus(o); err != nil {
+		return fmt.Errorf("--commit-status: %w", err)
+	}
 	if f.secrets == "" {
 		return nil
 	}
@@ -45,6 +49,23 @@ func (f *devFlags) credentials(o *standalone.Options, env Env) error {
 	}
 	o.Webhooks = filepath.Join(folder, webhooks) // it may come later: it is read for each delivery
 	return ownSecrets(o.Credentials, folder)
+}
+
+// commitStatus reads the list of forges that show builds on commits.
+func (f *devFlags) commitStatus(o *standalone.Options) error {
+	if f.forges == "" {
+		return nil
+	}
+	list, err := os.ReadFile(filepath.Join(f.forges, "forges"))
+	if err != nil {
+		return err
+	}
+	if o.Forges, err = notify.ParseForges(strings.TrimSpace(string(list)), true); err != nil {
+		return &usageError{err}
+	}
+	folder, err := filepath.Abs(f.forges)
+	o.CommitStatus = notify.Folder(folder)
+	return err
 }
 
 // webhooks is the folder with the secrets of webhooks, a file for each application.

@@ -28,7 +28,7 @@ type devFlags struct {
 	registry             string
 	plainHTTP            bool
 	git, hawkbit, ca     string
-	secrets              string
+	secrets, forges      string
 	images, controllers  string
 	builders, builderEnv []string
 	parallel             int
@@ -64,7 +64,10 @@ Builds connect through the proxies that HTTPS_PROXY, HTTP_PROXY and NO_PROXY nam
 Applications have Secrets of their own, which are the folders in the one that --secrets
 names: git.APP, registry.APP and hawkbit.APP in place of the above, and env.APP with a
 file for each key that build.secrets of a description names. The folder webhooks beside them
-has a file for each application, with what "ajour hook APP" prints.`,
+has a file for each application, with what "ajour hook APP" prints.
+
+--commit-status is a folder with the file forges, as in gitea=https://git.example.org, and a
+file for each host with a token that may set the status of commits.`,
 		Example: `  ajour dev
   ajour dev --data ~/ajour --builder golang=go
   ajour dev --builder golang=go --builder-env GOCACHE=$(go env GOCACHE)`,
@@ -101,6 +104,7 @@ func (f *devFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.git, "git-credentials", "", "`folder` with the credentials for private repositories")
 	flags.StringVar(&f.hawkbit, "hawkbit", "", "`folder` with the address and the credentials of hawkBit")
 	flags.StringVar(&f.secrets, "secrets", "", "`folder` with a folder for each Secret of an application")
+	flags.StringVar(&f.forges, "commit-status", "", "`folder` with the forges whose commits show their builds")
 	flags.StringVar(&f.ca, "trusted-ca", "", "`folder` with CA certificates to trust, too")
 	flags.IntVar(&f.parallel, "parallel", 2, "`number` of builds that run at the same time")
 	flags.BoolVar(&f.manual, "manual", false, "build on calls only, not when a description changes")

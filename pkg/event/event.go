@@ -21,6 +21,7 @@ const (
 	TypeCancelled = "io.drogue.ajour.build.cancelled.v1"
 	TypeRejected  = "io.drogue.ajour.build.rejected.v1"
 	TypePushed    = "io.drogue.ajour.source.pushed.v1"
+	TypeStarted   = "io.drogue.ajour.build.started.v1"
 	TypeFinished  = "io.drogue.ajour.build.finished.v1"
 )
 
@@ -66,6 +67,12 @@ func Pushed(source, id string, p build.Push) (cloudevents.Event, error) {
 	return encode(TypePushed, source, id, build.ObjectRef{Application: p.Application}, p.Time, p)
 }
 
+// Started announces that a build runs. It is a hint: a build that ends at once has none, and it may
+// arrive after the end.
+func Started(source string, r build.Run) (cloudevents.Event, error) {
+	return encode(TypeStarted, source, r.ID+"/started", r.Object, r.Started, r)
+}
+
 // Finished announces the end of a build. It may be sent more than once, with the same
 // source and id, which is how CloudEvents identifies duplicates. A build that was given up
 // before it had a run may end a second time, in a different phase.
@@ -107,6 +114,9 @@ func DecodeCancelled(ev cloudevents.Event) (build.Cancellation, error) {
 func DecodeRejected(ev cloudevents.Event) (build.Rejection, error) {
 	return decode[build.Rejection](ev)
 }
+
+// DecodeBuild reads a build.started or a build.finished.
+func DecodeBuild(ev cloudevents.Event) (build.Run, error) { return decode[build.Run](ev) }
 
 // DecodePushed reads a source.pushed.
 func DecodePushed(ev cloudevents.Event) (build.Push, error) { return decode[build.Push](ev) }

@@ -127,7 +127,7 @@ func Subscriber(o Options, handle func(context.Context, cloudevents.Event) error
 func (o Options) drop(ctx context.Context, ev cloudevents.Event, why string) {
 	kind := ev.Type()
 	switch kind {
-	case TypeRequested, TypeRepublish, TypeCancelled, TypeRejected, TypeFinished, TypePushed,
+	case TypeRequested, TypeRepublish, TypeCancelled, TypeRejected, TypeStarted, TypeFinished, TypePushed,
 		TypeApplicationChange, TypeDeviceChange:
 	default:
 		kind = "other"

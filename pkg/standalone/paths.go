@@ -19,10 +19,15 @@ const (
 	pathBroker  = "/broker"
 	pathBuilder = "/builder"
 	pathStatus  = "/status"
+	pathNotify  = "/notify"
 )
 
 func (p *process) internal() http.Handler {
-	return p.sameHost(byPath(map[string]http.Handler{pathBroker: p.broker, pathBuilder: p.builder, pathStatus: p.status}))
+	return p.sameHost(
+		byPath(
+			map[string]http.Handler{pathBroker: p.broker, pathBuilder: p.builder, pathStatus: p.status, pathNotify: p.notify},
+		),
+	)
 }
 
 // public is what people use. Paths are compared as they came: a ServeMux would

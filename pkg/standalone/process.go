@@ -6,6 +6,7 @@ package standalone
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +29,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/local/oci"
 	"github.com/drogue-iot/ajour/pkg/local/registry"
 	"github.com/drogue-iot/ajour/pkg/local/runner"
+	"github.com/drogue-iot/ajour/pkg/notify"
 	"github.com/drogue-iot/ajour/pkg/sink"
 	"github.com/drogue-iot/ajour/pkg/status"
 	"github.com/drogue-iot/ajour/pkg/tekton"
@@ -62,6 +64,7 @@ type process struct {
 	state       *tekton.Store
 	api         http.Handler
 	builder     http.Handler
+	notify      http.Handler
 }
 
 // assemble joins the parts. They meet here only: each of them gets what it
@@ -112,8 +115,10 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 			Schemes: "https,ssh,http", Addresses: "any", // a developer's own machine reaches what that developer does
 		},
 	})
-	p.serve(o, devices, runs, events, event.Options{Log: o.Log, Keys: keys, Clock: time.Now})
-	return p, nil
+	incoming := event.Options{Log: o.Log, Keys: keys, Clock: time.Now}
+	p.serve(o, devices, runs, events, incoming)
+	p.notify, err = notifier(o, p.url+api.Prefixes[0], incoming)
+	return p, err
 }
 
 // serve makes the services.
@@ -142,6 +147,20 @@ func (p *process) serve(
 	p.status = status.New(status.Deps{State: p.state, Runs: runs, Objects: devices, Sender: events}, status.Options{
 		Log: o.Log, Clock: time.Now, Events: incoming, Resync: resyncEvery,
 	})
+}
+
+// notifier makes the service that shows builds on commits.
+func notifier(o Options, builds string, incoming event.Options) (http.Handler, error) {
+	roots, err := o.CommitStatus.Roots()
+	if err != nil {
+		return nil, err
+	}
+	return notify.New(
+		&http.Transport{
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		},
+		notify.Options{Log: o.Log, Events: incoming, Forges: o.Forges, Tokens: o.CommitStatus, Builds: builds},
+	), nil
 }
 
 // localRuns lists from the state, which is never behind in one process.
@@ -179,6 +198,13 @@ func openBroker(o Options, internal string, client *http.Client) (*broker.Broker
 	triggers, err := broker.LoadTriggers(config.Triggers)
 	if err != nil {
 		return nil, err
+	}
+	if len(o.Forges) > 0 {
+		more, err := broker.LoadTriggers(config.CommitStatus)
+		if err != nil {
+			return nil, err
+		}
+		triggers = append(triggers, more...)
 	}
 	return broker.Open(filepath.Join(o.Dir, "broker.db"), broker.Options{
 		Triggers: triggers, HTTP: client, Log: o.Log,

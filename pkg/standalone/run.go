@@ -19,6 +19,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/internal/proxy"
+	"github.com/drogue-iot/ajour/pkg/notify"
 	"github.com/drogue-iot/ajour/pkg/server"
 )
 
@@ -49,6 +50,11 @@ type Options struct {
 	// Webhooks is the folder with the secrets of webhooks, a file for each application; empty for
 	// none.
 	Webhooks string
+	// CommitStatus is the folder with the forges that get a status of commits, as the file forges
+	// lists them, and their tokens; empty for none.
+	CommitStatus notify.Folder
+	// Forges are those that it lists.
+	Forges []notify.Forge
 	// Proxies are what the steps of builds connect through.
 	Proxies proxy.Settings
 	// Parallel is how many builds run at the same time.

@@ -239,7 +239,14 @@ func TestSync(t *testing.T) {
 		writes int
 		sent   []string
 	}{
-		{"a running build is written", running, "", nil, false, 1, nil},
+		{
+			"the start of a build is written and announced", running, "", nil, false, 1,
+			[]string{event.TypeStarted + " " + id + "/started"},
+		},
+		{
+			"a start that cannot be announced is written", running, "send", errors.New("away"), false, 1,
+			[]string{event.TypeStarted + " " + id + "/started"},
+		},
 		{
 			"the end of a build is announced and written",
 			ended,
@@ -486,7 +493,7 @@ func TestTheEndFitsWhereTheBeginningDid(t *testing.T) {
 		if s.memory.forget(ended.Object); s.sync(t.Context(), ended.Name) != nil || w.writes != writes {
 			t.Fatalf("with %d bytes more it is written anew", more)
 		}
-		if !slices.Equal(w.sent, []string{event.TypeFinished + " " + w.events[0].ID()}) {
+		if !slices.Equal(w.sent, []string{event.TypeStarted + " 1/started", event.TypeFinished + " " + w.events[1].ID()}) {
 			t.Fatalf("with %d bytes more: %v", more, w.sent)
 		}
 	}
@@ -629,4 +636,30 @@ func TestARunThatIsDeletedEndsItsBuild(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAStartIsAnnouncedOnce: not with every step of the build, nor by the next process.
+func TestAStartIsAnnouncedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(run(id, now, build.Queued, build.ReasonQueued, 0))
+	for _, r := range []build.Run{
+		run(id, now, build.Queued, build.ReasonQueued, 0),
+		run(id, now, build.Running, build.ReasonFetchingSource, 5),
+		run(id, now, build.Running, build.ReasonBuilding, 20),
+		run(id, now, build.Running, build.ReasonPublishing, 85),
+	} {
+		w.set(r)
+		for range 2 {
+			if err := w.service().sync(t.Context(), r.Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{event.TypeStarted + " " + id + "/started"}, w.sent); diff != "" {
+		t.Error(diff)
+	}
+	started, err := event.DecodeBuild(w.events[0])
+	if err != nil || started.ID != id || started.Phase != build.Running {
+		t.Error(started, err)
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"time"
 
+	cloudevents "github.com/cloudevents/sdk-go/v2"
+
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 )
@@ -54,7 +56,7 @@ func (s *Service) finish(ctx context.Context, run build.Run) error {
 	if !run.Phase.Final() || s.memory.isAnnounced(run) {
 		return nil
 	}
-	if err := s.announce(ctx, run); err != nil {
+	if err := s.announce(ctx, event.Finished, run); err != nil {
 		return fmt.Errorf("announce the end of build %s: %w", run.ID, err)
 	}
 	s.memory.announce(run)
@@ -82,7 +84,7 @@ func (s *Service) vanished(ctx context.Context, name string) error {
 // the state of their builds. An object that is gone, or that the registry will never take, is
 // given up.
 func (s *Service) write(ctx context.Context, run build.Run) error {
-	written, announced := false, s.memory.isAnnounced(run)
+	written, began, announced := false, false, s.memory.isAnnounced(run)
 	var unannounced, err error
 	for b := whole; b <= bare; b++ {
 		err = s.objects.Update(ctx, run.Object, func(o build.Object) (changed bool, err error) {
@@ -92,12 +94,14 @@ func (s *Service) write(ctx context.Context, run build.Run) error {
 				return false, fmt.Errorf("%w: it was made anew", build.ErrNoObject)
 			case !run.Phase.Final() || announced:
 			case finished(build.RecordOf(o, s.Clock()), run):
-				unannounced = s.announce(ctx, run)
+				unannounced = s.announce(ctx, event.Finished, run)
 				announced = unannounced == nil
 			default: // by a different replica, or by the one before
 				announced = true
 			}
+			old := build.RecordOf(o, s.Clock())
 			written, err = decide(o, run, unannounced != nil, b, s.Clock())
+			began = written && run.Phase == build.Running && (old.Build != run.ID || old.Phase == build.Queued)
 			return written, err
 		})
 		if !errors.Is(err, build.ErrTooLarge) {
@@ -125,18 +129,25 @@ func (s *Service) write(ctx context.Context, run build.Run) error {
 			run.Reason,
 		)
 	}
+	if began {
+		if err := s.announce(ctx, event.Started, run); err != nil { // a hint that nobody waits for
+			s.Log.WarnContext(ctx, "start of a build is not announced", "build", run.ID, "error", err)
+		}
+	}
 	if unannounced != nil {
 		return fmt.Errorf("announce the end of build %s: %w", run.ID, unannounced)
 	}
 	return nil
 }
 
-// announceWithin bounds the time to announce the end of a build: the broker may wait for all
-// who subscribe to it.
+// announceWithin bounds the time to announce the start or the end of a build: the broker may wait
+// for all who subscribe to it.
 const announceWithin = 5 * time.Second
 
-func (s *Service) announce(ctx context.Context, run build.Run) error {
-	ev, err := event.Finished(event.SourceStatus, run)
+func (s *Service) announce(
+	ctx context.Context, what func(source string, r build.Run) (cloudevents.Event, error), run build.Run,
+) error {
+	ev, err := what(event.SourceStatus, run)
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,7 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 			},
 			UIDs:      build.UIDs{Application: a[annotationApplicationUID], Device: a[annotationDeviceUID]},
 			Requester: a[annotationRequester],
+			Source:    d.Source,
 			Status: build.Status{
 				DescriptionHash: a[annotationHash], Cause: causeOf(a), Requested: requested, Warnings: d.Warnings,
 				Started: instant(pr.Status.StartTime), Completed: instant(pr.Status.CompletionTime),

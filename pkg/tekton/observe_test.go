@@ -306,6 +306,7 @@ func TestObserveOnePod(t *testing.T) {
 				UIDs:        spec().UIDs,
 				Description: spec().Description,
 				Requester:   "alice",
+				Source:      spec().Description.Source,
 				Status: build.Status{
 					DescriptionHash: "hash", Cause: build.CauseAPI, Requested: now,
 					Phase: phase, Reason: tt.want, Message: tt.message, Progress: tt.progress, Commit: tt.commit,
@@ -478,6 +479,7 @@ func TestObserve(t *testing.T) {
 				UIDs:        spec().UIDs,
 				Description: spec().Description,
 				Requester:   "alice",
+				Source:      spec().Description.Source,
 				Status: build.Status{
 					DescriptionHash: "hash", Cause: build.CauseAPI, Requested: now,
 					Phase: tt.phase, Reason: tt.want, Message: tt.message, Progress: tt.progress,
@@ -532,7 +534,13 @@ func TestObserveASuccess(t *testing.T) {
 		}
 		got, _ := observe(started(pr), tasks)
 		want := build.Run{
-			ID: id, Name: pr.Name, Object: spec().Object, UIDs: spec().UIDs, Description: spec().Description, Requester: "alice",
+			ID:          id,
+			Name:        pr.Name,
+			Object:      spec().Object,
+			UIDs:        spec().UIDs,
+			Description: spec().Description,
+			Requester:   "alice",
+			Source:      spec().Description.Source,
 			Status: build.Status{
 				DescriptionHash: "hash",
 				Cause:           build.CauseAPI,

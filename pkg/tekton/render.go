@@ -177,7 +177,7 @@ func params(s build.Spec, c Config, names []string) (list v1.Params) {
 		"max-size":    strconv.FormatInt(d.MaxSize, 10),
 		"image":       c.RegistryPrefix + d.Image,
 		"plain-http":  strconv.FormatBool(c.PlainHTTP),
-		"name":        s.Object.HawkbitName(),
+		"name":        s.Object.PlainName(),
 		"controller":  d.Controller,
 		"application": s.Object.Application,
 	}

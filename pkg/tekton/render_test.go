@@ -255,7 +255,8 @@ func TestARunOfAPushFetchesItsCommit(t *testing.T) {
 			}
 		}
 		r, ours := tekton.Observe(pr, nil)
-		if !ours || r.Commit != s.Revision || r.Cause != build.CausePush || r.Description.Source.Rev != s.Description.Source.Rev {
+		if !ours || r.Commit != s.Revision || r.Cause != build.CausePush ||
+			r.Description.Source.Rev != s.Description.Source.Rev {
 			t.Errorf("%+v", r)
 		}
 		pr.Annotations["ajour.drogue.io/revision"] = "somebody wrote this"

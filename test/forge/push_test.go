@@ -20,11 +20,15 @@ import (
 )
 
 // pushes has pushes built: the forge calls the webhook that "ajour hook" describes. Of a branch, of a
-// tag with a message, and of what builds nothing.
+// tag with a message, and of what builds nothing. The commits show how their builds ended.
 func (w *world) pushes(t *testing.T, credentials map[string]string) {
 	t.Helper()
 	secrets := t.TempDir()
-	dev, login, transport := w.dev(t, credentials, false, "--secrets="+secrets, "--verbose")
+	dev, login, transport := w.dev(
+		t, credentials, false, "--verbose", "--secrets="+secrets, "--commit-status="+folder(t, map[string]string{
+			"forges": "gitea=" + w.forge.URL, "127.0.0.1": w.forge.Token, "ca.crt": read(t, w.forge.CA),
+		}),
+	)
 	hook := webhook(t, dev, "pushed")
 	if err := os.MkdirAll(filepath.Join(secrets, "webhooks"), 0o700); err != nil {
 		t.Fatal(err)
@@ -42,6 +46,9 @@ func (w *world) pushes(t *testing.T, credentials map[string]string) {
 			func(b map[string]any) {
 				b["source"] = map[string]any{"git": map[string]any{"uri": uri, "rev": rev, "project": "."}}
 				b["triggers"] = []string{"push"}
+				if rev == "broken" {
+					b["args"] = []string{"-c", "exit 1"}
+				}
 			})
 		if err := dev.Call(
 			t.Context(),
@@ -81,6 +88,8 @@ func (w *world) pushes(t *testing.T, credentials map[string]string) {
 	w.git(t, dir, "push", "--quiet", "origin", "v1")
 	built(devtest.AppPath("pushed")+"/devices/d", first, "first")
 
+	w.shows(t, first, map[string]string{"ajour/pushed": "success", "ajour/pushed/d": "success"})
+
 	// What builds nothing comes before the push that does: its delivery is the last.
 	w.git(t, dir, "push", "--quiet", "origin", "HEAD:next", "HEAD:refs/heads/gone")
 	w.git(t, dir, "push", "--quiet", "origin", ":gone")
@@ -91,6 +100,33 @@ func (w *world) pushes(t *testing.T, credentials map[string]string) {
 	built(devtest.AppPath("pushed"), third, "third")
 	if got := builds(t, dev); got != 3 {
 		t.Errorf("%d builds, want those of the first and the third commit, and of the tag", got)
+	}
+	describe(devtest.AppPath("pushed")+"/devices", "e", "broken", map[string]any{"name": "e", "application": "pushed"})
+	w.git(t, dir, "push", "--quiet", "origin", "HEAD:broken")
+	w.shows(t, third, map[string]string{"ajour/pushed": "success", "ajour/pushed/e": "failure"})
+}
+
+// shows waits until the statuses of a commit are these.
+func (w *world) shows(t *testing.T, commit string, want map[string]string) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	for {
+		var list []struct{ Context, Status, Description string }
+		w.forge.Get("/repos/"+servers.User+"/pushed/commits/"+commit+"/statuses?sort=oldest", &list)
+		got := map[string]string{}
+		for _, s := range list {
+			got[s.Context] = s.Status
+		}
+		diff := cmp.Diff(want, got)
+		if diff == "" {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s\n%+v", diff, list)
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }
 

@@ -176,6 +176,17 @@ func StartGitea(t testing.TB) *Gitea {
 // Call calls Gitea's API as the user.
 func (g *Gitea) Call(method, path string, body any) {
 	g.t.Helper()
+	g.call(method, path, body, nil)
+}
+
+// Get reads from Gitea's API as the user.
+func (g *Gitea) Get(path string, into any) {
+	g.t.Helper()
+	g.call(http.MethodGet, path, nil, into)
+}
+
+func (g *Gitea) call(method, path string, body, into any) {
+	g.t.Helper()
 	data, err := json.Marshal(body)
 	if err != nil {
 		g.t.Fatal(err)
@@ -191,8 +202,15 @@ func (g *Gitea) Call(method, path string, body any) {
 		g.t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if text, _ := io.ReadAll(res.Body); res.StatusCode/100 != 2 {
-		g.t.Fatalf("%s %s: %s %s", method, path, res.Status, text)
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode/100 != 2 {
+		g.t.Fatalf("%s %s: %s %s %v", method, path, res.Status, text, err)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		g.t.Fatalf("%s %s: %v", method, path, err)
 	}
 }
 

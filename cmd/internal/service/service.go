@@ -37,23 +37,38 @@ const (
 	connections = 512
 )
 
-// Base is what every program of a service reads.
-type Base struct {
+// Process is what every program of a service reads.
+type Process struct {
 	Port        int        `envconfig:"PORT" default:"8080" desc:"port of the HTTP server; set by Knative Serving"`
 	MetricsPort int        `envconfig:"METRICS_PORT" default:"9090" desc:"port that answers /metrics for Prometheus"`
 	LogLevel    slog.Level `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
-	Sink        string     `envconfig:"K_SINK" required:"true" desc:"URL that events are sent to; set by a SinkBinding"`
-	Overrides   string     `envconfig:"K_CE_OVERRIDES" desc:"extensions for every event that is sent, as JSON; set by a SinkBinding"`
 	MemoryLimit int64      `envconfig:"MEMORY_LIMIT" desc:"memory limit of the container in bytes, nine tenths of which become that of the Go runtime; GOMEMLIMIT if unset"`
+}
+
+// Base is what those read that send events.
+type Base struct {
+	Process
+	Sink      string `envconfig:"K_SINK" required:"true" desc:"URL that events are sent to; set by a SinkBinding"`
+	Overrides string `envconfig:"K_CE_OVERRIDES" desc:"extensions for every event that is sent, as JSON; set by a SinkBinding"`
+}
+
+// Keys are read by those that send or receive events of our own.
+type Keys struct {
+	EventKey  string `envconfig:"EVENT_KEY" required:"true" desc:"key that events are signed with, the same for all services, at least 32 bytes"`
+	FormerKey string `envconfig:"EVENT_KEY_PREVIOUS" desc:"former key, which is accepted besides while keys are rotated"`
+}
+
+// Transport is read by those that send tokens.
+type Transport struct {
+	AllowHTTP bool `envconfig:"ALLOW_HTTP" default:"false" desc:"take REGISTRY_URL, ISSUER_URL and FORGES that begin with http://, by which tokens travel for everybody to read"`
 }
 
 // Config is what the services read that build, or tell of builds.
 type Config struct {
 	Base
-	EventKey  string `envconfig:"EVENT_KEY" required:"true" desc:"key that events are signed with, the same for all services, at least 32 bytes"`
-	FormerKey string `envconfig:"EVENT_KEY_PREVIOUS" desc:"former key, which is accepted besides while keys are rotated"`
+	Keys
+	Transport
 	Registry  string `envconfig:"REGISTRY_URL" required:"true" desc:"base URL of the Drogue device registry"`
-	AllowHTTP bool   `envconfig:"ALLOW_HTTP" default:"false" desc:"take REGISTRY_URL and ISSUER_URL that begin with http://, by which tokens travel for everybody to read"`
 	Namespace string `envconfig:"BUILD_NAMESPACE" default:"ajour-builds" desc:"namespace of the PipelineRuns"`
 }
 
@@ -137,55 +152,58 @@ type Common struct {
 }
 
 // CheckURL refuses the URL of a variable that tokens are not safe with.
-func (c Config) CheckURL(name, address string) error {
+func (t Transport) CheckURL(name, address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("%s: %q is no URL: write https://HOST", name, address)
-	case u.Scheme == "http" && !c.AllowHTTP:
+	case u.Scheme == "http" && !t.AllowHTTP:
 		return fmt.Errorf("%s: tokens would be sent to %q unencrypted: use https, or set ALLOW_HTTP=true", name, address)
 	default:
 		return nil
 	}
 }
 
-// Setup makes what a service is made of, but for what has to do with signed events. Its sender
-// leaves events unsigned.
-func (b Base) Setup() (s Common, err error) {
-	if b.MemoryLimit > 0 {
-		debug.SetMemoryLimit(b.MemoryLimit / 10 * 9)
+// Setup makes what a service is made of, but for what has to do with events.
+func (p Process) Setup() (s Common, err error) {
+	if p.MemoryLimit > 0 {
+		debug.SetMemoryLimit(p.MemoryLimit / 10 * 9)
 	}
-	s.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: b.LogLevel}))
+	s.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: p.LogLevel}))
 	s.HTTP = &http.Client{Timeout: callTimeout, Transport: &http.Transport{
 		Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: connections,
 	}}
+	s.Metrics, err = server.NewMetrics()
+	return s, err
+}
+
+// Setup adds a sender, which leaves events unsigned.
+func (b Base) Setup() (s Common, err error) {
+	if s, err = b.Process.Setup(); err != nil {
+		return s, err
+	}
 	overrides, err := sink.ParseOverrides(b.Overrides)
 	if err != nil {
 		return s, fmt.Errorf("K_CE_OVERRIDES: %w", err)
 	}
 	s.Sender = sink.New(b.Sink, s.HTTP).With(overrides)
-	s.Metrics, err = server.NewMetrics()
-	return s, err
+	return s, nil
 }
 
-// Setup makes what every service works with.
-func (c Config) Setup() (s Common, err error) {
-	if err := c.CheckURL("REGISTRY_URL", c.Registry); err != nil {
-		return s, err
-	}
-	keys, err := event.NewKeys(c.EventKey, c.FormerKey)
+// Add adds what the keys are for: the verification of events, and signatures if events are sent.
+func (k Keys) Add(s *Common) error {
+	keys, err := event.NewKeys(k.EventKey, k.FormerKey)
 	if err != nil {
-		return s, fmt.Errorf("EVENT_KEY: %w", err)
+		return fmt.Errorf("EVENT_KEY: %w", err)
 	}
-	if s, err = c.Base.Setup(); err != nil {
-		return s, err
+	if s.Sender != nil {
+		s.Sender = keys.Signed(s.Sender)
 	}
-	s.Sender = keys.Signed(s.Sender)
 	dropped, err := s.Metrics.Counter(
 		"ajour.events.dropped", "Events that were not believed, by type and reason.", "type", "reason",
 	)
 	if err != nil {
-		return s, err
+		return err
 	}
 	s.Incoming = event.Options{
 		Log:     s.Log,
@@ -193,7 +211,18 @@ func (c Config) Setup() (s Common, err error) {
 		Clock:   time.Now,
 		Dropped: func(ctx context.Context, kind, why string) { dropped(ctx, kind, why) },
 	}
-	return s, nil
+	return nil
+}
+
+// Setup makes what every service works with.
+func (c Config) Setup() (s Common, err error) {
+	if err := c.CheckURL("REGISTRY_URL", c.Registry); err != nil {
+		return s, err
+	}
+	if s, err = c.Base.Setup(); err != nil {
+		return s, err
+	}
+	return s, c.Add(&s)
 }
 
 // Main reads the configuration into the pointer, and runs until a signal comes

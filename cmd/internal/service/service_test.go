@@ -22,7 +22,7 @@ func TestTokensAreNotSentUnencrypted(t *testing.T) {
 		"https://api.example.org/": {true, true},
 	} {
 		for i, allow := range []bool{false, true} {
-			if err := (service.Config{AllowHTTP: allow}).CheckURL("REGISTRY_URL", address); (err == nil) != want[i] {
+			if err := (service.Transport{AllowHTTP: allow}).CheckURL("REGISTRY_URL", address); (err == nil) != want[i] {
 				t.Errorf("%s, ALLOW_HTTP=%t: %v", address, allow, err)
 			}
 		}
