@@ -22,8 +22,9 @@ import (
 // giteaVersion is the module that is compiled: there is no binary to be had.
 const giteaVersion = "v1.24.6"
 
-// giteaProgram compiles Gitea, once for a machine and version, and returns its path.
-var giteaProgram = sync.OnceValues(func() (string, error) {
+// GiteaProgram compiles Gitea, once for a machine and version, and returns its path. The templates
+// and settings that it uses are in the folder source beside it.
+var GiteaProgram = sync.OnceValues(func() (string, error) {
 	return stored("gitea-"+giteaVersion, "gitea", compileGitea)
 })
 
@@ -116,7 +117,7 @@ ISSUE_INDEXER_TYPE = db
 // minutes.
 func StartGitea(t testing.TB) *Gitea {
 	t.Helper()
-	program, err := giteaProgram()
+	program, err := GiteaProgram()
 	if err != nil {
 		t.Fatal(err)
 	}
