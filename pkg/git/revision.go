@@ -30,16 +30,18 @@ func (f *fetcher) find(ctx context.Context, format objectFormat) error {
 	if f.Revision == "" {
 		return f.fetchOne(ctx, "HEAD")
 	}
-	// What is no beginning of a commit mostly is a branch: it needs no list of the refs.
+	// What is no beginning of a commit mostly is a branch: it needs no list of the refs. A name in full
+	// goes before a branch that is called so, as git has it.
 	branch := "refs/heads/" + f.Revision
-	if !isPart(commit) {
+	full := strings.HasPrefix(f.Revision, "refs/")
+	if !isPart(commit) && !full {
 		if err := f.fetchOne(ctx, branch); err == nil || !says(err, noRefPhrase) {
 			return err
 		}
 	}
 	candidates := []string{branch, "refs/tags/" + f.Revision}
-	if strings.HasPrefix(f.Revision, "refs/") {
-		candidates = append(candidates, f.Revision)
+	if full {
+		candidates = append([]string{f.Revision}, candidates...)
 	}
 	patterns := candidates
 	if isPart(commit) {

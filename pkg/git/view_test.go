@@ -97,7 +97,10 @@ func TestACommitLooksTheSameByWhateverName(t *testing.T) {
 			if _, err := repo.Git(t.Context(), "push", "--quiet", "origin", "--all"); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := repo.Git(t.Context(), "push", "--quiet", "origin", "--tags"); err != nil {
+			// A branch that is called like the full name of a different one does not hide it.
+			if _, err := repo.Git(
+				t.Context(), "push", "--quiet", "origin", "--tags", "HEAD:refs/heads/refs/heads/old",
+			); err != nil {
 				t.Fatal(err)
 			}
 			for commit, names := range map[string][]string{
