@@ -32,7 +32,7 @@ type envConfig struct {
 	Needs             api.Rights `envconfig:"TRIGGER_NEEDS" default:"both" desc:"what a caller needs to have an object built, cancel its builds and publish them: role for the role trigger-build, write for the right to write the object, both"`
 	Calls             int        `envconfig:"CALLS_PER_SECOND" default:"50" desc:"calls of one caller that a replica answers in a second in the long run, and five times as many at once; any number if 0"`
 	CallerBuilds      int        `envconfig:"CALLER_BUILDS_PER_MINUTE" default:"60" desc:"builds that one caller may ask a replica for in a minute; any number if 0"`
-	ApplicationBuilds int        `envconfig:"APPLICATION_BUILDS_PER_MINUTE" default:"60" desc:"builds that a replica takes for one application and its devices in a minute; any number if 0"`
+	ApplicationBuilds int        `envconfig:"APPLICATION_BUILDS_PER_MINUTE" default:"60" desc:"builds that a replica takes calls for, of one application and its devices, in a minute; any number if 0"`
 	Hooks             string     `envconfig:"WEBHOOK_SECRETS" default:"/webhooks" desc:"folder with a file for each application that forges may call about, with the secrets of its webhooks, one in a line; read for each delivery"`
 	Origins           []string   `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
 }

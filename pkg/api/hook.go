@@ -4,6 +4,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ import (
 const (
 	// maxDelivery is the largest body of a delivery: GitHub sends none over 25 MiB.
 	maxDelivery = 25 << 20
-	// maxDeliveries bounds all bodies that are in memory at the same time.
+	// maxDeliveries bounds the memory of all bodies that are read at the same time: one of the largest,
+	// and many of the usual ones.
 	maxDeliveries = 4 * maxDelivery
 	// deliveryWait is how long a delivery waits for its share of the memory, and deliveryRead how long
 	// its body may take: Gitea gives up after 5 s, GitHub after 10 s.
@@ -106,51 +108,99 @@ func (h *handler) push(w http.ResponseWriter, c *call) (status int, text string,
 	return http.StatusAccepted, "Accepted: what of " + p.Application + " is built from this branch or tag is built", nil
 }
 
-// read reads a body into memory, of which all deliveries have a share, and checks its signature
-// before anything looks into it.
+// read reads a body into memory, and checks its signature before anything looks into it.
 func (h *handler) read(w http.ResponseWriter, c *call, secrets []string) (p build.Push, reason string, err error) {
-	size := c.ContentLength
-	switch {
-	case size > maxDelivery:
+	if c.ContentLength > maxDelivery {
 		return p, "", tooLarge()
-	case size < 0:
-		size = maxDelivery
 	}
-	waiting, stop := context.WithTimeout(c.Context(), deliveryWait)
-	defer stop()
-	if err := h.hooks.memory.Acquire(waiting, size); err != nil {
-		return p, "", fmt.Errorf("wait for memory: %w", err)
+	if !webhook.Signed(c.Header) {
+		return p, "", unsigned(w)
 	}
-	defer h.hooks.memory.Release(size)
+	body := &measured{ctx: c.Context(), r: http.MaxBytesReader(w, c.Body, maxDelivery), memory: h.hooks.memory}
+	defer body.release()
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(deliveryRead)) // not every writer can
-	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, maxDelivery))
+	data, err := body.all(c.ContentLength)
 	if err == nil { // else the rest of the body would be waited for
 		_ = connection.SetReadDeadline(time.Time{})
 	}
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+	large := (*http.MaxBytesError)(nil)
+	switch {
+	case errors.As(err, &large):
 		return p, "", tooLarge()
-	}
-	if err != nil {
+	case errors.Is(err, errNoMemory):
+		return p, "", err
+	case err != nil:
 		return p, "", problem(http.StatusBadRequest, "InvalidRequest", "The body ended early, or came too slowly")
 	}
-	if !webhook.Verify(secrets, c.Header, body, c.at) {
-		w.Header().Set("WWW-Authenticate", "HMAC-SHA256")
-		return p, "", problem(
-			http.StatusUnauthorized, "Unauthorized",
-			"The signature is not valid, or there is no webhook for this application: "+
-				"compare the secret of the forge with that of the installation",
-		)
+	if !webhook.Verify(secrets, c.Header, data, c.at) {
+		return p, "", unsigned(w)
 	}
-	p, reason, err = webhook.Decode(c.Header, body)
+	p, reason, err = webhook.Decode(c.Header, data)
 	if err != nil {
-		return p, "", problem(
-			http.StatusBadRequest,
-			"InvalidRequest",
-			"The delivery cannot be read: "+build.Clean(err.Error()),
-		)
+		return p, "", unread(err)
 	}
 	return p, reason, nil
+}
+
+// unread says why a delivery is of no use.
+func unread(err error) *Problem {
+	return problem(http.StatusBadRequest, "InvalidRequest", "The delivery cannot be read: "+build.Clean(err.Error()))
+}
+
+// unsigned is one answer for whatever is wrong with a signature: it says nothing of what is
+// installed.
+func unsigned(w http.ResponseWriter) *Problem {
+	w.Header().Set("WWW-Authenticate", "HMAC-SHA256")
+	return problem(
+		http.StatusUnauthorized, "Unauthorized",
+		"The signature is not valid, or there is no webhook for this application: "+
+			"compare the secret of the forge with that of the installation",
+	)
+}
+
+// measured is a body that has a share of the memory for all deliveries, for what came of it so far:
+// who only says that a body is large takes nothing.
+type measured struct {
+	ctx    context.Context
+	r      io.Reader
+	memory *semaphore.Weighted
+	share  int64
+}
+
+const (
+	// shareStep is how much of a body is read at a time.
+	shareStep = 64 << 10
+	// shareOf is how much memory a byte of a body takes while its buffer grows.
+	shareOf = 3
+)
+
+var errNoMemory = errors.New("too many deliveries at the same time")
+
+// Read implements io.Reader.
+func (m *measured) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p[:min(len(p), shareStep)])
+	if n > 0 {
+		waiting, stop := context.WithTimeout(m.ctx, deliveryWait)
+		defer stop()
+		if m.memory.Acquire(waiting, int64(n)*shareOf) != nil {
+			return 0, errNoMemory
+		}
+		m.share += int64(n) * shareOf
+	}
+	return n, err
+}
+
+func (m *measured) release() { m.memory.Release(m.share) }
+
+// all reads all of it, into one piece of memory if the size is known and small.
+func (m *measured) all(size int64) ([]byte, error) {
+	var b bytes.Buffer
+	if size > 0 && size <= shareStep {
+		b.Grow(int(size) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(m)
+	return b.Bytes(), err
 }
 
 func tooLarge() *Problem {

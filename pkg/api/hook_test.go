@@ -99,7 +99,7 @@ func TestAForgeIsAnsweredPlainly(t *testing.T) {
 	t.Parallel()
 	const unknown = `"The signature is not valid, or there is no webhook for this application`
 	right := hmacOf(hookSecret, pushed)
-	ping, notes := `{"zen": "x"}`, strings.Replace(pushed, "refs/heads/main", "refs/heads/a b", 1)
+	ping, short := `{"zen": "x"}`, strings.ReplaceAll(pushed, commit, commit[:7])
 	for name, tt := range map[string]struct {
 		path, event, signature, body string
 		fail                         error // of the broker
@@ -115,7 +115,7 @@ func TestAForgeIsAnsweredPlainly(t *testing.T) {
 		"a path that leaves the folder": {"/api/builds/v1alpha1/hooks/..%2Fapp", "push", right, pushed, nil, 401, unknown},
 		"no JSON, and no signature":     {hookPath, "push", "", "x", nil, 401, unknown},
 		"no JSON":                       {hookPath, "push", hmacOf(hookSecret, "x"), "x", nil, 400, `no payload of a push`},
-		"a branch that git refuses":     {hookPath, "push", hmacOf(hookSecret, notes), notes, nil, 400, `which is no branch and no tag`},
+		"no hash of a commit":           {hookPath, "push", hmacOf(hookSecret, short), short, nil, 400, `without the full hash`},
 		"a ping":                        {hookPath, "ping", hmacOf(hookSecret, ping), ping, nil, 200, "Nothing to build: the event ping is no push\n"},
 		"a broker that is away":         {hookPath, "push", right, pushed, errors.New("away"), 503, "try again"},
 		"a push":                        {hookPath, "push", right, pushed, nil, 202, "Accepted: what of app is built from this branch or tag is built\n"},
@@ -171,24 +171,39 @@ func TestDeliveriesThatNoForgeMakes(t *testing.T) {
 	}
 }
 
-// TestABodyThatDoesNotComeHoldsNobodyUp: the forge is cut off, and others are answered meanwhile.
-func TestABodyThatDoesNotComeHoldsNobodyUp(t *testing.T) {
+// TestBodiesThatDoNotComeHoldNobodyUp: who only says that a body is large takes no memory from others,
+// and is cut off.
+func TestBodiesThatDoNotComeHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.hooks = secrets{}
 	srv := httptest.NewServer(w.handler())
 	defer srv.Close()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+	var conns []net.Conn
+	for range 20 {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(
+			conn, "POST %s HTTP/1.1\r\nHost: h\r\nX-Gitlab-Token: x\r\nContent-Length: %d\r\n\r\n{", hookPath, 25<<20,
+		)
+		conns = append(conns, conn)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+hookPath, strings.NewReader(pushed))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: h\r\nX-GitHub-Event: push\r\nContent-Length: 1000\r\n\r\n{", hookPath)
-	if res := w.forge(t, hookPath, "push", hmacOf(hookSecret, pushed), strings.NewReader(pushed)); res.Code != 202 {
-		t.Error(res.Code)
+	req.Header.Set("X-GitHub-Event", "push")
+	req.Header.Set("X-Hub-Signature-256", hmacOf(hookSecret, pushed))
+	res, err := srv.Client().Do(req)
+	if err != nil || res.StatusCode != http.StatusAccepted {
+		t.Error(res, err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
-	answer, err := io.ReadAll(conn)
+	res.Body.Close()
+	_ = conns[0].SetReadDeadline(time.Now().Add(time.Minute))
+	answer, err := io.ReadAll(conns[0])
 	if !bytes.Contains(answer, []byte("400 Bad Request")) || !bytes.Contains(answer, []byte("came too slowly")) {
 		t.Errorf("%s %v", answer, err)
 	}

@@ -39,7 +39,22 @@ type Push struct {
 	DefaultBranch string `json:"defaultBranch,omitempty"`
 	// Refs are those that were created or moved, without those that were deleted.
 	Refs []PushedRef `json:"refs"`
-	Time time.Time   `json:"time"`
+	// Pushed is when the forge says that it was pushed, the same however often it is delivered; zero
+	// if it does not say.
+	Pushed time.Time `json:"pushed,omitzero"`
+	// Time is when the delivery came.
+	Time time.Time `json:"time"`
+}
+
+// Requested is the time that builds of a push are ordered by: a push that is delivered late does not
+// win over a newer one. Forges tell whole seconds; of two pushes in one of them, that one is newer
+// which was delivered later.
+func (p Push) Requested() time.Time {
+	delay := p.Time.Sub(p.Pushed).Seconds()
+	if p.Pushed.IsZero() || delay <= 0 {
+		return p.Time
+	}
+	return p.Pushed.Add(time.Duration(delay / (delay + 1) * float64(time.Second)))
 }
 
 // PushedRef is a branch or a tag that points to a commit now.
@@ -72,8 +87,7 @@ func (p Push) Validate() error {
 
 func (r PushedRef) validate() error {
 	switch {
-	case r.short() == "" || len(r.Name) > maxRef || !utf8.ValidString(r.Name) ||
-		strings.ContainsFunc(r.Name, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }):
+	case !r.Names():
 		return fmt.Errorf("push of %s, which is no branch and no tag", quote(r.Name))
 	case !ValidCommit(r.Commit) || r.Before != "" && !ValidCommit(r.Before):
 		return fmt.Errorf("push of %s without the full hash of its commit", quote(r.Name))
@@ -86,39 +100,54 @@ func ValidCommit(s string) bool {
 	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// short returns the name of the branch or tag, empty for a different ref.
-func (r PushedRef) short() string {
-	for _, prefix := range []string{branchPrefix, tagPrefix} {
-		if name, ok := strings.CutPrefix(r.Name, prefix); ok {
-			return name
-		}
+// Names reports whether the name is that of a branch or a tag that a description can name.
+func (r PushedRef) Names() bool {
+	short, branch := strings.CutPrefix(r.Name, branchPrefix)
+	if !branch {
+		short = strings.TrimPrefix(r.Name, tagPrefix)
 	}
-	return ""
+	return short != "" && short != r.Name && len(r.Name) <= maxRef && utf8.ValidString(r.Name) &&
+		!strings.ContainsFunc(r.Name, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) })
 }
 
 // Of returns the pushed ref that a source is fetched from: the branch or the tag that its rev names,
-// or the default branch if it has none. A branch goes before a tag of that name, as when it is
-// fetched. It reports false for one of a different repository or ref.
-func (p Push) Of(s Source) (PushedRef, bool) {
-	host, path, ok := RepositoryOf(s.URI)
-	if !ok || !slices.ContainsFunc(p.URLs, func(u string) bool {
+// or the default branch if it has none. Pin reports whether it is the commit of that ref that is
+// fetched for sure: a tag that rev does not name in full may have a branch of its name, which goes
+// before it. It reports false for a push of a different repository or ref, and for a source whose rev
+// is a commit.
+func (p Push) Of(s Source) (r PushedRef, pin, ok bool) {
+	if !p.isOf(s.URI) {
+		return r, false, false
+	}
+	find := func(name string) (PushedRef, bool, bool) {
+		i := slices.IndexFunc(p.Refs, func(r PushedRef) bool { return r.Name == name })
+		if i < 0 {
+			return PushedRef{}, false, false
+		}
+		return p.Refs[i], true, true
+	}
+	switch {
+	case s.Rev == "" || s.Rev == "HEAD":
+		return find(branchPrefix + p.DefaultBranch)
+	case ValidCommit(strings.ToLower(s.Rev)):
+		return r, false, false
+	case strings.HasPrefix(s.Rev, "refs/"):
+		return find(s.Rev)
+	}
+	if r, pin, ok := find(branchPrefix + s.Rev); ok {
+		return r, pin, true
+	}
+	r, _, ok = find(tagPrefix + s.Rev)
+	return r, false, ok
+}
+
+// isOf reports whether a URI is that of the repository that was pushed to.
+func (p Push) isOf(uri string) bool {
+	host, path, ok := RepositoryOf(uri)
+	return ok && slices.ContainsFunc(p.URLs, func(u string) bool {
 		h, q, ok := RepositoryOf(u)
 		return ok && strings.EqualFold(h, host) && strings.EqualFold(q, path)
-	}) {
-		return PushedRef{}, false
-	}
-	rev := s.Rev
-	if rev == "" {
-		rev = branchPrefix + p.DefaultBranch
-	}
-	for _, name := range []string{branchPrefix + rev, tagPrefix + rev, rev} {
-		for _, r := range p.Refs {
-			if r.Name == name {
-				return r, true
-			}
-		}
-	}
-	return PushedRef{}, false
+	})
 }
 
 // RepositoryOf returns host and path of a repository's URL, which are the same however it is

@@ -5,6 +5,7 @@ package builder
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -66,14 +67,20 @@ func decidePush(policy build.Policy, o build.Object, ref build.ObjectRef, uids b
 	if err != nil || !d.BuildsOn(build.TriggerPush) {
 		return nil
 	}
-	pushed, ok := p.Of(d.Source)
+	pushed, pin, ok := p.Of(d.Source)
 	if !ok {
 		return nil
 	}
-	hash := d.Hash()
+	hash, revision, at := d.Hash(), "", ""
+	if pin {
+		revision = pushed.Commit
+	}
+	if !p.Pushed.IsZero() {
+		at = p.Pushed.UTC().Format(time.RFC3339)
+	}
 	return &build.Spec{
-		ID:     build.DerivedID("push", ref.Hash(), uids.Of(), hash, pushed.Before, pushed.Commit),
-		Object: ref, UIDs: uids, Description: d, Hash: hash, Revision: pushed.Commit, Cause: build.CausePush,
-		Requested: p.Time,
+		ID:     build.DerivedID("push", ref.Hash(), uids.Of(), hash, pushed.Name, pushed.Before, pushed.Commit, at),
+		Object: ref, UIDs: uids, Description: d, Hash: hash, Revision: revision, Cause: build.CausePush,
+		Requested: p.Requested(),
 	}
 }

@@ -95,6 +95,7 @@ func TestAPushBuildsWhatIsMadeOfIt(t *testing.T) {
 	objects := map[string]string{
 		"a":                     "main",
 		"a/default branch":      "",
+		"a/head":                "HEAD",
 		"a/full name":           "refs/heads/main",
 		"a/by ssh":              "main ssh://git@H:2222/r.git",
 		"a/by scp":              "main git@h:r",
@@ -113,7 +114,7 @@ func TestAPushBuildsWhatIsMadeOfIt(t *testing.T) {
 		"b":                     "main",
 	}
 	branch := []string{
-		"a", "a/by scp", "a/by ssh", "a/default branch", "a/full name", "a/manual and pushes", "a/other letters",
+		"a", "a/by scp", "a/by ssh", "a/default branch", "a/full name", "a/head", "a/manual and pushes", "a/other letters",
 		"a/pushes only",
 	}
 	for name, tt := range map[string]struct {
@@ -124,6 +125,8 @@ func TestAPushBuildsWhatIsMadeOfIt(t *testing.T) {
 		"a tag":             {push("refs/tags/v1"), []string{"a/a tag", "a/the tag in full"}},
 		"a branch and more": {push("refs/heads/none", "refs/tags/v1", "refs/heads/next"), []string{"a/a tag", "a/other branch", "a/the tag in full"}},
 		"a branch that is like the name of a tag": {push("refs/heads/v1"), []string{"a/a tag"}},
+		"a branch that is called like a commit":   {push("refs/heads/" + commit), nil},
+		"a branch that is called like a ref":      {push("refs/heads/refs/heads/main", "refs/tags/refs/heads/main"), nil},
 		"what nobody builds":                      {push("refs/heads/none"), nil},
 	} {
 		p := newPushes(t, objects)
@@ -135,9 +138,13 @@ func TestAPushBuildsWhatIsMadeOfIt(t *testing.T) {
 		var got []string
 		for _, s := range p.created {
 			got = append(got, s.Object.String())
+			revision := commit
+			if s.Object.Device == "a tag" && !strings.HasPrefix(name, "a branch that") { // there may be a branch of that name
+				revision = ""
+			}
 			want := build.Spec{
 				ID: s.ID, Object: s.Object, UIDs: s.UIDs, Description: s.Description, Hash: s.Description.Hash(),
-				Revision: commit, Cause: build.CausePush, Requested: now.Add(-time.Second),
+				Revision: revision, Cause: build.CausePush, Requested: now.Add(-time.Second),
 			}
 			if diff := cmp.Diff(want, s); diff != "" {
 				t.Error(name, diff)
@@ -179,6 +186,43 @@ func TestOnePushIsOneBuild(t *testing.T) {
 		if code := p.pushed(t, step.push); code != 202 || len(p.created) != step.want {
 			t.Fatalf("%d builds, want %d (%d)", len(p.created), step.want, code)
 		}
+	}
+}
+
+// TestALatePushDoesNotWin: builds are in the order in which a forge has taken the pushes, not in that
+// of their deliveries; and what was pushed a second time is built a second time.
+func TestALatePushDoesNotWin(t *testing.T) {
+	t.Parallel()
+	p := newPushes(t, map[string]string{"a": "main"})
+	at := func(pushed, delivered time.Duration) build.Push {
+		p := push("refs/heads/main")
+		p.Pushed, p.Time = now.Add(pushed).Truncate(time.Second), now.Add(delivered)
+		return p
+	}
+	// Pushed at -40 s and delivered late; at -30 s; twice at -20 s, the second time delivered later.
+	for _, push := range []build.Push{
+		at(-40*time.Second, -time.Second), at(-30*time.Second, -29*time.Second), at(-20*time.Second, -18*time.Second),
+		at(-10*time.Second, -9*time.Second), at(-10*time.Second, -8*time.Second),
+	} {
+		if code := p.pushed(t, push); code != 202 {
+			t.Fatal(code)
+		}
+	}
+	if len(p.created) != 4 {
+		t.Fatalf("%d builds, want one of each time", len(p.created))
+	}
+	for i := range p.created[1:] {
+		if earlier, later := p.created[i], p.created[i+1]; !later.Requested.After(earlier.Requested) {
+			t.Errorf("the build of %s is not after that of %s", later.Requested, earlier.Requested)
+		}
+	}
+	second := at(-10*time.Second, -8*time.Second)
+	first := at(-10*time.Second, -9*time.Second)
+	if !second.Requested().After(first.Requested()) || second.Requested().After(now.Add(-9*time.Second)) {
+		t.Error(first.Requested(), second.Requested())
+	}
+	if future := at(time.Hour, 0); !future.Requested().Equal(now) {
+		t.Errorf("a forge whose clock is ahead: %s", future.Requested())
 	}
 }
 

@@ -57,7 +57,8 @@ say something else.`,
 const hookText = `URL     %[2]s
 Secret  %[3]s
 
-Give the secret to the installation, of which there may be several, one in a line:
+Give the secret to the installation. It replaces one that the application has: to have both for a
+while, write them with \n between them.
 
   kubectl --namespace=ajour create secret generic webhooks      # unless there is one
   kubectl --namespace=ajour patch secret webhooks --patch='{"stringData": {"%[1]s": "%[3]s"}}'

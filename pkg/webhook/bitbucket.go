@@ -5,6 +5,7 @@ package webhook
 
 import (
 	"strings"
+	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -86,6 +87,8 @@ type dataCenter struct {
 		Before string `json:"fromHash"`
 		After  string `json:"toHash"`
 	} `json:"changes"`
+	// Date is when it was pushed, as 2006-01-02T15:04:05-0700.
+	Date string `json:"date"`
 	// Head is the commit of the newest of the changes.
 	Head       commit `json:"toCommit"`
 	Repository struct {
@@ -98,6 +101,9 @@ type dataCenter struct {
 }
 
 func (d *dataCenter) push() (p build.Push) {
+	if at, err := time.Parse("2006-01-02T15:04:05-0700", d.Date); err == nil {
+		p.Pushed = at.UTC()
+	}
 	for _, c := range d.Repository.Links.Clone {
 		p.URLs = append(p.URLs, c.Href)
 	}

@@ -5,6 +5,7 @@ package webhook
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -22,6 +23,9 @@ type github struct {
 		SSHURL        string `json:"ssh_url"`
 		HTMLURL       string `json:"html_url"`
 		DefaultBranch string `json:"default_branch"`
+		// PushedAt is when it was pushed, in seconds since 1970; Gitea does not say, and other events
+		// have a text.
+		PushedAt any `json:"pushed_at"`
 	} `json:"repository"`
 }
 
@@ -30,6 +34,9 @@ func (g *github) gone() bool { return g.Deleted || deleted(g.After) }
 func (g *github) push() build.Push {
 	r := g.Repository
 	p := build.Push{URLs: []string{r.CloneURL, r.SSHURL, r.HTMLURL}, DefaultBranch: r.DefaultBranch}
+	if seconds, ok := r.PushedAt.(float64); ok && seconds > 0 {
+		p.Pushed = time.Unix(int64(seconds), 0).UTC()
+	}
 	if !g.gone() && !g.HeadCommit.skips() {
 		p.Refs = []build.PushedRef{{Name: g.Ref, Commit: cmp.Or(g.HeadCommit.ID, g.After), Before: g.Before}}
 	}

@@ -24,7 +24,7 @@ type gitlab struct {
 	// Options are those of "git push -o ci.skip".
 	Options struct {
 		CI struct {
-			Skip bool `json:"skip"`
+			Skip any `json:"skip"` // true, or the text behind "="
 		} `json:"ci"`
 	} `json:"push_options"`
 	Project struct {
@@ -40,7 +40,7 @@ func (g *gitlab) event() string { return cmp.Or(g.Kind, g.EventName) }
 func (g *gitlab) pushes() bool { return g.event() == "push" || g.event() == "tag_push" }
 
 func (g *gitlab) skips() bool {
-	return g.Options.CI.Skip ||
+	return g.Options.CI.Skip != nil ||
 		slices.ContainsFunc(g.Commits, func(c commit) bool { return c.ID == g.Checkout && c.skips() })
 }
 

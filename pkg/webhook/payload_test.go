@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -35,6 +36,9 @@ func header(pairs ...string) http.Header {
 	return h
 }
 
+// helloAt is when GitHub's push was.
+var helloAt = time.Date(2019, 5, 15, 15, 20, 57, 0, time.UTC)
+
 func ref(name, commit, before string) build.PushedRef {
 	return build.PushedRef{Name: name, Commit: commit, Before: before}
 }
@@ -42,6 +46,11 @@ func ref(name, commit, before string) build.PushedRef {
 var hello = []string{
 	"https://github.com/Codertocat/Hello-World.git", "git@github.com:Codertocat/Hello-World.git",
 	"https://github.com/Codertocat/Hello-World",
+}
+
+// helloPush is a push of GitHub's example.
+func helloPush(r build.PushedRef) build.Push {
+	return build.Push{Pushed: helloAt, URLs: hello, DefaultBranch: "master", Refs: []build.PushedRef{r}}
 }
 
 // TestAPushIsReadAsEachForgeSendsIt.
@@ -58,21 +67,21 @@ func TestAPushIsReadAsEachForgeSendsIt(t *testing.T) {
 	}{
 		"a branch of GitHub": {
 			header("X-GitHub-Event", "push"), payload(t, "github-push"),
-			build.Push{URLs: hello, DefaultBranch: "master", Refs: []build.PushedRef{ref("refs/heads/master", commit, none)}},
+			helloPush(ref("refs/heads/master", commit, none)),
 		},
 		"a branch of GitHub, as a form": {
 			header("X-GitHub-Event", "push", "Content-Type", "application/x-www-form-urlencoded"),
 			url.Values{"payload": {payload(t, "github-push")}}.Encode(),
-			build.Push{URLs: hello, DefaultBranch: "master", Refs: []build.PushedRef{ref("refs/heads/master", commit, none)}},
+			helloPush(ref("refs/heads/master", commit, none)),
 		},
 		"a tag of GitHub": {
 			header("X-GitHub-Event", "push"), payload(t, "github-tag"),
-			build.Push{URLs: hello, DefaultBranch: "master", Refs: []build.PushedRef{ref("refs/tags/simple-tag", commit, none)}},
+			helloPush(ref("refs/tags/simple-tag", commit, none)),
 		},
 		"an annotated tag of GitHub, whose commit is that of the head": {
 			header("X-GitHub-Event", "push"),
 			strings.Replace(payload(t, "github-tag"), `"after": "`+commit, `"after": "`+strings.Repeat("a", 40), 1),
-			build.Push{URLs: hello, DefaultBranch: "master", Refs: []build.PushedRef{ref("refs/tags/simple-tag", commit, none)}},
+			helloPush(ref("refs/tags/simple-tag", commit, none)),
 		},
 		"a branch of Gitea": {
 			header("X-GitHub-Event", "push", "X-Gitea-Event", "push"), payload(t, "gitea-push"),
@@ -128,6 +137,7 @@ func TestAPushIsReadAsEachForgeSendsIt(t *testing.T) {
 		"branches and tags of Bitbucket Data Center, without the one that is gone": {
 			header("X-Event-Key", "repo:refs_changed"), payload(t, "bitbucket-data-center-push"),
 			build.Push{
+				Pushed: time.Date(2019, 3, 1, 9, 37, 14, 0, time.UTC),
 				URLs: []string{
 					"ssh://git@server.bitbucket.local:7999/~gopher/webhook-test.git",
 					"https://server.bitbucket.local/scm/~gopher/webhook-test.git",
@@ -199,6 +209,13 @@ func TestWhatBuildsNothingSaysWhy(t *testing.T) {
 		"a commit of GitLab":      {header("X-Gitlab-Event", "Push Hook"), skipped("gitlab-push", "fixed readme", "[skip ci]"), skip},
 		"a commit of Bitbucket":   {header("X-Event-Key", "repo:push"), skipped("bitbucket-push", `new commit message\n`, "[skip ci]"), skip},
 		"a commit of Data Center": {header("X-Event-Key", "repo:refs_changed"), skipped("bitbucket-data-center-push", "Mend the board", "[skip ci]"), skip},
+		"a push of GitLab with -o ci.skip=true": {
+			header("X-Gitlab-Event", "Push Hook"),
+			skipped("gitlab-push", `"object_kind": "push"`, `"object_kind": "push", "push_options": {"ci": {"skip": "true"}}`), skip,
+		},
+		"a branch whose name git would take and we do not": {
+			header("X-GitHub-Event", "push"), skipped("github-push", "refs/heads/master", `refs/heads/a\u00a0b`), ref,
+		},
 		"a push of GitLab with -o ci.skip": {
 			header("X-Gitlab-Event", "Push Hook"),
 			skipped("gitlab-push", `"object_kind": "push"`, `"object_kind": "push", "push_options": {"ci": {"skip": true}}`), skip,

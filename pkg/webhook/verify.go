@@ -25,6 +25,19 @@ const maxSkew = 5 * time.Minute
 // signingPrefix begins a signing token of GitLab; the key stands behind it in base64.
 const signingPrefix = "whsec_"
 
+// Signed reports whether a delivery has any of the headers that [Verify] reads.
+func Signed(h http.Header) bool {
+	for _, name := range []string{
+		"X-Hub-Signature-256", "X-Hub-Signature", "X-Forgejo-Signature", "X-Gitea-Signature", "Webhook-Signature",
+		"X-Gitlab-Token",
+	} {
+		if h.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // Verify reports whether one of the secrets has signed a delivery. The first of these headers
 // that it has decides:
 //
