@@ -33,6 +33,9 @@ func (f Folder) token(host string) (string, error) {
 
 // Roots returns the CAs that certificates of forges may be of, nil for those of the system.
 func (f Folder) Roots() (*x509.CertPool, error) {
+	if f == "" {
+		return nil, nil //nolint:nilnil // there is no folder
+	}
 	pem, err := os.ReadFile(filepath.Join(string(f), "ca.crt"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // what crypto/tls takes for the system's

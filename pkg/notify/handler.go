@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
@@ -51,6 +53,7 @@ const (
 type handler struct {
 	Options
 	client *http.Client
+	locks  locks
 }
 
 // callTimeout bounds a call of a forge: the broker waits for both.
@@ -58,7 +61,7 @@ const callTimeout = 10 * time.Second
 
 // New returns the handler of the events that tell the start and the end of a build.
 func New(transport http.RoundTripper, o Options) http.Handler {
-	h := &handler{o, &http.Client{
+	h := &handler{Options: o, client: &http.Client{
 		Transport: transport, Timeout: callTimeout,
 		// A token goes to no address that an answer names.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -111,25 +114,18 @@ func (h *handler) count(ctx context.Context, outcome string) {
 }
 
 // show posts the status of a build, unless the forge has it already. Events come late and more than
-// once: the start of a build does not replace its end.
+// once: the start of a build does not replace its end, and that of one that somebody ended replaces
+// nothing of a different build.
 func (h *handler) show(ctx context.Context, f Forge, repository string, r build.Run) (outcome string, err error) {
 	s := statusOf(r, h.Builds)
-	var list []struct {
-		Context     string `json:"context"`
-		Name        string `json:"name"` // of the context, with GitLab
-		Description string `json:"description"`
-	}
-	if err := h.call(ctx, f, http.MethodGet, f.kind.list(repository, r.Commit), nil, &list); err != nil {
+	defer h.locks.lock(r.Commit + s.context)()
+	there, err := h.newest(ctx, f, repository, r.Commit, s.context)
+	if err != nil {
 		return "", err
 	}
-	for _, there := range list {
-		if there.Context != s.context && there.Name != s.context {
-			continue
-		}
-		if there.Description == s.description ||
-			s.state == pending && strings.HasPrefix(there.Description, prefix(r)) {
-			return Known, nil
-		}
+	own := strings.HasPrefix(there, prefix(r))
+	if there == s.description || own && s.state == pending || there != "" && !own && s.state == fault {
+		return Known, nil
 	}
 	if err := h.call(ctx, f, http.MethodPost, f.kind.post(repository, r.Commit), f.kind.body(s), nil); err != nil {
 		return "", err
@@ -139,6 +135,63 @@ func (h *handler) show(ctx context.Context, f Forge, repository string, r build.
 		"state", string(s.state),
 	)
 	return Posted, nil
+}
+
+const (
+	// pageSize is how many statuses are read at once, the most that Gitea gives.
+	pageSize = 50
+	// maxPages bounds how many of one commit are read.
+	maxPages = 40
+)
+
+// newest returns the description of the newest status of a context, "" if there is none.
+func (h *handler) newest(ctx context.Context, f Forge, repository, commit, name string) (string, error) {
+	for page := 1; page <= maxPages; page++ {
+		var p statuses
+		path := fmt.Sprintf("%s&page=%d", f.kind.list(repository, commit, name), page)
+		if err := h.call(ctx, f, http.MethodGet, path, nil, &p); err != nil {
+			return "", err
+		}
+		for _, there := range p {
+			if there.Context == name || there.Name == name {
+				return there.Description, nil
+			}
+		}
+		if len(p) < pageSize {
+			break
+		}
+	}
+	return "", nil
+}
+
+// statuses are a page of a list. GitHub and Gitea put it into an object.
+type statuses []struct {
+	Context     string `json:"context"`
+	Name        string `json:"name"` // of the context, with GitLab
+	Description string `json:"description"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *statuses) UnmarshalJSON(data []byte) error {
+	type list statuses
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
+		return json.Unmarshal(data, (*list)(s))
+	}
+	var o struct{ Statuses list }
+	err := json.Unmarshal(data, &o)
+	*s = statuses(o.Statuses)
+	return err
+}
+
+// locks keep two events of one status from being handled at the same time.
+type locks [64]sync.Mutex
+
+func (l *locks) lock(key string) (unlock func()) {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, key)
+	m := &l[h.Sum32()%uint32(len(l))]
+	m.Lock()
+	return m.Unlock
 }
 
 // refusedError says that a forge will not do what it was asked for, however often it is.
@@ -194,9 +247,15 @@ func (h *handler) call(ctx context.Context, f Forge, method, path string, body, 
 	}
 }
 
-// later reports whether a call may succeed later: the forge is away, or it has had too many.
+// later reports whether a call may succeed later: the forge is away, it has had too many, or it works
+// on that commit already, as GitLab says by 409.
 func later(res *http.Response) bool {
-	return res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests ||
-		res.StatusCode == http.StatusForbidden &&
-			(res.Header.Get("Retry-After") != "" || res.Header.Get("X-Ratelimit-Remaining") == "0")
+	switch res.StatusCode {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		return true
+	case http.StatusForbidden:
+		return res.Header.Get("Retry-After") != "" || res.Header.Get("X-Ratelimit-Remaining") == "0"
+	default:
+		return res.StatusCode >= 500
+	}
 }

@@ -14,8 +14,10 @@ import (
 type forgeKind struct {
 	// base is the URL of the API, below that of the forge.
 	base func(forge *url.URL) string
-	// list and post are paths of the statuses of a commit.
-	list, post func(repository, commit string) string
+	// list is the path of the newest status of each context of a commit, or of those of one context, in
+	// pages; post is that of a new one.
+	list func(repository, commit, context string) string
+	post func(repository, commit string) string
 	// body is what is posted.
 	body func(s commitStatus) any
 	// authorize adds the token to a request.
@@ -32,31 +34,30 @@ var forgeKinds = map[string]forgeKind{
 			}
 			return forge.String() + "/api/v3" // GitHub Enterprise Server
 		},
-		list: func(r, commit string) string {
-			return "/repos/" + escape(r) + "/commits/" + commit + "/statuses?per_page=100"
+		list: func(r, commit, _ string) string {
+			return "/repos/" + escape(r) + "/commits/" + commit + "/status?per_page=50"
 		},
 		post: func(r, commit string) string { return "/repos/" + escape(r) + "/statuses/" + commit },
 		body: plainBody, authorize: bearer, segments: 2,
 	},
 	"gitea": {
 		base: func(forge *url.URL) string { return forge.String() + "/api/v1" },
-		list: func(r, commit string) string {
-			return "/repos/" + escape(r) + "/commits/" + commit + "/statuses?sort=recentupdate&limit=50"
+		list: func(r, commit, _ string) string {
+			return "/repos/" + escape(r) + "/commits/" + commit + "/status?limit=50"
 		},
 		post: func(r, commit string) string { return "/repos/" + escape(r) + "/statuses/" + commit },
 		body: plainBody, authorize: bearer, segments: 2,
 	},
 	"gitlab": {
 		base: func(forge *url.URL) string { return forge.String() + "/api/v4" },
-		list: func(r, commit string) string {
-			return "/projects/" + url.PathEscape(r) + "/repository/commits/" + commit + "/statuses?per_page=100"
+		list: func(r, commit, context string) string {
+			return "/projects/" + url.PathEscape(r) + "/repository/commits/" + commit + "/statuses?per_page=50&name=" +
+				url.QueryEscape(context)
 		},
 		post: func(r, commit string) string { return "/projects/" + url.PathEscape(r) + "/statuses/" + commit },
 		body: func(s commitStatus) any {
 			states := map[state]string{pending: "running", success: "success", failure: "failed", fault: "canceled"}
-			return map[string]string{
-				"state": states[s.state], "name": s.context, "description": s.description, "target_url": s.link,
-			}
+			return linked(s, map[string]string{"state": states[s.state], "name": s.context, "description": s.description})
 		},
 		authorize: func(h http.Header, token string) { h.Set("Private-Token", token) },
 	},
@@ -66,9 +67,15 @@ func bearer(h http.Header, token string) { h.Set("Authorization", "Bearer "+toke
 
 // plainBody is that of GitHub, which Gitea has taken over.
 func plainBody(s commitStatus) any {
-	return map[string]string{
-		"state": string(s.state), "context": s.context, "description": s.description, "target_url": s.link,
+	return linked(s, map[string]string{"state": string(s.state), "context": s.context, "description": s.description})
+}
+
+// linked adds the link, if there is one.
+func linked(s commitStatus, body map[string]string) map[string]string {
+	if s.link != "" {
+		body["target_url"] = s.link
 	}
+	return body
 }
 
 // valid reports whether a path can be that of a repository. Parts that mean a different path do not

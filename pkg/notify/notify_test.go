@@ -41,6 +41,7 @@ type forge struct {
 	posted []map[string]string
 	// list is what the forge knows of the commit, status what it answers; 0 for the usual.
 	list   string
+	pages  map[string]string
 	status int
 	header http.Header
 }
@@ -56,7 +57,7 @@ func (f *forge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(f.status)
 		_, _ = io.WriteString(w, `{"message": "no"}`)
 	case r.Method == http.MethodGet:
-		_, _ = io.WriteString(w, f.list)
+		_, _ = io.WriteString(w, orElse(f.pages[r.URL.Query().Get("page")], f.list))
 	default:
 		var body map[string]string
 		_ = json.NewDecoder(r.Body).Decode(&body)
@@ -64,6 +65,13 @@ func (f *forge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, "{}")
 	}
+}
+
+func orElse(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a
 }
 
 func start(t *testing.T) *forge {
@@ -119,11 +127,11 @@ func TestACommitShowsItsBuild(t *testing.T) {
 	long := strings.Repeat("é", 200)
 	for kind, paths := range map[string]struct{ repository, list, post, token, context string }{
 		"github": {
-			"/acme/fw.git", "GET /api/v3/repos/acme/fw/commits/" + commit + "/statuses",
+			"/acme/fw.git", "GET /api/v3/repos/acme/fw/commits/" + commit + "/status",
 			"POST /api/v3/repos/acme/fw/statuses/" + commit, "Bearer planted", "context",
 		},
 		"gitea": {
-			"/acme/fw", "GET /api/v1/repos/acme/fw/commits/" + commit + "/statuses",
+			"/acme/fw", "GET /api/v1/repos/acme/fw/commits/" + commit + "/status",
 			"POST /api/v1/repos/acme/fw/statuses/" + commit, "Bearer planted", "context",
 		},
 		"gitlab": {
@@ -211,6 +219,41 @@ func TestAStatusIsPostedOnce(t *testing.T) {
 	}
 }
 
+// TestABuildThatSomebodyEndedHidesNoOther: the newer one may have ended before that is heard of.
+func TestABuildThatSomebodyEndedHidesNoOther(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string]string{
+		`{"statuses": []}`: notify.Posted,
+		`{"statuses": [{"context": "ajour/a", "description": "Build ` + id + ` runs"}]}`: notify.Posted,
+		`{"statuses": [{"context": "ajour/a", "description": "Build 7 succeeded"}]}`:     notify.Known,
+	} {
+		f := start(t)
+		f.list = list
+		r := f.run("/acme/fw", build.Cancelled, build.ReasonSuperseded, "")
+		r.Object = build.ObjectRef{Application: "a"}
+		ev, err := event.Finished(event.SourceStatus, r)
+		if _, outcomes := f.post(t, "github", ev, err); !cmp.Equal(outcomes, []string{want}) {
+			t.Errorf("%s: %v", list, outcomes)
+		}
+	}
+}
+
+// TestACommitMayHaveManyStatuses: one of a later page counts as well.
+func TestACommitMayHaveManyStatuses(t *testing.T) {
+	t.Parallel()
+	f := start(t)
+	f.pages = map[string]string{
+		"1": `{"statuses": [` + strings.Repeat(`{"context": "x"},`, 49) + `{"context": "x"}]}`,
+		"2": `{"statuses": [{"context": "ajour/a", "description": "Build ` + id + ` succeeded: quay.io/acme/greenhouse:main"}]}`,
+	}
+	r := f.run("/acme/fw", build.Running, build.ReasonBuilding, "")
+	r.Object = build.ObjectRef{Application: "a"}
+	ev, err := event.Started(event.SourceStatus, r)
+	if _, outcomes := f.post(t, "gitea", ev, err); !cmp.Equal(outcomes, []string{notify.Known}) {
+		t.Error(outcomes, f.calls)
+	}
+}
+
 // TestATokenGoesToItsForgeOnly: to no repository elsewhere, and to no address that an answer names.
 func TestATokenGoesToItsForgeOnly(t *testing.T) {
 	t.Parallel()
@@ -253,6 +296,8 @@ func TestAForgeThatIsAwayIsWaitedFor(t *testing.T) {
 		code   int
 	}{
 		{500, nil, 503},
+		{408, nil, 503},
+		{409, nil, 503},
 		{502, nil, 503},
 		{429, nil, 503},
 		{403, http.Header{"Retry-After": {"60"}}, 503},
@@ -333,6 +378,9 @@ func TestForgesAreListedWithTheirKind(t *testing.T) {
 func TestTheCAOfAForgeMayBeOnesOwn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	if roots, err := notify.Folder("").Roots(); roots != nil || err != nil {
+		t.Error(roots, err)
+	}
 	if roots, err := notify.Folder(dir).Roots(); roots != nil || err != nil {
 		t.Error(roots, err)
 	}
