@@ -35,8 +35,9 @@ const (
 
 func main() {
 	only := flag.String("only", "", "measure what has this in its name only")
+	away := flag.Duration("outage", time.Minute, "how `long` the broker is away for the registry's topic")
 	flag.Parse()
-	if err := run(context.Background(), *only, os.Stdout); err != nil {
+	if err := run(context.Background(), *only, *away, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -46,16 +47,17 @@ func main() {
 type bench struct {
 	dir  string
 	only string
+	away time.Duration
 	out  io.Writer
 }
 
-func run(ctx context.Context, only string, out io.Writer) error {
+func run(ctx context.Context, only string, away time.Duration, out io.Writer) error {
 	dir, err := os.MkdirTemp("", "ajour-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir, only, out}
+	b := &bench{dir, only, away, out}
 	if err := b.writeCertificate(); err != nil {
 		return err
 	}
@@ -74,7 +76,16 @@ func run(ctx context.Context, only string, out io.Writer) error {
 		}
 	}
 	fmt.Fprintf(out, "%-34s %5s %10s %10s %7s  %s\n", "", "runs", "ajour", "other", "ratio", "limit")
-	return errors.Join(b.start(ctx), b.dev(ctx), b.fetch(ctx), b.publish(ctx), b.callers(ctx), b.source(ctx))
+	return errors.Join(
+		b.start(ctx),
+		b.dev(ctx),
+		b.fetch(ctx),
+		b.publish(ctx),
+		b.callers(ctx),
+		b.hooks(ctx),
+		b.source(ctx),
+		b.outage(ctx),
+	)
 }
 
 func (b *bench) skips(name string) bool { return !strings.Contains(name, b.only) }

@@ -155,6 +155,7 @@ func printEnv(l layout) error {
 		{"KO_DOCKER_REPO", registryAddress + "/ajour"},
 		{"AJOUR_TEST_REGISTRY", registryAddress},
 		{"AJOUR_TEST_CLUSTER", self},
+		{"AJOUR_TEST_NETWORK", fmt.Sprintf("/proc/%d/ns/net", s.pid)},
 		{"PATH", filepath.Dir(l.bin("kubectl")) + ":$PATH"},
 	} {
 		fmt.Fprintf(os.Stdout, "export %s=%q\n", v[0], v[1])

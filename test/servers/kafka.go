@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,8 +48,8 @@ func fetchKafka(dir string) error {
 
 const kafkaProperties = `process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:%[2]d
-listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
+controller.quorum.voters=1@%[4]s:%[2]d
+listeners=PLAINTEXT://%[4]s:%[1]d,CONTROLLER://%[4]s:%[2]d
 controller.listener.names=CONTROLLER
 log.dirs=%[3]s
 num.partitions=3
@@ -64,6 +65,7 @@ type Kafka struct {
 	Address string
 
 	t          testing.TB
+	network    Network
 	classes    string
 	properties string
 	out        *output
@@ -71,8 +73,22 @@ type Kafka struct {
 	exited     chan struct{}
 }
 
+// Network is where a server listens that is for more than this machine.
+type Network struct {
+	// Namespace is the file of a network namespace, and IP an address in it.
+	Namespace, IP string
+	// Dial connects to it from here.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
 // StartKafka starts a server. The first time on a machine it is fetched, which takes a minute.
 func StartKafka(t testing.TB) *Kafka {
+	t.Helper()
+	return StartKafkaIn(t, Network{IP: "127.0.0.1", Dial: new(net.Dialer).DialContext})
+}
+
+// StartKafkaIn does so in a network.
+func StartKafkaIn(t testing.TB, network Network) *Kafka {
 	t.Helper()
 	classes, err := kafkaClasses()
 	if err != nil {
@@ -80,10 +96,10 @@ func StartKafka(t testing.TB) *Kafka {
 	}
 	dir, port := t.TempDir(), freePort(t)
 	k := &Kafka{
-		Address: fmt.Sprintf("127.0.0.1:%d", port), t: t, classes: classes, out: &output{},
+		Address: fmt.Sprintf("%s:%d", network.IP, port), t: t, network: network, classes: classes, out: &output{},
 		properties: filepath.Join(dir, "server.properties"),
 	}
-	text := fmt.Sprintf(kafkaProperties, port, freePort(t), filepath.Join(dir, "log"))
+	text := fmt.Sprintf(kafkaProperties, port, freePort(t), filepath.Join(dir, "log"), network.IP)
 	if err := os.WriteFile(k.properties, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -102,9 +118,24 @@ func StartKafka(t testing.TB) *Kafka {
 }
 
 func (k *Kafka) java(args ...string) *exec.Cmd {
-	return exec.Command("java", append([]string{
-		"-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", filepath.Join(k.classes, "*"),
-	}, args...)...)
+	all := append([]string{
+		"java", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", filepath.Join(k.classes, "*"),
+	}, args...)
+	if k.network.Namespace != "" {
+		all = append([]string{"nsenter", "--net=" + k.network.Namespace}, all...)
+	}
+	return exec.Command(all[0], all[1:]...)
+}
+
+// Client returns a client, which is closed with the test.
+func (k *Kafka) Client(opts ...kgo.Opt) *kgo.Client {
+	k.t.Helper()
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(k.Address), kgo.Dialer(k.network.Dial)}, opts...)...)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.t.Cleanup(client.Close)
+	return client
 }
 
 // Start starts the server once more, and waits until it answers.
@@ -116,11 +147,7 @@ func (k *Kafka) Start() {
 		k.t.Fatal(err)
 	}
 	go func(cmd *exec.Cmd, exited chan struct{}) { _ = cmd.Wait(); close(exited) }(k.cmd, k.exited)
-	client, err := kgo.NewClient(kgo.SeedBrokers(k.Address))
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	defer client.Close()
+	client := k.Client()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.t.Context()), 2*time.Minute)
 	defer cancel()
 	for err := errors.New("not asked"); err != nil; err = client.Ping(ctx) {

@@ -40,7 +40,7 @@ type bench struct {
 	missed int
 
 	mu   sync.Mutex
-	seen map[string]*sighting // by build id
+	seen map[string]*sighting // by build id, or by application for one that a push began
 }
 
 // sighting is when a watch first showed something of a run.
@@ -138,6 +138,9 @@ func (b *bench) note(pr *v1.PipelineRun) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	id := pr.Labels["ajour.drogue.io/build"]
+	if pr.Annotations["ajour.drogue.io/cause"] == "push" {
+		id = pr.Annotations["ajour.drogue.io/application"]
+	}
 	s := b.seen[id]
 	if s == nil {
 		s = &sighting{name: pr.Name, visible: now, times: 1}

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command cluster measures an installation on the cluster of KUBECONFIG: how fast triggers
-// become PipelineRuns, beside a client that creates PipelineRuns directly; how fast the end of a
-// run is on its object; and what the services need when the cluster has many ended builds. It
+// become PipelineRuns, beside a client that creates PipelineRuns directly; the same of pushes; how fast
+// the end of a run is on its object; and what the services need when the cluster has many ended builds. It
 // prints each figure with its limit, and fails if one is missed.
 //
 // Tekton's controller is scaled to zero while it measures, so that no pod takes part.
@@ -50,6 +50,9 @@ func run(ctx context.Context, ended int) (err error) {
 	}
 	empty, err := b.triggers(ctx)
 	if err != nil {
+		return err
+	}
+	if err := b.pushes(ctx); err != nil {
 		return err
 	}
 	if err := b.ends(ctx); err != nil {
