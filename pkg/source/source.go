@@ -28,7 +28,7 @@ import (
 
 const (
 	// maxBatch is how many records are passed on between two commits.
-	maxBatch = 500
+	maxBatch = 2000
 	// pollWithin bounds how long a poll waits for records: between them it is asked whether Kafka
 	// is there.
 	pollWithin = 5 * time.Second
