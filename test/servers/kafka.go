@@ -5,6 +5,8 @@ package servers
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // kafkaVersion is what Maven fetches.
@@ -49,8 +52,10 @@ func fetchKafka(dir string) error {
 const kafkaProperties = `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@%[4]s:%[2]d
-listeners=PLAINTEXT://%[4]s:%[1]d,CONTROLLER://%[4]s:%[2]d
+listeners=%[5]s://%[4]s:%[1]d,CONTROLLER://%[4]s:%[2]d
 controller.listener.names=CONTROLLER
+inter.broker.listener.name=%[5]s
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL
 log.dirs=%[3]s
 num.partitions=3
 offsets.topic.replication.factor=1
@@ -59,13 +64,29 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 `
 
-// Kafka is a server with one node, without a login.
+// secureProperties are those of a server as Drogue's: with a certificate, and a login by SCRAM.
+const secureProperties = `sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+ssl.keystore.type=PKCS12
+ssl.keystore.location=%[1]s
+ssl.keystore.password=keystore
+ssl.key.password=keystore
+ssl.truststore.type=PEM
+ssl.truststore.location=%[4]s
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule \
+  required username="%[2]s" password="%[3]s";
+`
+
+// Kafka is a server with one node.
 type Kafka struct {
 	// Address is where it listens, HOST:PORT.
 	Address string
+	// CA is the file of its certificate, if it has one. User and Password log in then.
+	CA, User, Password string
 
 	t          testing.TB
 	network    Network
+	port       int
 	classes    string
 	properties string
 	out        *output
@@ -90,31 +111,73 @@ func StartKafka(t testing.TB) *Kafka {
 // StartKafkaIn does so in a network.
 func StartKafkaIn(t testing.TB, network Network) *Kafka {
 	t.Helper()
+	k := newKafka(t, network)
+	k.write(kafkaProperties, "PLAINTEXT", "")
+	k.format()
+	return k
+}
+
+// StartSecureKafka starts one with a certificate, and a login.
+func StartSecureKafka(t testing.TB) *Kafka {
+	t.Helper()
+	k := newKafka(t, Network{IP: "127.0.0.1", Dial: new(net.Dialer).DialContext})
+	dir := filepath.Dir(k.properties)
+	store := filepath.Join(dir, "keystore.p12")
+	k.CA, k.User, k.Password = filepath.Join(dir, "ca.crt"), "ajour", "secret-kafka-password"
+	for _, args := range [][]string{
+		{"-genkeypair", "-alias", "kafka", "-keyalg", "RSA", "-dname", "CN=127.0.0.1", "-ext", "SAN=IP:127.0.0.1"},
+		{"-exportcert", "-rfc", "-alias", "kafka", "-file", k.CA},
+	} {
+		args = append(args, "-storetype", "PKCS12", "-keystore", store, "-storepass", "keystore")
+		if out, err := exec.Command("keytool", args...).CombinedOutput(); err != nil {
+			t.Fatalf("make certificate: %v %s", err, out)
+		}
+	}
+	k.write(kafkaProperties, "SASL_SSL", fmt.Sprintf(secureProperties, store, k.User, k.Password, k.CA))
+	k.format("--add-scram", fmt.Sprintf("SCRAM-SHA-512=[name=%s,password=%s]", k.User, k.Password))
+	return k
+}
+
+func newKafka(t testing.TB, network Network) *Kafka {
+	t.Helper()
 	classes, err := kafkaClasses()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, port := t.TempDir(), freePort(t)
 	k := &Kafka{
-		Address: fmt.Sprintf("%s:%d", network.IP, port), t: t, network: network, classes: classes, out: &output{},
-		properties: filepath.Join(dir, "server.properties"),
+		port: freePort(t), t: t, network: network, classes: classes, out: &output{},
+		properties: filepath.Join(t.TempDir(), "server.properties"),
 	}
-	text := fmt.Sprintf(kafkaProperties, port, freePort(t), filepath.Join(dir, "log"), network.IP)
+	k.Address = fmt.Sprintf("%s:%d", network.IP, k.port)
+	return k
+}
+
+func (k *Kafka) write(template, protocol, more string) {
+	k.t.Helper()
+	text := fmt.Sprintf(
+		template, k.port, freePort(k.t), filepath.Join(filepath.Dir(k.properties), "log"), k.network.IP, protocol,
+	) + more
 	if err := os.WriteFile(k.properties, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		k.t.Fatal(err)
 	}
-	format := k.java("kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", k.properties)
+}
+
+// format makes the log, and starts the server.
+func (k *Kafka) format(flags ...string) {
+	k.t.Helper()
+	format := k.java(append(
+		[]string{"kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", k.properties}, flags...)...,
+	)
 	if out, err := format.CombinedOutput(); err != nil {
-		t.Fatalf("format the log of Kafka: %v %s", err, out)
+		k.t.Fatalf("format the log of Kafka: %v %s", err, out)
 	}
 	k.Start()
-	t.Cleanup(func() {
+	k.t.Cleanup(func() {
 		k.Kill()
-		if t.Failed() {
-			t.Logf("Kafka printed:\n%.4000s", k.out)
+		if k.t.Failed() {
+			k.t.Logf("Kafka printed:\n%.4000s", k.out)
 		}
 	})
-	return k
 }
 
 func (k *Kafka) java(args ...string) *exec.Cmd {
@@ -130,7 +193,16 @@ func (k *Kafka) java(args ...string) *exec.Cmd {
 // Client returns a client, which is closed with the test.
 func (k *Kafka) Client(opts ...kgo.Opt) *kgo.Client {
 	k.t.Helper()
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(k.Address), kgo.Dialer(k.network.Dial)}, opts...)...)
+	usual := []kgo.Opt{kgo.SeedBrokers(k.Address)}
+	if k.CA == "" {
+		usual = append(usual, kgo.Dialer(k.network.Dial))
+	} else {
+		usual = append(
+			usual, kgo.DialTLSConfig(&tls.Config{RootCAs: pool(k.t, k.CA), MinVersion: tls.VersionTLS12}),
+			kgo.SASL(scram.Auth{User: k.User, Pass: k.Password}.AsSha512Mechanism()),
+		)
+	}
+	client, err := kgo.NewClient(append(usual, opts...)...)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -165,4 +237,16 @@ func (k *Kafka) Start() {
 func (k *Kafka) Kill() {
 	_ = k.cmd.Process.Kill()
 	<-k.exited
+}
+
+// pool has the certificates of a file.
+func pool(t testing.TB, file string) *x509.CertPool {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := x509.NewCertPool()
+	p.AppendCertsFromPEM(data)
+	return p
 }
