@@ -6,6 +6,7 @@ package api_test
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +133,60 @@ func TestAForgeIsAnsweredPlainly(t *testing.T) {
 		}
 		if strings.Contains(res.Header().Get("WWW-Authenticate"), "Bearer") {
 			t.Errorf("%s: asks for a token", name)
+		}
+	}
+}
+
+// TestEveryForgeIsTakenByItsSignatureOnly: each with what it publishes as the payload of a push.
+func TestEveryForgeIsTakenByItsSignatureOnly(t *testing.T) {
+	t.Parallel()
+	bare := func(secret, body string) string { return strings.TrimPrefix(hmacOf(secret, body), "sha256=") }
+	token := func(secret, _ string) string { return secret }
+	for name, forge := range map[string]struct {
+		payload, event, value, header string
+		sign                          func(secret, body string) string
+	}{
+		"GitHub":                {"github-push", "X-GitHub-Event", "push", "X-Hub-Signature-256", hmacOf},
+		"Gitea":                 {"gitea-push", "X-Gitea-Event", "push", "X-Gitea-Signature", bare},
+		"Forgejo":               {"gitea-push", "X-Forgejo-Event", "push", "X-Forgejo-Signature", bare},
+		"GitLab":                {"gitlab-push", "X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", token},
+		"GitLab, a tag":         {"gitlab-tag", "X-Gitlab-Event", "Tag Push Hook", "X-Gitlab-Token", token},
+		"Bitbucket":             {"bitbucket-push", "X-Event-Key", "repo:push", "X-Hub-Signature", hmacOf},
+		"Bitbucket Data Center": {"bitbucket-data-center-push", "X-Event-Key", "repo:refs_changed", "X-Hub-Signature", hmacOf},
+	} {
+		data, err := os.ReadFile("../webhook/testdata/" + forge.payload + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := string(data)
+		right := forge.sign(hookSecret, body)
+		sha := hmac.New(sha1.New, []byte(hookSecret))
+		sha.Write(data)
+		for how, tt := range map[string]struct {
+			header, signature string
+			code              int
+		}{
+			"right":           {forge.header, right, 202},
+			"wrong":           {forge.header, forge.sign("x"+hookSecret, body), 401},
+			"cut off":         {forge.header, right[:len(right)-2], 401},
+			"missing":         {"", "", 401},
+			"SHA-1":           {"X-Hub-Signature", "sha1=" + hex.EncodeToString(sha.Sum(nil)), 401},
+			"an empty secret": {forge.header, forge.sign("", body), 401},
+		} {
+			w := newWorld()
+			w.hooks = secrets{}
+			req := httptest.NewRequest(http.MethodPost, hookPath, strings.NewReader(body))
+			req.Header.Set(forge.event, forge.value)
+			if forge.header == "X-Gitea-Signature" || forge.header == "X-Forgejo-Signature" {
+				req.Header.Set("X-GitHub-Event", forge.value) // both send it as well
+			}
+			if tt.header != "" {
+				req.Header.Set(tt.header, tt.signature)
+			}
+			res := httptest.NewRecorder()
+			if w.handler().ServeHTTP(res, req); res.Code != tt.code || len(w.sent) > 0 != (tt.code == 202) {
+				t.Errorf("%s, %s: %d %s", name, how, res.Code, res.Body)
+			}
 		}
 	}
 }
