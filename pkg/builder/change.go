@@ -28,7 +28,10 @@ func (h *handler) changed(ctx context.Context, c event.Change) error {
 	if gone(err) {
 		// Knative's KafkaSource changes names with blanks, quotes or letters beyond ASCII.
 		h.Log.InfoContext(
-			ctx, "changed object is not there: it was deleted, or its name was changed on the way", "object", build.Clean(c.Object.String()),
+			ctx,
+			"changed object is not there: it was deleted, or its name was changed on the way",
+			"object",
+			build.Clean(c.Object.String()),
 		)
 		return nil
 	}
