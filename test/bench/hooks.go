@@ -32,7 +32,7 @@ import (
 const (
 	hookSecret = "MFPQ5XOSKJKQ2UYVXCRC4GTIVB"
 	// steadyPushes follow each other, five in a second; burstPushes come at once, burstRounds times.
-	steadyPushes   = 100
+	steadyPushes   = 300
 	steadyInterval = 200 * time.Millisecond
 	burstPushes    = 400
 	burstRounds    = 9

@@ -7,7 +7,8 @@
 // The tests reach the services by their names in the cluster, through the proxy
 // that HTTP_PROXY names. For a cluster of your own, set KUBECONFIG, HTTP_PROXY to a
 // proxy in it, AJOUR_TEST_REGISTRY to a registry that takes pushes over plain HTTP,
-// fill that with "cluster push REGISTRY", and set KO_DOCKER_REPO below it.
+// fill that with "cluster push REGISTRY", and set KO_DOCKER_REPO below it. Kafka is started beside the
+// cluster of test/cluster only: leave its test out by -skip TestTheLastChangeThatKafka on yours.
 package e2e
 
 import (
