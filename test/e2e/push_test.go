@@ -113,6 +113,7 @@ func startGitea(t *testing.T) (token string) {
 		log, _ := kubectl(t.Context(), "", namespace, "logs", "--selector=app=gitea", "--tail=50")
 		t.Fatal(err, pods, log)
 	}
+	awaitService(t, gitea+"/api/v1/version")
 	out := run(
 		"", namespace, "exec", "deployment/gitea", "--", "gitea", "--config", "/data/app.ini", "admin", "user",
 		"generate-access-token", "--username", servers.User, "--scopes", "write:repository,write:user", "--raw",

@@ -21,6 +21,7 @@ func TestTwoInstallationsSideBySide(t *testing.T) {
 	installSecond(t)
 	w := start(t)
 	w.API = "http://api.blue.svc.cluster.local"
+	awaitService(t, w.API)
 	app := name(t)
 	path := w.create(app, "", shell(t, makeFirmware, func(b map[string]any) { b["triggers"] = []string{"manual"} }))
 	id := w.trigger("/apps/" + app)
