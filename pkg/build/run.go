@@ -37,6 +37,8 @@ type Run struct {
 	// Source is where the description says that the source is; empty for a build that never had a
 	// run.
 	Source Source `json:"source,omitzero"`
+	// Steps are what it does, in their order; none for a build that never had a run.
+	Steps []Step `json:"steps,omitempty"`
 	Status
 	// Pending reports that nobody has started the run yet.
 	Pending bool `json:"-"`
@@ -48,6 +50,8 @@ type Run struct {
 	// Publishes is the id of the earlier build whose firmware the run publishes; empty for one
 	// that compiles.
 	Publishes string `json:"-"`
+	// Controller is the hawkBit target that the description names; empty for none.
+	Controller string `json:"-"`
 	// Retained is what was compiled but published nowhere; nil for nothing.
 	Retained *Retained `json:"-"`
 	// Secret reports that the build has secret variables, which its output may show.

@@ -32,8 +32,8 @@ type head struct {
 	// onePod reports that all steps share a pod, signed that Tekton Chains watches the run.
 	onePod, signed bool
 	// What messages say of the description.
-	builder, controller, tag string
-	timeout                  time.Duration
+	builder, tag string
+	timeout      time.Duration
 }
 
 // condition is the condition Succeeded of a run.
@@ -75,6 +75,7 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 				Started: instant(pr.Status.StartTime), Completed: instant(pr.Status.CompletionTime),
 			},
 			Secret:     len(d.Secrets) > 0,
+			Controller: d.Controller,
 			Pending:    pr.Spec.Status == v1.PipelineRunSpecStatusPending,
 			Cancelling: pr.IsCancelled() || pr.IsGracefullyCancelled() || pr.IsGracefullyStopped(),
 		},
@@ -86,15 +87,17 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 		claim: claimOf(
 			pr.Spec.Workspaces,
 		),
-		onePod:     pr.Spec.PipelineSpec != nil,
-		signed:     slices.Contains(pr.Finalizers, chainsFinalizer),
-		builder:    d.Builder,
-		controller: d.Controller,
-		tag:        d.Tag(),
-		timeout:    time.Duration(d.Timeout),
+		onePod:  pr.Spec.PipelineSpec != nil,
+		signed:  slices.Contains(pr.Finalizers, chainsFinalizer),
+		builder: d.Builder,
+		tag:     d.Tag(),
+		timeout: time.Duration(d.Timeout),
 	}
-	if commit := a[annotationRevision]; build.ValidCommit(commit) {
-		h.run.Commit = commit
+	switch revision := a[annotationRevision]; {
+	case build.ValidCommit(revision):
+		h.run.Commit = revision
+	case revision != "":
+		h.run.Source.Rev = revision
 	}
 	// A run whose name does not follow from its id was not made by us.
 	if pr.Labels[labelManagedBy] != managedBy || err != nil || h.run.Object.Validate() != nil ||
@@ -157,17 +160,21 @@ type task struct {
 	owner     types.UID // of the PipelineRun
 	task      string    // the pipeline task
 	condition condition
+	started   time.Time
 	claim     string
 	steps     []step
 }
 
 // step is what is stored of the state of a step.
 type step struct {
-	name       string
-	terminated bool
-	exitCode   int32
-	outOfMem   bool
-	results    map[string]string
+	name               string
+	terminated         bool
+	exitCode           int32
+	started, completed time.Time
+	// why is Tekton's reason for the end.
+	why      string
+	outOfMem bool
+	results  map[string]string
 	// refused is why the kubelet does not create the container; empty if it does.
 	refused string
 }
@@ -181,6 +188,7 @@ func taskOf(tr *v1.TaskRun) (*task, bool) {
 	t := &task{
 		name: tr.Name, run: owner.Name, uid: tr.UID, owner: owner.UID, task: tr.Labels[labelPipelineTask],
 		condition: conditionOf(tr.Status.GetCondition(apis.ConditionSucceeded)), claim: claimOf(tr.Spec.Workspaces),
+		started: instant(tr.Status.StartTime),
 	}
 	for _, st := range tr.Status.Steps {
 		s := step{name: st.Name}
@@ -189,6 +197,8 @@ func taskOf(tr *v1.TaskRun) (*task, bool) {
 		}
 		if e := st.Terminated; e != nil {
 			s.terminated, s.exitCode = true, e.ExitCode
+			s.started, s.completed = e.StartedAt.Time, e.FinishedAt.Time
+			s.why = st.TerminationReason
 			s.outOfMem = e.Reason == reasonOOM || st.TerminationReason == reasonOOM
 		}
 		for _, r := range st.Results {

@@ -79,6 +79,7 @@ type leanTask struct {
 	} `json:"spec"`
 	Status struct {
 		Conditions duckv1.Conditions `json:"conditions"`
+		StartTime  *metav1.Time      `json:"startTime"`
 		Steps      []v1.StepState    `json:"steps"`
 	} `json:"status"`
 }
@@ -92,7 +93,7 @@ func (t *leanTask) DeepCopyObject() runtime.Object {
 func (t *leanTask) full() *v1.TaskRun {
 	tr := &v1.TaskRun{TypeMeta: t.TypeMeta, ObjectMeta: t.ObjectMeta}
 	tr.Spec.Workspaces = t.Spec.Workspaces
-	tr.Status.Conditions, tr.Status.Steps = t.Status.Conditions, t.Status.Steps
+	tr.Status.Conditions, tr.Status.StartTime, tr.Status.Steps = t.Status.Conditions, t.Status.StartTime, t.Status.Steps
 	return tr
 }
 

@@ -4,7 +4,6 @@
 package tekton
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -45,7 +44,7 @@ func (c *Client) Log(ctx context.Context, id string, w io.Writer, follow bool) e
 		if err != nil || tr == nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "== %s\n", cmp.Or(s.task, s.action)); err != nil {
+		if _, err := fmt.Fprintf(w, "== %s\n", s.name()); err != nil {
 			return fmt.Errorf("write log: %w", err)
 		}
 		if err := c.copyLog(ctx, w, tr, s.step, follow); err != nil {

@@ -67,6 +67,7 @@ func observe(h *head, t tasks) build.Run {
 		r.Message = t.waiting(now)
 	}
 	r.Message = build.Clean(r.Message)
+	r.Steps = t.stepsOf(h.stages, r.Phase.Final())
 	r.Lingering = r.Phase.Final() &&
 		slices.ContainsFunc(t, func(tr *task) bool { return !tr.condition.ok && !tr.condition.failed })
 	return r
@@ -97,7 +98,7 @@ func (h *head) artifact(t tasks, a build.Artifact) *build.Artifact {
 		a.SHA256, a.Size = checksum, t.number(s, "size")
 		if s == stageHawkbit {
 			a.Hawkbit = &build.HawkbitArtifact{
-				Controller:      h.controller,
+				Controller:      h.run.Controller,
 				DistributionSet: t.number(s, "distribution-set"),
 				Action:          t.number(s, "action"),
 			}

@@ -31,15 +31,26 @@ type State interface {
 type stored struct {
 	build.Run
 	UID        string          `json:"uid"`
+	UIDs       build.UIDs      `json:"uids"`
+	Secret     bool            `json:"secret,omitempty"`
+	Controller string          `json:"controller,omitempty"`
 	Pending    bool            `json:"pending,omitempty"`
 	Cancelling bool            `json:"cancelling,omitempty"`
 	Publishes  string          `json:"publishes,omitempty"`
 	Retained   *build.Retained `json:"retained,omitempty"`
 }
 
+func storedOf(r build.Run) stored {
+	return stored{
+		Run: r, UID: r.UID, UIDs: r.UIDs, Secret: r.Secret, Pending: r.Pending, Cancelling: r.Cancelling,
+		Controller: r.Controller, Publishes: r.Publishes, Retained: r.Retained,
+	}
+}
+
 func (s stored) run() build.Run {
 	r := s.Run
-	r.UID, r.Pending, r.Cancelling, r.Publishes, r.Retained = s.UID, s.Pending, s.Cancelling, s.Publishes, s.Retained
+	r.UID, r.UIDs, r.Secret, r.Pending, r.Cancelling = s.UID, s.UIDs, s.Secret, s.Pending, s.Cancelling
+	r.Controller, r.Publishes, r.Retained = s.Controller, s.Publishes, s.Retained
 	return r
 }
 
@@ -86,7 +97,7 @@ func (s *store) project(tx *bbolt.Tx, name string) (r build.Run, there bool, err
 	if !ours {
 		return r, false, nil
 	}
-	if data, err = json.Marshal(stored{r, r.UID, r.Pending, r.Cancelling, r.Publishes, r.Retained}); err != nil {
+	if data, err = json.Marshal(storedOf(r)); err != nil {
 		return r, false, fmt.Errorf("write state of %s: %w", name, err)
 	}
 	return r, true, builds.Put([]byte(name), data)
