@@ -3,7 +3,13 @@
 
 package api
 
-import "github.com/drogue-iot/ajour/pkg/build"
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+)
 
 // Build is a build as the API shows it.
 type Build struct {
@@ -16,9 +22,23 @@ type Build struct {
 	ID        string `json:"id"`
 	Requester string `json:"requester,omitempty"`
 	build.Status
-	// Recorded reports whether the object shows the end of the build, or a newer build. It is
-	// there for a single build that has ended.
-	Recorded *bool `json:"recorded,omitempty"`
+	// Source is where the source is, by the description.
+	Source build.Source `json:"source,omitzero"`
+	// Steps are what the build does, in their order.
+	Steps []build.Step `json:"steps,omitempty"`
+	// Updated is when something of it changed last.
+	Updated time.Time `json:"updated"`
+	// Estimate is how long it will probably take from its start, in seconds: the median of the
+	// last builds of the object that succeeded. It is there for a build that has not ended.
+	Estimate int `json:"estimate,omitempty"`
+	// Queue is the place of a build that is queued among all that are, from 1.
+	Queue int `json:"queue,omitempty"`
+	// Publishes is the id of the build whose firmware is republished.
+	Publishes string `json:"publishes,omitempty"`
+	// Rejected says that the build never had a run, since its description is wrong.
+	Rejected bool `json:"rejected,omitempty"`
+	// Detail is there for a single build.
+	Detail
 }
 
 // Unbuilt is an object in the list of newest builds that has a description, and no build.
@@ -27,17 +47,67 @@ type Unbuilt struct {
 	Device      string `json:"device,omitempty"`
 }
 
-func show(runs []build.Run) []Build {
+// show returns builds as the API shows them.
+func (h *handler) show(runs []*build.Run) []Build {
 	list := make([]Build, len(runs))
 	for i, r := range runs {
-		list[i] = Build{
-			Application: r.Object.Application,
-			Device:      r.Object.Device,
-			Phase:       string(r.Phase),
-			ID:          r.ID,
-			Requester:   r.Requester,
-			Status:      r.Status.UTC(),
-		}
+		list[i] = h.shown(r)
 	}
 	return list
+}
+
+func (h *handler) shown(r *build.Run) Build {
+	b := Build{
+		Application: r.Object.Application, Device: r.Object.Device, Phase: string(r.Phase), ID: r.ID,
+		Requester: r.Requester, Status: r.Status.UTC(), Source: r.Source, Steps: r.Steps, Updated: updated(r),
+		Publishes: r.Publishes, Rejected: r.Name == "",
+	}
+	if r.Active() {
+		b.Estimate = int(h.estimate(r).Round(time.Second).Seconds())
+	}
+	if r.Phase == build.Queued && !b.Rejected {
+		b.Queue = h.place(r)
+	}
+	return b
+}
+
+// updated is the last time that a build knows of.
+func updated(r *build.Run) time.Time {
+	at := slices.MaxFunc([]time.Time{r.Requested, r.Started, r.Completed}, time.Time.Compare)
+	for _, s := range r.Steps {
+		at = slices.MaxFunc([]time.Time{at, s.Started, s.Completed}, time.Time.Compare)
+	}
+	return at.UTC()
+}
+
+// estimateOf is how many builds an estimate is made of.
+const estimateOf = 5
+
+// estimate is the median time of the last builds of the object that succeeded in what this one does;
+// 0 if there is none.
+func (h *handler) estimate(r *build.Run) time.Duration {
+	list := h.state.List(build.Query{Object: r.Object})
+	list = slices.DeleteFunc(list, func(o build.Run) bool {
+		return o.Phase != build.Succeeded || (o.Publishes == "") != (r.Publishes == "") || o.Started.IsZero() ||
+			o.Completed.IsZero()
+	})
+	if len(list) == 0 {
+		return 0
+	}
+	slices.SortFunc(list, func(a, b build.Run) int { return b.Compare(a) })
+	list = list[:min(estimateOf, len(list))]
+	took := func(r build.Run) time.Duration { return r.Completed.Sub(r.Started) }
+	slices.SortFunc(list, func(a, b build.Run) int { return cmp.Compare(took(a), took(b)) })
+	return took(list[len(list)/2])
+}
+
+// place is the place of a build in the queue.
+func (h *handler) place(r *build.Run) int {
+	n := 1
+	for _, o := range h.state.List(build.Query{Active: true}) {
+		if o.Phase == build.Queued && o.Compare(*r) < 0 {
+			n++
+		}
+	}
+	return n
 }

@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -18,9 +16,6 @@ import (
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 )
-
-// defaultLimit bounds a list of builds unless the caller asks for more.
-const defaultLimit = 100
 
 // listNewest shows the newest build of each object, as existing clients expect.
 func (h *handler) listNewest(w http.ResponseWriter, c *call) error {
@@ -31,7 +26,7 @@ func (h *handler) listNewest(w http.ResponseWriter, c *call) error {
 	runs := h.buildsOf(applications, build.Query{Newest: true})
 	list := make([]any, 0, len(runs))
 	built := make(map[build.ObjectRef]bool, len(runs))
-	for _, b := range show(newestFirst(runs)) {
+	for _, b := range h.show(newestFirst(runs)) {
 		list = append(list, b)
 		built[build.ObjectRef{Application: b.Application, Device: b.Device}] = true
 	}
@@ -43,43 +38,18 @@ func (h *handler) listNewest(w http.ResponseWriter, c *call) error {
 	return reply(w, http.StatusOK, list)
 }
 
-// listBuilds shows builds, the newest first, of one object if application and
-// device are given in the query.
-func (h *handler) listBuilds(w http.ResponseWriter, c *call) error {
-	query := c.URL.Query()
-	object := build.ObjectRef{Application: query.Get("application"), Device: query.Get("device")}
-	if object != (build.ObjectRef{}) {
-		if err := object.Validate(); err != nil {
-			return err
-		}
-	}
-	limit := defaultLimit
-	if s := query.Get("limit"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 0 {
-			return problem(http.StatusBadRequest, "InvalidRequest", "The parameter limit is not a number: use 0 or more")
-		}
-		limit = n
-	}
-	applications, err := h.applications(c)
-	if err != nil {
-		return err
-	}
-	runs := newestFirst(h.buildsOf(applications, build.Query{Object: object}))
-	return reply(w, http.StatusOK, show(runs[:min(limit, len(runs))]))
-}
-
 // buildsOf returns the builds that a query selects, of the applications that the caller may
 // read. Those of an earlier application of the same name were somebody else's.
-func (h *handler) buildsOf(applications []build.Listed, q build.Query) (runs []build.Run) {
+func (h *handler) buildsOf(applications []build.Listed, q build.Query) (runs []*build.Run) {
 	for _, a := range applications {
 		q.Application = a.Object.Application
 		if q.Object != (build.ObjectRef{}) && q.Object.Application != q.Application {
 			continue
 		}
-		for _, r := range h.state.List(q) {
-			if build.SameUID(r.UIDs.Application, a.UID) {
-				runs = append(runs, r)
+		list := h.state.List(q)
+		for i := range list {
+			if build.SameUID(list[i].UIDs.Application, a.UID) {
+				runs = append(runs, &list[i])
 			}
 		}
 	}
@@ -128,59 +98,6 @@ func (h *handler) applications(c *call) ([]build.Listed, error) {
 	return list, nil
 }
 
-func newestFirst(runs []build.Run) []build.Run {
-	slices.SortFunc(runs, func(a, b build.Run) int { return b.Compare(a) })
-	return runs
-}
-
-// find returns the build of the path, and its application, if the caller may read that.
-func (h *handler) find(c *call) (build.Run, build.Object, error) {
-	if !build.ValidID(c.id) {
-		return build.Run{}, nil, build.ErrNotFound
-	}
-	run, err := h.state.Find(build.RunName(c.id))
-	if err != nil {
-		return run, nil, err
-	}
-	app := build.ObjectRef{Application: run.Object.Application}
-	o, err := h.registry.ObjectAs(c.Context(), c.principal.Token, app)
-	if errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) ||
-		err == nil && !build.SameUID(run.UIDs.Application, o.UID()) {
-		return build.Run{}, nil, build.ErrNotFound // as if there were none
-	}
-	return run, o, err
-}
-
-func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
-	run, application, err := h.find(c)
-	if err != nil {
-		return err
-	}
-	if run.Reason == build.ReasonBuildFailed { // whose message quotes the log
-		if run, err = h.runs.Get(c.Context(), c.id); err != nil {
-			return err
-		}
-	}
-	b := show([]build.Run{run})[0]
-	if !run.Active() {
-		b.Recorded = h.recorded(c, run, application)
-	}
-	return reply(w, http.StatusOK, b)
-}
-
-// recorded reports whether the object of a build that has ended shows its end, or a newer build;
-// nil if the object is not there or cannot be read.
-func (h *handler) recorded(c *call, run build.Run, o build.Object) *bool {
-	if run.Object.Device != "" {
-		var err error
-		if o, err = h.registry.ObjectAs(c.Context(), c.principal.Token, run.Object); err != nil {
-			return nil
-		}
-	}
-	r := build.RecordOf(o, h.Clock())
-	return new(r.Build == run.ID && r.Phase.Final() || r.Run().Compare(run) > 0)
-}
-
 // republish asks for what a build has compiled to be published without a second compilation.
 func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	if err := h.hasRole(c); err != nil {
@@ -205,17 +122,59 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	if err := h.admitBuild(c); err != nil {
 		return err
 	}
-	if run, err = h.runs.Get(c.Context(), c.id); err != nil {
+	full, err := h.runs.Get(c.Context(), run.ID)
+	if err != nil {
 		return err
 	}
-	_, err = build.PublicationOf(run)
-	if err := cmp.Or(err, h.Policy.Admits(run.Object, run.Description)); err != nil {
+	_, err = build.PublicationOf(full)
+	if err := cmp.Or(err, h.Policy.Admits(full.Object, full.Description)); err != nil {
 		return problem(http.StatusConflict, "Conflict", "Nothing can be published: "+err.Error())
 	}
 	ev, err := event.Republish(
 		event.SourceAPI,
 		build.Republish{ID: id, Object: run.Object, Of: run.ID, Requester: c.principal.Name, Time: c.at},
 	)
+	if err != nil {
+		return err
+	}
+	return h.request(w, c, ev, Accepted{ID: id})
+}
+
+// rerun asks for a build of what an earlier one was made of: its description and its commit.
+func (h *handler) rerun(w http.ResponseWriter, c *call) error {
+	if err := h.hasRole(c); err != nil {
+		return err
+	}
+	run, _, err := h.find(c)
+	if err != nil {
+		return err
+	}
+	if err := h.enabled(run.Object); err != nil {
+		return err
+	}
+	c.object = run.Object
+	mayWrite, readable := h.mayWrite(c), h.readable(c)
+	if err := cmp.Or(<-mayWrite, <-readable); err != nil {
+		return err
+	}
+	id, err := h.newID(c, run.UIDs.Of())
+	if err != nil {
+		return err
+	}
+	if err := h.admitBuild(c); err != nil {
+		return err
+	}
+	full, err := h.runs.Get(c.Context(), run.ID)
+	if err != nil {
+		return err
+	}
+	if err := cmp.Or(build.Reruns(full), h.Policy.AdmitsBuild(full.Object, full.Description)); err != nil {
+		return problem(http.StatusConflict, "Conflict", "The build cannot be run again: "+err.Error())
+	}
+	ev, err := event.Requested(event.SourceAPI, build.Request{
+		ID: id, Object: run.Object, Of: run.ID, DescriptionHash: run.DescriptionHash, Cause: build.CauseRerun,
+		Requester: c.principal.Name, Time: c.at,
+	})
 	if err != nil {
 		return err
 	}

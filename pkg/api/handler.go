@@ -4,18 +4,14 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 )
@@ -153,115 +149,18 @@ func (h *handler) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	return preflight
 }
 
-// route takes the path apart by hand. Device names may hold anything, and old
-// clients put them into the path as they are (AJ-2): the device is all that is
-// between "devices/" and "/trigger".
-func (h *handler) route(w http.ResponseWriter, r *http.Request) {
-	prefix, path := cutPrefix(r.URL.EscapedPath())
-	s := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	c := &call{Request: r, at: h.Clock(), prefix: prefix}
-	c.principal, _ = auth.FromContext(r.Context())
-	if err := cmp.Or(h.admit(c), bodyFits(r)); err != nil {
-		h.fail(w, c, err)
-		return
-	}
-	n := len(s)
-	switch {
-	case path == "" || path == "/":
-		h.only(w, c, h.listNewest, http.MethodGet)
-	case n == 1 && s[0] == "builds":
-		h.only(w, c, h.listBuilds, http.MethodGet)
-	case n == 2 && s[0] == "builds" && r.Method == http.MethodDelete:
-		h.only(w, c.withID(s[1]).as("cancel"), h.cancelBuild, http.MethodDelete)
-	case n == 2 && s[0] == "builds":
-		h.only(w, c.withID(s[1]), h.getBuild, http.MethodGet, http.MethodDelete)
-	case n == 3 && s[0] == "builds" && s[2] == "log":
-		h.only(w, c.withID(s[1]), h.getLog, http.MethodGet)
-	case n == 3 && s[0] == "builds" && s[2] == "publish":
-		h.only(w, c.withID(s[1]).as("publish"), h.republish, http.MethodPost)
-	case n == 3 && s[0] == "apps" && s[2] == "trigger":
-		c.object = build.ObjectRef{Application: unescape(s[1])}
-		h.only(w, c.as("trigger"), h.trigger, http.MethodPost)
-	case n >= 5 && s[0] == "apps" && s[2] == "devices" && s[n-1] == "trigger":
-		c.object = build.ObjectRef{Application: unescape(s[1]), Device: unescape(strings.Join(s[3:n-1], "/"))}
-		if c.object.Device == "" { // it would be the application
-			h.fail(w, c, problem(http.StatusBadRequest, "InvalidRequest", "The name of the device is empty"))
-			return
-		}
-		h.only(w, c.as("trigger"), h.trigger, http.MethodPost)
-	default:
-		h.fail(w, c, problem(http.StatusNotFound, "NotFound", "There is nothing at this path"))
-	}
-}
-
-func cutPrefix(path string) (prefix, rest string) {
-	for _, p := range Prefixes {
-		if rest, ok := strings.CutPrefix(path, p); ok && (rest == "" || rest[0] == '/') {
-			return p, rest
-		}
-	}
-	return Prefixes[0], path + "/"
-}
-
-func unescape(s string) string {
-	if plain, err := url.PathUnescape(s); err == nil {
-		return plain
-	}
-	return s
-}
-
-// call is one authenticated request.
-type call struct {
-	*http.Request
-	// at is when it came, before anything was read: whoever reads something newer is newer.
-	at        time.Time
-	principal auth.Principal
-	prefix    string
-	object    build.ObjectRef
-	// id is that of the build in the path.
-	id string
-	// action is what somebody asks to be done; empty for a call that only reads.
-	action string
-	// build is the build that the action is about, as soon as that is known.
-	build string
-}
-
-func (c *call) as(action string) *call {
-	c.action = action
-	return c
-}
-
-func (c *call) withID(id string) *call {
-	c.id, c.build = id, id
-	return c
-}
-
-// only calls handle if the method is one of those that are allowed.
-func (h *handler) only(
-	w http.ResponseWriter, c *call, handle func(http.ResponseWriter, *call) error, methods ...string,
-) {
-	if !slices.Contains(methods, c.Method) {
-		w.Header().Set("Allow", strings.Join(methods, ", "))
-		h.fail(
-			w, c,
-			problem(http.StatusMethodNotAllowed, "MethodNotAllowed", "Use "+strings.Join(methods, " or ")+" on this path"),
-		)
-		return
-	}
-	err := handle(w, c)
-	h.audit(c, err)
-	if err != nil {
-		h.fail(w, c, err)
-	}
-}
-
 func reply(w http.ResponseWriter, status int, body any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	return replyRaw(w, status, data)
+}
+
+func replyRaw(w http.ResponseWriter, status int, data []byte) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(data, '\n'))
 	return nil

@@ -239,9 +239,15 @@ func (w *world) handler() http.Handler {
 // call sends a request and returns its status, headers and body.
 func (w *world) call(t *testing.T, token, method, path string, headers ...string) *http.Response {
 	t.Helper()
+	return w.post(t, token, method, path, "", headers...)
+}
+
+// post is like call, with a body.
+func (w *world) post(t *testing.T, token, method, path, body string, headers ...string) *http.Response {
+	t.Helper()
 	srv := httptest.NewServer(w.handler())
 	t.Cleanup(srv.Close)
-	req, err := http.NewRequestWithContext(t.Context(), method, srv.URL+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), method, srv.URL+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,6 +342,7 @@ func TestABuildIsRepublished(t *testing.T) {
 	old := build.Run{
 		ID: "0190f2a4-6c3b-7a57-8f0e-0242ac120099", Object: build.ObjectRef{Application: "app"},
 		Description: build.Description{Registry: build.OCI, Image: "a:1", Controller: "sensor-7"},
+		Controller:  "sensor-7",
 		Status:      build.Status{Phase: build.Failed, Commit: "4f1c2abx", DescriptionHash: "hash", Artifact: artifact},
 	}
 	path := api.Prefixes[0] + "/builds/" + old.ID + "/publish"
@@ -371,7 +378,7 @@ func TestABuildIsRepublished(t *testing.T) {
 			func(r *build.Run) { r.Artifact = &build.Artifact{Version: "x"} },
 			http.StatusConflict,
 		},
-		"with nowhere else to go to": {"trigger", func(r *build.Run) { r.Description.Controller = "" }, http.StatusConflict},
+		"with nowhere else to go to": {"trigger", func(r *build.Run) { r.Controller = "" }, http.StatusConflict},
 	} {
 		w := newWorld()
 		run := old
@@ -503,7 +510,7 @@ func TestATriggerOfWhatThePolicyDoesNotAdmitIsRejected(t *testing.T) {
 	w := newWorld()
 	w.policy.Images = build.OwnNames
 	w.runs = runs()
-	w.runs[0].Description = build.Description{Image: "a:1", Controller: "app"}
+	w.runs[0].Description, w.runs[0].Controller = build.Description{Image: "a:1", Controller: "app"}, "app"
 	w.runs[0].Artifact = &build.Artifact{Reference: "quay.io/acme/a:1", Digest: "sha256:1", Version: "4f1c2ab"}
 	var p api.Problem
 	res := w.call(t, "trigger", http.MethodPost, api.Prefixes[0]+"/apps/app/trigger")
@@ -545,7 +552,7 @@ func TestWhatACallerNeeds(t *testing.T) {
 				w := newWorld()
 				w.needs = needs
 				w.runs = runs()
-				w.runs[0].Description = build.Description{Image: "app:1", Controller: "app"}
+				w.runs[0].Description, w.runs[0].Controller = build.Description{Image: "app:1", Controller: "app"}, "app"
 				w.runs[0].Artifact = &build.Artifact{Reference: "quay.io/acme/app:1", Digest: "sha256:1", Version: "4f1c2ab"}
 				status := map[bool]int{true: http.StatusAccepted, false: http.StatusForbidden}[want]
 				res := w.call(t, token, call.method, api.Prefixes[0]+call.path)
@@ -595,6 +602,7 @@ func runs() []build.Run {
 	run := func(n int, app, device string, phase build.Phase) build.Run {
 		return build.Run{
 			ID:     fmt.Sprintf("0190f2a4-6c3b-7a57-8f0e-%012d", n),
+			Name:   build.RunName(fmt.Sprintf("0190f2a4-6c3b-7a57-8f0e-%012d", n)),
 			Object: build.ObjectRef{Application: app, Device: device},
 			Status: build.Status{
 				Phase:     phase,
@@ -733,7 +741,7 @@ func TestOneBuild(t *testing.T) {
 			"GET",
 			"/builds/" + mine,
 			200,
-			`{"app":"app","status":"Running","id":"` + mine + `","phase":"Running","reason":"Running","progress":0,"cause":"api","requested":"2026-01-02T03:07:05Z"}`,
+			`{"app":"app","status":"Running","id":"` + mine + `","phase":"Running","reason":"Running","progress":0,"cause":"api","requested":"2026-01-02T03:07:05Z","updated":"2026-01-02T03:07:05Z","actions":[]}`,
 		},
 		{"of a foreign application looks missing", "read", "GET", "/builds/" + foreign, 404, ""},
 		{"that is unknown is missing", "read", "GET", "/builds/" + id, 404, ""},

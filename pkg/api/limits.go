@@ -100,14 +100,14 @@ func tooMany(what string, wait time.Duration) *Problem {
 	return p
 }
 
-// maxBody bounds the body of a call, none of which is read.
+// maxBody bounds the body of a call.
 const maxBody = 64 << 10
 
 // bodyFits refuses a call with a large body.
 func bodyFits(r *http.Request) error {
 	if r.ContentLength > maxBody {
 		return problem(
-			http.StatusRequestEntityTooLarge, "PayloadTooLarge", "The body of the call is too large: send none",
+			http.StatusRequestEntityTooLarge, "PayloadTooLarge", "The body of the call is too large: use at most 64 KiB",
 		)
 	}
 	return nil

@@ -30,6 +30,8 @@ type Problem struct {
 	Message string `json:"message"`
 	// Violations lists what is wrong with a build description.
 	Violations []build.Violation `json:"violations,omitempty"`
+	// Candidates are the ids of the builds that are meant by an id that was cut short.
+	Candidates []string `json:"candidates,omitempty"`
 	// Build is the id of a build that was refused.
 	Build string `json:"build,omitempty"`
 	// retryAfter is when the call may be made once more; some seconds if it is 0.

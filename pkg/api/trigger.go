@@ -34,6 +34,36 @@ type Accepted struct {
 // description of its own is not built with its application's (A8, A9). A
 // description that is wrong is reported to the caller and on the object.
 func (h *handler) trigger(w http.ResponseWriter, c *call) error {
+	if c.device && c.object.Device == "" { // it would be the application
+		return invalid("The name of the device is empty")
+	}
+	return h.ask(w, c, "")
+}
+
+// Wanted is the body of a call that asks for a build. Browsers have to use it for some devices: a
+// URL with a segment ".." is one of a different path to them.
+type Wanted struct {
+	Application string `json:"application"`
+	Device      string `json:"device"`
+	// Rev is a branch, a tag or a commit to build; empty for that of the description.
+	Rev string `json:"rev"`
+}
+
+// triggerByBody is like trigger, of the object that the body names.
+func (h *handler) triggerByBody(w http.ResponseWriter, c *call) error {
+	var wanted Wanted
+	if err := c.decode(w, &wanted); err != nil {
+		return err
+	}
+	c.object = build.ObjectRef{Application: wanted.Application, Device: wanted.Device}
+	if err := build.CheckRevision(wanted.Rev); err != nil {
+		return invalid("The member rev: %v", err)
+	}
+	return h.ask(w, c, wanted.Rev)
+}
+
+// ask asks for a build of a revision of the object of a call, that of its description if it is empty.
+func (h *handler) ask(w http.ResponseWriter, c *call, revision string) error {
 	if err := h.hasRole(c); err != nil {
 		return err
 	}
@@ -66,7 +96,8 @@ func (h *handler) trigger(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	ev, err := event.Requested(event.SourceAPI, build.Request{
-		ID: id, Object: c.object, DescriptionHash: d.Hash(), Cause: build.CauseAPI, Requester: c.principal.Name, Time: c.at,
+		ID: id, Object: c.object, DescriptionHash: d.Hash(), Revision: revision, Cause: build.CauseAPI,
+		Requester: c.principal.Name, Time: c.at,
 	})
 	if err != nil {
 		return err
@@ -143,8 +174,8 @@ func (h *handler) newID(c *call, uid string) (string, error) {
 		)
 	default:
 		parts := []string{"key", c.principal.Subject, c.object.Hash(), uid, key}
-		if c.id != "" { // of the build that is republished
-			parts = append(parts, c.id)
+		if c.id != "" { // of the build that is republished or rerun
+			parts = append(parts, c.action, c.id)
 		}
 		return build.DerivedID(parts...), nil
 	}

@@ -10,6 +10,11 @@ var idPattern = pattern(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 // ValidID reports whether id has the form of a build id, a UUID in lower case.
 func ValidID(id string) bool { return idPattern().MatchString(id) }
 
+var endPattern = pattern(`^[0-9a-f-]{1,36}$`)
+
+// EndOfID reports whether s may be the end of a build id.
+func EndOfID(s string) bool { return endPattern().MatchString(s) }
+
 // DerivedID returns a build id that follows from the parts: a UUID of version 8
 // (RFC 9562), the same for the same parts.
 func DerivedID(parts ...string) string {

@@ -4,6 +4,7 @@
 package build
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,6 +48,23 @@ func (o *Ownership) UnmarshalText(text []byte) error {
 	default:
 		return fmt.Errorf("%q is neither %q nor %q", text, OwnNames, AnyName)
 	}
+}
+
+// AdmitsBuild reports whether an object may still have built what a description says, which an
+// earlier policy admitted. The error is an [*InvalidError].
+func (p Policy) AdmitsBuild(o ObjectRef, d Description) error {
+	r := &reader{policy: p, owner: o}
+	r.admittedBuilder(d.Builder, "build.image")
+	if most := cmp.Or(p.MaxTimeout, maxTimeout); time.Duration(d.Timeout) > most {
+		r.fail("build.timeout", "%q is out of range: use 1s to %s", time.Duration(d.Timeout), most)
+	}
+	if err := p.Admits(o, d); err != nil {
+		return err
+	}
+	if len(r.violations) > 0 {
+		return &InvalidError{r.violations}
+	}
+	return nil
 }
 
 // Admits reports whether an object may still publish to where a description says, which an

@@ -38,7 +38,7 @@ func PublicationOf(r Run) (*Publication, error) {
 	switch {
 	case r.Active():
 		return nil, errors.New("the build has not ended yet")
-	case inRegistry && r.Description.Controller == "":
+	case inRegistry && r.Controller == "":
 		return nil, errors.New(
 			"the description of the build names no hawkBit controller, and its artifact is in the OCI registry already",
 		)

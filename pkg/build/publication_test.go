@@ -66,7 +66,7 @@ func TestWhatOfABuildCanBeRepublished(t *testing.T) {
 			nil,
 		},
 	} {
-		tt.run.ID, tt.run.Commit = "b", "c"
+		tt.run.ID, tt.run.Commit, tt.run.Controller = "b", "c", tt.run.Description.Controller
 		got, err := build.PublicationOf(tt.run)
 		if diff := cmp.Diff(tt.want, got); diff != "" || (err != nil) != (tt.want == nil) {
 			t.Errorf("%s: %v %s", name, err, diff)

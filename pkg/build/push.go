@@ -100,6 +100,11 @@ func ValidCommit(s string) bool {
 	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
+// CommitPrefix reports whether s is the beginning of the hash of a commit, with at least so many digits.
+func CommitPrefix(s string, least int) bool {
+	return len(s) >= least && len(s) <= 64 && strings.Trim(strings.ToLower(s), "0123456789abcdef") == ""
+}
+
 // Names reports whether the name is that of a branch or a tag that a description can name.
 func (r PushedRef) Names() bool {
 	short, branch := strings.CutPrefix(r.Name, branchPrefix)

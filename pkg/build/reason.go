@@ -3,6 +3,8 @@
 
 package build
 
+import "slices"
+
 // Phase is the state of a build.
 type Phase string
 
@@ -14,6 +16,9 @@ const (
 	Failed    Phase = "Failed"
 	Cancelled Phase = "Cancelled"
 )
+
+// Phases is the closed list of phases, in their order.
+var Phases = []string{string(Queued), string(Running), string(Succeeded), string(Failed), string(Cancelled)}
 
 // Valid reports whether the phase is one of the list.
 func (p Phase) Valid() bool { return p == Queued || p == Running || p.Final() }
@@ -84,6 +89,16 @@ var reasons = map[Reason]struct{ step, rejection bool }{
 func (r Reason) Valid() bool {
 	_, ok := reasons[r]
 	return ok
+}
+
+// Reasons returns the closed list of reasons, sorted.
+func Reasons() []string {
+	list := make([]string, 0, len(reasons))
+	for r := range reasons {
+		list = append(list, string(r))
+	}
+	slices.Sort(list)
+	return list
 }
 
 // Rejects reports whether a build can be refused for the reason before it becomes a run.

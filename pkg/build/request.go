@@ -18,7 +18,17 @@ const (
 	CauseChange  Cause = "change"
 	CausePush    Cause = "push"
 	CausePublish Cause = "publish" // publishes what an earlier build compiled
+	CauseRerun   Cause = "rerun"   // builds what an earlier build has built, of the same commit
 )
+
+// Causes is the closed list of causes, sorted.
+var Causes = []string{
+	string(CauseAPI), string(CauseChange), string(CausePublish), string(CausePush), string(CauseRerun),
+}
+
+// OfDescription reports whether a build was made of the description that its object had then: a later
+// description is compared with that of such a build.
+func (c Cause) OfDescription() bool { return c != CausePublish && c != CauseRerun }
 
 // Request asks for a build of an object. It is the data of the event build.requested. It
 // does not carry the description: the builder reads that from the object itself.
@@ -26,14 +36,27 @@ type Request struct {
 	ID     string    `json:"id"`
 	Object ObjectRef `json:"target"`
 	// DescriptionHash is that of the description that the caller saw; it is only reported.
-	DescriptionHash string    `json:"descriptionHash,omitempty"`
-	Requester       string    `json:"requester,omitempty"`
-	Cause           Cause     `json:"cause"`
-	Time            time.Time `json:"time"`
+	DescriptionHash string `json:"descriptionHash,omitempty"`
+	// Revision is a branch, a tag or a commit to build; empty for that of the description.
+	Revision string `json:"revision,omitempty"`
+	// Of is the id of the earlier build to rerun; empty for a build of the description that the
+	// object has. What that build was made of is found by the builder.
+	Of        string    `json:"of,omitempty"`
+	Requester string    `json:"requester,omitempty"`
+	Cause     Cause     `json:"cause"`
+	Time      time.Time `json:"time"`
 }
 
 // Validate refuses a request that no api of this project made.
-func (r Request) Validate() error { return validate(r.ID, r.Object, r.Time) }
+func (r Request) Validate() error {
+	if r.Of != "" && !ValidID(r.Of) {
+		return fmt.Errorf("build %s runs %s again, which is not a UUID", quote(r.ID), quote(r.Of))
+	}
+	if err := CheckRevision(r.Revision); err != nil {
+		return fmt.Errorf("build %s: %w", quote(r.ID), err)
+	}
+	return validate(r.ID, r.Object, r.Time)
+}
 
 // Republish asks to publish what an earlier build compiled. It is the data of the event
 // build.republish. It says which build; what that build left is found by the builder, since

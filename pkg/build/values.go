@@ -4,6 +4,7 @@
 package build
 
 import (
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -142,8 +143,17 @@ func allowedUser(u *url.URL) bool {
 // rev follows git-check-ref-format(1): a part between slashes neither begins with a dot nor
 // ends with ".lock". It also refuses what git would take for an option, and "$(".
 func (r *reader) rev(s, at string) string {
+	if err := CheckRevision(s); err != nil {
+		r.fail(at, "%s", err)
+	}
+	return s
+}
+
+// CheckRevision returns what is wrong with the name of a branch or a tag, or a commit; nil if nothing
+// is, or if it is empty (git-check-ref-format).
+func CheckRevision(s string) error {
 	if s == "" {
-		return s
+		return nil
 	}
 	odd := func(c rune) bool {
 		return c <= ' ' || c == 0x7f || c == utf8.RuneError || !unicode.IsPrint(c) || strings.ContainsRune(`~^:?*[\`, c)
@@ -154,9 +164,9 @@ func (r *reader) rev(s, at string) string {
 		wrong = wrong || part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock")
 	}
 	if wrong {
-		r.fail(at, "%s is no revision: write a branch, a tag or a commit", quote(s))
+		return fmt.Errorf("%s is no revision: write a branch, a tag or a commit", quote(s))
 	}
-	return s
+	return nil
 }
 
 // reserved variables belong to the platform: REVISION is given to the builder

@@ -103,7 +103,7 @@ func decideChange(
 	switch {
 	case record.Reason == build.ReasonInvalidBuildSpec && record.DescriptionHash == "":
 		last = record.Build
-	case !record.Started.IsZero() && record.Cause != build.CausePublish && record.Run().Compare(newest) > 0:
+	case !record.Started.IsZero() && record.Cause.OfDescription() && record.Run().Compare(newest) > 0:
 		newest = record.Run() // somebody deleted the run
 		last = newest.ID
 	}

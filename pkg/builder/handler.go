@@ -76,6 +76,9 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 	if err != nil {
 		return err
 	}
+	if r.Of != "" {
+		return h.rerun(ctx, r, uids)
+	}
 	d, err := h.Policy.Parse(o.Firmware(), r.Object)
 	if err != nil {
 		return h.reject(ctx, build.Rejection{
@@ -89,6 +92,7 @@ func (h *handler) requested(ctx context.Context, r build.Request) error {
 		UIDs:        uids,
 		Description: d,
 		Hash:        d.Hash(),
+		Revision:    r.Revision,
 		Requester:   r.Requester,
 		Cause:       r.Cause,
 		Requested:   r.Time,

@@ -134,11 +134,11 @@ func prunable(runs []build.Run, keep int, before time.Time) (old []build.Run) {
 	return old
 }
 
-// newestOf returns the build that was made last of a description, the zero Run for none. One
-// that published an earlier build says nothing of the description.
+// newestOf returns the build that was made last of the description that the object had, the zero Run
+// for none.
 func newestOf(runs []build.Run) (newest build.Run) {
 	for _, r := range runs {
-		if r.Cause != build.CausePublish && (newest.ID == "" || r.Compare(newest) > 0) {
+		if r.Cause.OfDescription() && (newest.ID == "" || r.Compare(newest) > 0) {
 			newest = r
 		}
 	}
