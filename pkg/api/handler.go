@@ -53,8 +53,9 @@ type State interface {
 type Runs interface {
 	// Get reads a build in full, or returns [build.ErrNotFound].
 	Get(ctx context.Context, id string) (build.Run, error)
-	// Log copies the output of a build's steps, until its end if follow is set.
-	Log(ctx context.Context, id string, w io.Writer, follow bool) error
+	// Log calls f for each step with its name and what it printed, nil for what is gone. It returns
+	// [build.ErrLogGone] if all of it is.
+	Log(ctx context.Context, id string, o build.LogOptions, f func(step string, output io.Reader) error) error
 }
 
 // Secrets are those that forges sign the deliveries of webhooks with.

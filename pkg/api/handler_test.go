@@ -52,7 +52,8 @@ type world struct {
 	runs    []build.Run
 	sent    []cloudevents.Event
 	fail    map[string]error
-	log     func() // is called before a log is written
+	log     func()      // is called before a log is written
+	output  [][2]string // of steps, by their names
 }
 
 // Middleware takes "trigger" and "read" for tokens, "role" for one that may read and has the role,
@@ -167,11 +168,26 @@ func (w *world) List(q build.Query) (list []build.Run) {
 	return list
 }
 
-func (w *world) Log(_ context.Context, _ string, out io.Writer, follow bool) error {
+func (w *world) Log(
+	_ context.Context, _ string, o build.LogOptions, f func(step string, output io.Reader) error,
+) error {
 	if w.log != nil {
 		w.log()
 	}
-	fmt.Fprintf(out, "follow=%t", follow)
+	if err := w.fail["log"]; err != nil {
+		return err
+	}
+	for _, step := range w.output {
+		if o.Step != "" && o.Step != step[0] {
+			continue
+		}
+		if err := f(step[0], strings.NewReader(step[1])); err != nil {
+			return err
+		}
+	}
+	if w.output == nil {
+		return f("build-firmware", strings.NewReader(fmt.Sprintf("follow=%t", o.Follow)))
+	}
 	return nil
 }
 
@@ -747,9 +763,9 @@ func TestOneBuild(t *testing.T) {
 		{"that is unknown is missing", "read", "GET", "/builds/" + id, 404, ""},
 		{"of no valid id is missing", "read", "GET", "/builds/x", 404, ""},
 		{"with secret variables has no log for who may only read", "read", "GET", "/builds/" + secret + "/log", 403, ""},
-		{"with secret variables has a log for who may write", "write", "GET", "/builds/" + secret + "/log", 200, "follow=false"},
-		{"has a log", "read", "GET", "/builds/" + mine + "/log", 200, "follow=false"},
-		{"has a log that is followed", "read", "GET", "/builds/" + mine + "/log?follow=true", 200, "follow=true"},
+		{"with secret variables has a log for who may write", "write", "GET", "/builds/" + secret + "/log", 200, "== build-firmware\nfollow=false"},
+		{"has a log", "read", "GET", "/builds/" + mine + "/log", 200, "== build-firmware\nfollow=false"},
+		{"has a log that is followed", "read", "GET", "/builds/" + mine + "/log?follow=true", 200, "== build-firmware\nfollow=true"},
 		{"has no log for strangers", "read", "GET", "/builds/" + foreign + "/log", 404, ""},
 		{"is cancelled", "trigger", "DELETE", "/builds/" + mine, 202, ""},
 		{"is not cancelled without the right", "read", "DELETE", "/builds/" + mine, 403, ""},

@@ -4,10 +4,14 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,8 +26,69 @@ const (
 	writeTimeout = 30 * time.Second
 )
 
-// getLog sends what the steps of a build printed, as plain text, and continues until the end
-// of the build if the query has follow=true.
+// logParams are the parameters of a log.
+var logParams = []string{"step", "offset", "tail", "timestamps", "follow", "download"}
+
+// logQuery is what is asked for of a log.
+type logQuery struct {
+	build.LogOptions
+	// offset is how many bytes are left out of the beginning of a step.
+	offset   int64
+	download bool
+	// lines asks for a JSON object for each line.
+	lines bool
+}
+
+// logQuery reads the parameters of a log.
+func (c *call) logQuery(run *build.Run) (q logQuery, err error) {
+	q.lines = acceptsLines(c.Header.Get("Accept"))
+	var failed [3]error
+	q.Follow, failed[0] = c.flag("follow")
+	q.Timestamps, failed[1] = c.flag("timestamps")
+	q.download, failed[2] = c.flag("download")
+	if err := cmp.Or(failed[:]...); err != nil {
+		return q, err
+	}
+	offset, err := c.number("offset", 0)
+	if err != nil {
+		return q, err
+	}
+	if q.Tail, err = c.number("tail", 0); err != nil {
+		return q, err
+	}
+	q.Step, q.offset = c.query.Get("step"), int64(offset)
+	switch {
+	case q.Step != "" && !slices.ContainsFunc(run.Steps, func(s build.Step) bool { return s.Name == q.Step }) &&
+		len(run.Steps) > 0:
+		names := make([]string, len(run.Steps))
+		for i, s := range run.Steps {
+			names[i] = s.Name
+		}
+		return q, invalid("The build has no step %q: use one of %s", q.Step, strings.Join(names, ", "))
+	case offset > 0 && (q.Step == "" || q.Tail > 0):
+		return q, invalid("The parameter offset is for one step: set step, and no tail")
+	case offset > 0 && q.Timestamps && !q.lines:
+		return q, invalid("The parameter offset counts bytes without times: ask for application/x-ndjson")
+	default:
+		return q, nil
+	}
+}
+
+// acceptsLines reports whether a caller prefers JSON lines to text.
+func acceptsLines(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		kind, _, err := mime.ParseMediaType(part)
+		if err == nil && kind == typeLines {
+			return true
+		}
+	}
+	return false
+}
+
+const typeLines = "application/x-ndjson"
+
+// getLog sends what the steps of a build printed, as text or as JSON lines, and continues until the
+// end of the build if that is asked for.
 func (h *handler) getLog(w http.ResponseWriter, c *call) error {
 	run, _, err := h.find(c)
 	if err != nil {
@@ -34,12 +99,12 @@ func (h *handler) getLog(w http.ResponseWriter, c *call) error {
 			return err
 		}
 	}
-	follow, err := strconv.ParseBool(c.URL.Query().Get("follow"))
-	if err != nil && c.URL.Query().Has("follow") {
-		return problem(http.StatusBadRequest, "InvalidRequest", "The parameter follow is neither true nor false")
+	q, err := c.logQuery(run)
+	if err != nil {
+		return err
 	}
-	if follow {
-		if !h.followed.add(c.principal.Subject) {
+	if q.Follow {
+		if !h.followed.add(c.principal.Subject, maxFollowed) {
 			return problem(
 				http.StatusTooManyRequests, "TooManyRequests",
 				"You follow "+strconv.Itoa(maxFollowed)+" logs already: end one of them",
@@ -47,15 +112,54 @@ func (h *handler) getLog(w http.ResponseWriter, c *call) error {
 		}
 		defer h.followed.remove(c.principal.Subject)
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusOK)
-	if err := h.runs.Log(c.Context(), c.id, flushing{w, http.NewResponseController(w)}, follow); err != nil &&
-		c.Context().Err() == nil {
-		h.Log.WarnContext(c.Context(), "log is incomplete", "build", c.id, "error", err)
-		panic(http.ErrAbortHandler) // so that the client sees that it is
+	began := false
+	begin := func() { began = true; beginLog(w, run, q) }
+	out := flushing{w, http.NewResponseController(w)}
+	steps := textLog(out, q)
+	if q.lines {
+		steps = linesLog(out, q)
 	}
-	return nil
+	err = h.runs.Log(c.Context(), run.ID, q.LogOptions, func(step string, output io.Reader) error {
+		if !began {
+			begin()
+		}
+		return steps(step, output)
+	})
+	switch {
+	case err == nil:
+		if !began {
+			begin()
+		}
+		if q.lines {
+			h.endLines(out, run, q)
+		}
+		return nil
+	case began && c.Context().Err() == nil:
+		h.Log.WarnContext(c.Context(), "log is incomplete", "build", run.ID, "error", err)
+		panic(http.ErrAbortHandler) // so that the client sees that it is
+	case began:
+		return nil // the client is gone
+	case errors.Is(err, build.ErrLogGone):
+		return problem(http.StatusGone, "LogGone", "The build printed nothing, or what it printed is gone with its pods")
+	default:
+		return err
+	}
+}
+
+// beginLog answers that there is a log.
+func beginLog(w http.ResponseWriter, run *build.Run, q logQuery) {
+	kind, ending := "text/plain; charset=utf-8", ".log"
+	if q.lines {
+		kind, ending = typeLines, ".ndjson"
+	}
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	if q.download {
+		name := run.Object.Application + "-" + run.ID[len(run.ID)-minShort:] + ending
+		w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	}
+	w.WriteHeader(http.StatusOK)
 }
 
 // flushing sends each piece at once. The log as a whole has no deadline, each piece has.
@@ -76,14 +180,14 @@ type counter struct {
 	of map[string]int
 }
 
-// add reports whether the caller may open one more.
-func (c *counter) add(caller string) bool {
+// add reports whether the caller may open one more, of so many.
+func (c *counter) add(caller string, most int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of == nil {
 		c.of = map[string]int{}
 	}
-	if c.of[caller] >= maxFollowed {
+	if c.of[caller] >= most {
 		return false
 	}
 	c.of[caller]++

@@ -34,7 +34,7 @@ var routes = []route{
 	{http.MethodPost, "/builds", nil, "trigger", (*handler).triggerByBody},
 	{http.MethodGet, "/builds/{id}", []string{"application", "device", "description"}, "", (*handler).getBuild},
 	{http.MethodDelete, "/builds/{id}", nil, "cancel", (*handler).cancelBuild},
-	{http.MethodGet, "/builds/{id}/log", []string{"follow"}, "", (*handler).getLog},
+	{http.MethodGet, "/builds/{id}/log", logParams, "", (*handler).getLog},
 	{http.MethodPost, "/builds/{id}/publish", nil, "publish", (*handler).republish},
 	{http.MethodPost, "/builds/{id}/rerun", nil, "rerun", (*handler).rerun},
 	{http.MethodPost, "/apps/{app}/trigger", nil, "trigger", (*handler).trigger},

@@ -18,6 +18,8 @@ var (
 	ErrInvalidObjectRef = errors.New("invalid object reference")
 	// ErrNotFound says that a build is not known (any more).
 	ErrNotFound = errors.New("build not found")
+	// ErrLogGone says that what a step printed does not exist any more.
+	ErrLogGone = errors.New("log gone")
 	// ErrChanged says that a run is no longer as a change of it presumes.
 	ErrChanged = errors.New("run changed")
 	// ErrRefused says that the cluster will never take a build's run.

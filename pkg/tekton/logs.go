@@ -5,6 +5,7 @@ package tekton
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -16,21 +17,26 @@ import (
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
-// maxTail is how much of the end of a log is searched for an error.
-const maxTail = 64 << 10
+// How much of the end of a log is searched for an error.
+const (
+	maxTail      = 64 << 10
+	excerptLines = 400
+)
 
 // Logs gives access to what steps print.
 type Logs interface {
-	// Log returns the output of a step. If follow is set, reading waits for
-	// more until the step ends. The output of a step that never ran is empty.
-	Log(ctx context.Context, tr *v1.TaskRun, step string, follow bool) (io.ReadCloser, error)
-	// Tail returns the end of the output of a step, at least the last 400 lines.
-	Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error)
+	// Log returns the output of one step, by its name in the TaskRun. If reading follows, it waits
+	// for more until the step ends. The output of a step that never ran is empty; one that is gone
+	// with its pod is [build.ErrLogGone].
+	Log(ctx context.Context, tr *v1.TaskRun, step string, o build.LogOptions) (io.ReadCloser, error)
 }
 
-// Log copies the output of all steps of a build, in their order, each under a heading. If
-// follow is set it continues until the build ends.
-func (c *Client) Log(ctx context.Context, id string, w io.Writer, follow bool) error {
+// Log calls f for each step of a build, or for the one that is asked for, in their order, with the
+// name of the step and what it printed; nil for what is gone. If reading follows, it goes on until
+// the build ends. It returns [build.ErrLogGone] if all of it is gone, before f is called.
+func (c *Client) Log(
+	ctx context.Context, id string, o build.LogOptions, f func(step string, output io.Reader) error,
+) error {
 	pr, err := c.get(ctx, id)
 	if err != nil {
 		return err
@@ -39,34 +45,54 @@ func (c *Client) Log(ctx context.Context, id string, w io.Writer, follow bool) e
 	if !ours {
 		return fmt.Errorf("run %s is not ours: %w", pr.Name, build.ErrNotFound)
 	}
+	var gone []string // steps before the first one that is there
+	there := false
 	for _, s := range h.stages {
-		tr, err := c.await(ctx, pr, s, follow)
-		if err != nil || tr == nil {
+		if o.Step != "" && o.Step != s.name() {
+			continue
+		}
+		tr, err := c.await(ctx, pr, s, o.Follow)
+		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "== %s\n", s.name()); err != nil {
-			return fmt.Errorf("write log: %w", err)
+		if tr == nil {
+			break
 		}
-		if err := c.copyLog(ctx, w, tr, s.step, follow); err != nil {
-			return err
+		output, err := c.logs.Log(ctx, tr, s.step, o)
+		switch {
+		case errors.Is(err, build.ErrLogGone) && !there:
+			gone = append(gone, s.name())
+			continue
+		case errors.Is(err, build.ErrLogGone):
+			gone = []string{s.name()}
+		case err != nil:
+			return fmt.Errorf("read log of %s: %w", s.step, err)
 		}
+		for _, name := range gone {
+			if err := f(name, nil); err != nil {
+				return errors.Join(err, closed(output))
+			}
+		}
+		gone = nil
+		if output == nil {
+			continue
+		}
+		there = true
+		if err := errors.Join(f(s.name(), output), output.Close()); err != nil {
+			return fmt.Errorf("copy log of %s: %w", s.step, err)
+		}
+	}
+	if !there && (len(gone) > 0 || h.condition.known && (h.condition.ok || h.condition.failed)) {
+		return fmt.Errorf("log of run %s: %w", pr.Name, build.ErrLogGone)
 	}
 	return nil
 }
 
-func (c *Client) copyLog(ctx context.Context, w io.Writer, tr *v1.TaskRun, step string, follow bool) error {
-	r, err := c.logs.Log(ctx, tr, step, follow)
-	if err != nil {
-		return fmt.Errorf("read log of %s: %w", step, err)
+func closed(c io.Closer) error {
+	if c == nil {
+		return nil
 	}
-	_, err = io.Copy(w, r)
-	if err := r.Close(); err != nil {
-		return fmt.Errorf("close log of %s: %w", step, err)
-	}
-	if err != nil {
-		return fmt.Errorf("copy log of %s: %w", step, err)
-	}
-	return nil
+	return c.Close()
 }
 
 // pollEvery is the interval between two reads of a run whose log is followed.
@@ -105,7 +131,7 @@ func (c *Client) excerpt(ctx context.Context, pr *v1.PipelineRun, children []*v1
 	if tr == nil || c.logs == nil {
 		return ""
 	}
-	r, err := c.logs.Tail(ctx, tr, stageBuild.step)
+	r, err := c.logs.Log(ctx, tr, stageBuild.step, build.LogOptions{Tail: excerptLines})
 	if err != nil {
 		return "" // the log may be gone with its pod; the exit code has to do
 	}

@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	coreclientv1 "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // maxPodLog bounds what is read of one step's output, in bytes.
@@ -28,22 +30,28 @@ type podLogs struct {
 }
 
 // Log implements Logs.
-func (l *podLogs) Log(ctx context.Context, tr *v1.TaskRun, step string, follow bool) (log io.ReadCloser, err error) {
-	limit := int64(maxPodLog)
+func (l *podLogs) Log(
+	ctx context.Context, tr *v1.TaskRun, step string, o build.LogOptions,
+) (log io.ReadCloser, err error) {
+	options := &corev1.PodLogOptions{
+		Container: "step-" + step, Follow: o.Follow, Timestamps: o.Timestamps, LimitBytes: new(int64(maxPodLog)),
+	}
+	if o.Tail > 0 {
+		options.TailLines = new(int64(o.Tail))
+	}
 	err = wait.PollUntilContextCancel(ctx, pollEvery, true, func(ctx context.Context) (bool, error) {
 		if tr.Status.PodName != "" {
-			log, err = l.pods.GetLogs(
-				tr.Status.PodName,
-				&corev1.PodLogOptions{Container: "step-" + step, Follow: follow, LimitBytes: &limit},
-			).Stream(
-				ctx,
-			)
-			// A container that has not started yet is a bad request.
-			if err == nil || !(apierrors.IsNotFound(err) || apierrors.IsBadRequest(err)) {
-				return true, err
+			log, err = l.pods.GetLogs(tr.Status.PodName, options).Stream(ctx)
+			switch {
+			case err == nil:
+				return true, nil
+			case apierrors.IsNotFound(err) && tr.IsDone():
+				return false, fmt.Errorf("pod %s: %w", tr.Status.PodName, build.ErrLogGone)
+			case !apierrors.IsNotFound(err) && !apierrors.IsBadRequest(err): // a container that has not started yet
+				return false, err
 			}
 		}
-		if !follow || tr.IsDone() {
+		if !o.Follow || tr.IsDone() {
 			log = io.NopCloser(strings.NewReader(""))
 			return true, nil
 		}
@@ -55,15 +63,4 @@ func (l *podLogs) Log(ctx context.Context, tr *v1.TaskRun, step string, follow b
 		return false, nil
 	})
 	return log, err
-}
-
-// Tail implements Logs.
-func (l *podLogs) Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error) {
-	lines, limit := int64(400), int64(1<<20)
-	return l.pods.GetLogs(
-		tr.Status.PodName,
-		&corev1.PodLogOptions{Container: "step-" + step, TailLines: &lines, LimitBytes: &limit},
-	).Stream(
-		ctx,
-	)
 }

@@ -81,7 +81,10 @@ func (*behind) Get(
 ) (build.Run, error) {
 	return build.Run{}, build.ErrNotFound
 }
-func (*behind) Log(context.Context, string, io.Writer, bool) error { return nil }
+
+func (*behind) Log(context.Context, string, build.LogOptions, func(string, io.Reader) error) error {
+	return nil
+}
 
 func (*behind) List(build.Query) (runs []build.Run) {
 	for i := range 100 {

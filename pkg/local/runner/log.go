@@ -4,6 +4,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // halfLog bounds the beginning, and the end, of the output that is stored of a step. What is
@@ -25,6 +28,7 @@ const halfLog = 8 << 20
 type logFile struct {
 	mu      sync.Mutex
 	file    *os.File
+	times   *timesFile
 	left    int // bytes that the beginning may still have
 	end     []byte
 	dropped int64
@@ -35,13 +39,20 @@ func newLog(path string) (*logFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	return &logFile{file: f, left: halfLog}, nil
+	times, err := newTimes(path)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &logFile{file: f, times: times, left: halfLog}, nil
 }
 
 func (l *logFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := min(len(p), l.left)
+	if n > 0 {
+		l.times.add(halfLog-l.left, time.Now())
+	}
 	l.left -= n
 	if l.end = append(l.end, p[n:]...); len(l.end) > 2*halfLog {
 		l.shorten()
@@ -68,19 +79,23 @@ func (l *logFile) Close() error {
 		_, err = fmt.Fprintf(l.file, "\n[%d bytes are left out here]\n", l.dropped)
 	}
 	_, failed := l.file.Write(l.end)
-	return errors.Join(err, failed, l.file.Close())
+	return errors.Join(err, failed, l.file.Close(), l.times.file.Close())
 }
 
-// Log returns what a step printed. If follow is set, reading goes on until the
-// TaskRun has ended.
-func (r *Runner) Log(ctx context.Context, tr *v1.TaskRun, step string, follow bool) (io.ReadCloser, error) {
+// Log implements tekton.Logs.
+func (r *Runner) Log(ctx context.Context, tr *v1.TaskRun, step string, o build.LogOptions) (io.ReadCloser, error) {
 	path := filepath.Join(r.runDir(tr.Labels[labelPipelineRun]), "logs", tr.Labels[labelPipelineTask], step+".log")
-	return &logReader{ctx: ctx, runner: r, path: path, taskRun: tr.Name, follow: follow}, nil
-}
-
-// Tail implements tekton.Logs.
-func (r *Runner) Tail(ctx context.Context, tr *v1.TaskRun, step string) (io.ReadCloser, error) {
-	return r.Log(ctx, tr, step, false)
+	l := &logReader{ctx: ctx, runner: r, path: path, taskRun: tr.Name, follow: o.Follow}
+	var err error
+	if o.Tail > 0 {
+		if l.skip, err = beforeTail(path, o.Tail); err != nil {
+			return nil, err
+		}
+	}
+	if o.Timestamps {
+		return newTimed(l, path, l.skip), nil
+	}
+	return l, nil
 }
 
 type logReader struct {
@@ -89,6 +104,7 @@ type logReader struct {
 	path    string
 	taskRun string
 	follow  bool
+	skip    int64 // bytes that are not read of the beginning
 	file    *os.File
 }
 
@@ -126,6 +142,9 @@ func (l *logReader) read(p []byte) (int, error) {
 			return 0, err
 		}
 		l.file = f
+		if _, err := f.Seek(l.skip, io.SeekStart); err != nil {
+			return 0, err
+		}
 	}
 	return l.file.Read(p)
 }
@@ -135,4 +154,22 @@ func (l *logReader) Close() error {
 		return nil
 	}
 	return l.file.Close()
+}
+
+// beforeTail returns where the last lines of a log begin.
+func beforeTail(path string, lines int) (int64, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // below the folder of a run
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read log: %w", err)
+	}
+	at := len(bytes.TrimSuffix(data, []byte("\n")))
+	for range lines {
+		if at = bytes.LastIndexByte(data[:max(at, 0)], '\n'); at < 0 {
+			return 0, nil
+		}
+	}
+	return int64(at) + 1, nil
 }

@@ -282,7 +282,7 @@ func (f *fixture) task(run, task string) *v1.TaskRun {
 
 func (f *fixture) log(run, task, step string) string {
 	f.t.Helper()
-	r, err := f.Log(f.t.Context(), f.task(run, task), step, true)
+	r, err := f.Log(f.t.Context(), f.task(run, task), step, build.LogOptions{Follow: true})
 	if err != nil {
 		f.t.Fatal(err)
 	}
