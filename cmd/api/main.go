@@ -87,6 +87,7 @@ func run(ctx context.Context, c envConfig) error {
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
 				Applications: c.Applications, Origins: c.Origins, User: user, Policy: policy, Needs: c.Needs,
 				Limits:  api.Limits{Calls: c.Calls, CallerBuilds: c.CallerBuilds, ApplicationBuilds: c.ApplicationBuilds},
+				Info:    api.Info{Version: server.Version(), Issuer: c.Issuer, ClientID: c.ClientID},
 				Refused: func(ctx context.Context, code string) { refused(ctx, code) },
 			},
 		),

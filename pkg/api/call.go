@@ -4,9 +4,11 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -99,17 +101,30 @@ func (c *call) instant(name string) (time.Time, error) {
 	return t, nil
 }
 
-// decode reads the body of a call, which is JSON. Members that are not known are refused.
-func (c *call) decode(w http.ResponseWriter, into any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, c.Body, maxBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
+// read reads the body of a call.
+func (c *call) read(w http.ResponseWriter) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return problem(http.StatusRequestEntityTooLarge, "PayloadTooLarge", fmt.Sprintf(
-			"The body of the call is too large: use at most %d bytes", maxBody,
-		))
+		return nil, tooLargeBody()
+	case err != nil:
+		return nil, invalid("The body did not come as a whole: send it once more")
+	default:
+		return body, nil
+	}
+}
+
+// decode reads the body of a call, which is JSON. Members that are not known are refused.
+func (c *call) decode(w http.ResponseWriter, into any) error {
+	body, err := c.read(w)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err = d.Decode(into)
+	switch {
 	case err != nil:
 		return invalid("The body cannot be read as JSON: %s", build.Clean(err.Error()))
 	case d.More():

@@ -5,8 +5,26 @@ package api
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
+
+// Taken returns what a subscriber takes that was away while builds changed, and what it takes then.
+func Taken(changed []build.Run) (first, second string) {
+	var h hub
+	s := h.subscribe()
+	defer s.close()
+	for _, r := range changed {
+		h.changed(r, false)
+	}
+	take := func() string {
+		changes, behind := s.take()
+		return fmt.Sprint(len(changes), behind)
+	}
+	return take(), take()
+}
 
 // Pieces takes output apart, and calls f for each piece with the place at which it begins.
 func Pieces(output io.Reader, timed bool, f func(line int, offset int64, text string, lone, cut bool)) error {

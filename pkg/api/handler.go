@@ -4,6 +4,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -47,6 +48,8 @@ type State interface {
 	Find(name string) (build.Run, error)
 	// List returns the builds that a query selects, in no particular order.
 	List(q build.Query) []build.Run
+	// Watch calls f for each change until stop is called. f must return quickly.
+	Watch(f func(r build.Run, deleted bool)) (stop func())
 }
 
 // Runs reads single builds.
@@ -80,11 +83,15 @@ type Options struct {
 	Needs Rights
 	// Limits bound what one caller, and one application, may use.
 	Limits Limits
+	// Streams says how often a stream of events does something by itself.
+	Streams Streams
 	// Refused counts a call that was not carried out, by the code of its problem, such as
 	// "Unauthorized", "Forbidden" or "TooManyRequests"; nothing is counted if nil.
 	Refused func(ctx context.Context, code string)
 	// User is the name of the installation's user in the Drogue registry.
 	User string
+	// Info is what everybody may know.
+	Info Info
 }
 
 // Deps are what a handler works with.
@@ -108,6 +115,8 @@ type handler struct {
 	devices  devices
 	limits   limits
 	followed counter
+	streams  counter
+	hub      hub
 	hooks    hooks
 	Options
 }
@@ -118,13 +127,21 @@ func New(d Deps, o Options) http.Handler {
 		registry: d.Registry, objects: d.Objects, state: d.State, runs: d.Runs, sender: d.Sender, devices: newDevices(),
 		limits: newLimits(o.Limits), hooks: newHooks(d.Hooks), Options: o,
 	}
+	h.Streams.Beat = cmp.Or(h.Streams.Beat, 15*time.Second)
+	h.Streams.Renew = cmp.Or(h.Streams.Renew, 30*time.Second)
+	h.hub.make = h.changed
+	d.State.Watch(h.hub.changed) // as long as the process lives
 	calls := d.Verifier.Middleware(http.HandlerFunc(h.route), h.refuse)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if application, ok := hookOf(r); ok {
 			h.deliver(w, r, application)
 			return
 		}
-		if !h.crossOrigin(w, r) {
+		switch {
+		case h.crossOrigin(w, r):
+		case r.URL.EscapedPath() == PathInfo:
+			h.getInfo(w, r)
+		default:
 			calls.ServeHTTP(w, r)
 		}
 	})
@@ -138,9 +155,12 @@ func (h *handler) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 	if slices.Contains(h.Origins, origin) {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
+		w.Header().Set("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, X-Total-Count")
 		if preflight {
-			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
-			w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key")
+			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
+			w.Header().Set(
+				"Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match",
+			)
 			w.Header().Set("Access-Control-Max-Age", "3600")
 		}
 	}

@@ -46,14 +46,19 @@ type world struct {
 	hooks   api.Secrets
 	enabled []string
 	at      time.Time
+	expires time.Time
+	streams api.Streams
+	info    api.Info
 
-	mu      sync.Mutex
-	refused []string
-	runs    []build.Run
-	sent    []cloudevents.Event
-	fail    map[string]error
-	log     func()      // is called before a log is written
-	output  [][2]string // of steps, by their names
+	mu       sync.Mutex
+	refused  []string
+	runs     []build.Run
+	sent     []cloudevents.Event
+	fail     map[string]error
+	log      func()      // is called before a log is written
+	output   [][2]string // of steps, by their names
+	watcher  func(build.Run, bool)
+	readable []build.Listed // applications, the default ones if nil
 }
 
 // Middleware takes "trigger" and "read" for tokens, "role" for one that may read and has the role,
@@ -70,7 +75,10 @@ func (w *world) Middleware(next http.Handler, refuse func(http.ResponseWriter, *
 			r.WithContext(
 				auth.NewContext(
 					r.Context(),
-					auth.Principal{Subject: "s", Name: "alice", Token: token, MayTrigger: token == "trigger" || token == "role"},
+					auth.Principal{
+						Subject: "s", Name: "alice", Token: token, MayTrigger: token == "trigger" || token == "role",
+						Expires: w.expires,
+					},
 				),
 			),
 		)
@@ -89,6 +97,13 @@ func (w *world) ObjectAs(_ context.Context, _ string, t build.ObjectRef) (build.
 		return nil, build.ErrForbidden
 	}
 	return object{section, w.record}, nil
+}
+
+// failure is how something fails, nil if it does not.
+func (w *world) failure(what string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fail[what]
 }
 
 // Object reads as the user of the installation.
@@ -115,8 +130,13 @@ func (o object) Status(string) json.RawMessage {
 }
 
 func (w *world) ApplicationsAs(context.Context, string) ([]build.Listed, error) {
-	if err := errors.Join(w.fail["registry"], w.fail["list"]); err != nil {
+	if err := errors.Join(w.failure("registry"), w.fail["list"]); err != nil {
 		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.readable != nil {
+		return w.readable, nil
 	}
 	return []build.Listed{{Object: build.ObjectRef{Application: "app"}, UID: "uid", Described: true}}, nil
 }
@@ -143,6 +163,8 @@ func (w *world) Get(_ context.Context, id string) (build.Run, error) {
 }
 
 func (w *world) Find(name string) (build.Run, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, r := range w.runs {
 		if build.RunName(r.ID) == name {
 			return r, nil
@@ -152,7 +174,12 @@ func (w *world) Find(name string) (build.Run, error) {
 }
 
 func (w *world) List(q build.Query) (list []build.Run) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, r := range w.runs {
+		if q.Active && !r.Active() {
+			continue
+		}
 		if q.Object != (build.ObjectRef{}) && q.Object != r.Object ||
 			q.Application != "" && q.Application != r.Object.Application {
 			continue
@@ -166,6 +193,34 @@ func (w *world) List(q build.Query) (list []build.Run) {
 		}
 	}
 	return list
+}
+
+// Watch has the last one who watches see what set and remove do.
+func (w *world) Watch(f func(build.Run, bool)) (stop func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watcher = f
+	return func() {}
+}
+
+// set changes a build, or adds it.
+func (w *world) set(r build.Run) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.IndexFunc(w.runs, func(o build.Run) bool { return o.ID == r.ID }); i >= 0 {
+		w.runs[i] = r
+	} else {
+		w.runs = append(w.runs, r)
+	}
+	w.watcher(r, false)
+}
+
+// remove removes a build.
+func (w *world) remove(r build.Run) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.runs = slices.DeleteFunc(w.runs, func(o build.Run) bool { return o.ID == r.ID })
+	w.watcher(r, true)
 }
 
 func (w *world) Log(
@@ -242,7 +297,7 @@ func (w *world) handler() http.Handler {
 			User:    "ajour", Applications: w.enabled,
 			Policy: w.policy,
 			Needs:  w.needs,
-			Limits: w.limits,
+			Limits: w.limits, Streams: w.streams, Info: w.info,
 			Refused: func(_ context.Context, code string) {
 				w.mu.Lock()
 				defer w.mu.Unlock()

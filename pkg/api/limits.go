@@ -106,9 +106,13 @@ const maxBody = 64 << 10
 // bodyFits refuses a call with a large body.
 func bodyFits(r *http.Request) error {
 	if r.ContentLength > maxBody {
-		return problem(
-			http.StatusRequestEntityTooLarge, "PayloadTooLarge", "The body of the call is too large: use at most 64 KiB",
-		)
+		return tooLargeBody()
 	}
 	return nil
+}
+
+func tooLargeBody() *Problem {
+	return problem(
+		http.StatusRequestEntityTooLarge, "PayloadTooLarge", "The body of the call is too large: use at most 64 KiB",
+	)
 }

@@ -30,6 +30,7 @@ type route struct {
 // routes are all operations that need a token.
 var routes = []route{
 	{http.MethodGet, "/", nil, "", (*handler).listNewest},
+	{http.MethodGet, "/events", []string{"application", "device", "build"}, "", (*handler).streamEvents},
 	{http.MethodGet, "/builds", listParams, "", (*handler).listBuilds},
 	{http.MethodPost, "/builds", nil, "trigger", (*handler).triggerByBody},
 	{http.MethodGet, "/builds/{id}", []string{"application", "device", "description"}, "", (*handler).getBuild},
@@ -37,6 +38,9 @@ var routes = []route{
 	{http.MethodGet, "/builds/{id}/log", logParams, "", (*handler).getLog},
 	{http.MethodPost, "/builds/{id}/publish", nil, "publish", (*handler).republish},
 	{http.MethodPost, "/builds/{id}/rerun", nil, "rerun", (*handler).rerun},
+	{http.MethodGet, "/builds/{id}/diff", []string{"with"}, "", (*handler).getDiff},
+	{http.MethodGet, "/me", nil, "", (*handler).getMe},
+	{http.MethodPost, "/validate", []string{"application", "device"}, "", (*handler).validate},
 	{http.MethodPost, "/apps/{app}/trigger", nil, "trigger", (*handler).trigger},
 	{http.MethodPost, "/apps/{app}/devices/{device...}/trigger", nil, "trigger", (*handler).trigger},
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 )
 
 // TriggerRole is the role, or claim, that lets its bearer trigger builds (A4).
@@ -20,6 +21,8 @@ type Principal struct {
 	Name string
 	// MayTrigger reports whether the token carries the right to trigger builds.
 	MayTrigger bool
+	// Expires is when the token does.
+	Expires time.Time
 	// Token is the raw access token, for calls to Drogue on the caller's behalf
 	// (AUTH-3). It must not be logged or stored.
 	Token string

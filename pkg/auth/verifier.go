@@ -229,7 +229,10 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Principal, error) {
 	if err := v.checkKind(token, &c); err != nil {
 		return Principal{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
 	}
-	p := Principal{Subject: c.Subject, Name: cmp.Or(c.Username, c.Subject), MayTrigger: c.mayTrigger(v.options.Audience)}
+	p := Principal{
+		Subject: c.Subject, Name: cmp.Or(c.Username, c.Subject), MayTrigger: c.mayTrigger(v.options.Audience),
+		Expires: c.ExpiresAt.Time,
+	}
 	v.verified.Add(hash, verified{p, c.ExpiresAt.Add(leeway)})
 	p.Token = raw
 	return p, nil

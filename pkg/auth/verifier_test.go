@@ -86,7 +86,11 @@ func TestAValidTokenIsAPrincipal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := auth.Principal{Subject: w.issuer.Claims("alice")["sub"].(string), Name: "alice", MayTrigger: true, Token: raw}
+	claims := w.issuer.Claims("alice")
+	want := auth.Principal{
+		Subject: claims["sub"].(string), Name: "alice", MayTrigger: true, Expires: time.Unix(claims["exp"].(int64), 0),
+		Token: raw,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

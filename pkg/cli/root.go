@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/server"
 )
 
 // Env is the world that a command sees.
@@ -90,7 +91,7 @@ device in the Drogue registry.
 "ajour dev" runs all of it on this machine. The other commands talk to it, or to
 any other installation that --url and --token name.`,
 		SilenceUsage: true, SilenceErrors: true,
-		Version:           version(),
+		Version:           server.Version(),
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetVersionTemplate("ajour {{.Version}}\n")

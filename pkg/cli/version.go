@@ -5,9 +5,10 @@ package cli
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/drogue-iot/ajour/pkg/server"
 )
 
 func newVersion(env Env) *cobra.Command {
@@ -16,24 +17,8 @@ func newVersion(env Env) *cobra.Command {
 		Short: "Show the version of this program",
 		Args:  args(0, 0, "none"),
 		RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintf(env.Stdout, "ajour %s\n", version())
+			fmt.Fprintf(env.Stdout, "ajour %s\n", server.Version())
 			return nil
 		},
 	}
-}
-
-// version is what the Go command noted in the program: that of the module, and
-// the commit if there was a repository.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	v := info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			v += " " + s.Value
-		}
-	}
-	return v
 }

@@ -36,7 +36,7 @@ func (p *process) public() http.Handler {
 	routes := map[string]http.Handler{
 		"/api/registry": p.drogue, "/api/admin": p.drogue, "/realms/drogue": p.issuer, "/v2": p.oci,
 		"/healthz": http.HandlerFunc(alive), "/readyz": http.HandlerFunc(p.readiness),
-		"/.well-known/drogue-endpoints": http.HandlerFunc(p.endpoints),
+		api.PathInfo: p.api, "/.well-known/drogue-endpoints": http.HandlerFunc(p.endpoints),
 	}
 	for _, prefix := range api.Prefixes {
 		routes[prefix] = p.api

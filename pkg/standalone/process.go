@@ -30,6 +30,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/local/registry"
 	"github.com/drogue-iot/ajour/pkg/local/runner"
 	"github.com/drogue-iot/ajour/pkg/notify"
+	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/sink"
 	"github.com/drogue-iot/ajour/pkg/status"
 	"github.com/drogue-iot/ajour/pkg/tekton"
@@ -130,7 +131,10 @@ func (p *process) serve(
 			Verifier: p.verifier, Registry: devices, Objects: devices, State: p.state, Runs: runs, Sender: events,
 			Hooks: webhook.Folder(o.Webhooks),
 		},
-		api.Options{Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser, Policy: o.Policy, Needs: api.NeedsBoth},
+		api.Options{
+			Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser, Policy: o.Policy, Needs: api.NeedsBoth,
+			Info: api.Info{Version: server.Version(), Issuer: p.issuer.URL(), ClientID: issuer.Client, Dev: true},
+		},
 	)
 	p.builder = builder.New(
 		builder.Deps{

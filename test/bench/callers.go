@@ -82,6 +82,8 @@ func (*behind) Get(
 	return build.Run{}, build.ErrNotFound
 }
 
+func (*behind) Watch(func(build.Run, bool)) (stop func()) { return func() {} }
+
 func (*behind) Log(context.Context, string, build.LogOptions, func(string, io.Reader) error) error {
 	return nil
 }
