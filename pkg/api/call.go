@@ -63,7 +63,7 @@ func (c *call) parse(known []string) error {
 }
 
 // repeatable are the parameters that may be given several times.
-var repeatable = []string{"status", "reason", "trigger"}
+var repeatable = []string{"status", "reason", "trigger", "state"}
 
 // flag reads a parameter that is true or false; false if it is not there.
 func (c *call) flag(name string) (bool, error) {

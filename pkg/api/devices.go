@@ -34,8 +34,11 @@ type listed struct {
 	devices []build.ObjectRef
 }
 
-func newDevices() devices {
-	cache, err := lru.New[string, listed](maxApplications)
+func newDevices() devices { return newCache[listed]() }
+
+// newCache returns what remembers something of applications, by their uids.
+func newCache[V any]() *lru.Cache[string, V] {
+	cache, err := lru.New[string, V](maxApplications)
 	if err != nil { // of a size that is not positive
 		panic(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 )
@@ -35,6 +37,18 @@ type Registry interface {
 	ApplicationsAs(ctx context.Context, token string) ([]build.Listed, error)
 	// DevicesAs lists the devices of an application.
 	DevicesAs(ctx context.Context, token, application string) ([]build.Listed, error)
+	// EachApplicationAs calls f for each application that may be read, of those that a label selector
+	// finds.
+	EachApplicationAs(ctx context.Context, token, labels string, f func(build.ObjectRef, build.Object) error) error
+	// DevicesPageAs calls f for some devices of an application, and returns how many there are on the
+	// page: fewer than its limit at the end.
+	DevicesPageAs(
+		ctx context.Context, token string, p build.DevicesPage, f func(build.ObjectRef, build.Object) error,
+	) (int, error)
+	// SetFirmwareAs replaces the section spec.firmware of an object by what change returns.
+	SetFirmwareAs(
+		ctx context.Context, token string, o build.ObjectRef, change func(build.Object) (json.RawMessage, error),
+	) error
 }
 
 // Objects reads the Drogue registry as the user of the installation, who builds.
@@ -113,6 +127,7 @@ type handler struct {
 	runs     Runs
 	sender   event.Sender
 	devices  devices
+	fleets   *lru.Cache[string, Fleet]
 	limits   limits
 	followed counter
 	streams  counter
@@ -125,6 +140,7 @@ type handler struct {
 func New(d Deps, o Options) http.Handler {
 	h := &handler{
 		registry: d.Registry, objects: d.Objects, state: d.State, runs: d.Runs, sender: d.Sender, devices: newDevices(),
+		fleets: newCache[Fleet](),
 		limits: newLimits(o.Limits), hooks: newHooks(d.Hooks), Options: o,
 	}
 	h.Streams.Beat = cmp.Or(h.Streams.Beat, 15*time.Second)

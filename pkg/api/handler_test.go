@@ -49,6 +49,8 @@ type world struct {
 	expires time.Time
 	streams api.Streams
 	info    api.Info
+	// registry takes the place of the double, if it is there.
+	registry api.Registry
 
 	mu       sync.Mutex
 	refused  []string
@@ -120,6 +122,7 @@ func (w *world) MayWriteAs(_ context.Context, token string, _ build.ObjectRef) (
 type object struct{ section, record string }
 
 func (o object) UID() string                       { return "uid" }
+func (o object) Labels() map[string]string         { return map[string]string{"kind": "test"} }
 func (o object) Firmware() json.RawMessage         { return json.RawMessage(o.section) }
 func (o object) SetStatus(string, json.RawMessage) {}
 func (o object) Status(string) json.RawMessage {
@@ -139,6 +142,25 @@ func (w *world) ApplicationsAs(context.Context, string) ([]build.Listed, error) 
 		return w.readable, nil
 	}
 	return []build.Listed{{Object: build.ObjectRef{Application: "app"}, UID: "uid", Described: true}}, nil
+}
+
+// What follows is tried with a registry.
+func (w *world) EachApplicationAs(
+	context.Context, string, string, func(build.ObjectRef, build.Object) error,
+) error {
+	return errors.New("not here")
+}
+
+func (w *world) DevicesPageAs(
+	context.Context, string, build.DevicesPage, func(build.ObjectRef, build.Object) error,
+) (int, error) {
+	return 0, errors.New("not here")
+}
+
+func (w *world) SetFirmwareAs(
+	context.Context, string, build.ObjectRef, func(build.Object) (json.RawMessage, error),
+) error {
+	return errors.New("not here")
 }
 
 func (w *world) DevicesAs(_ context.Context, _, application string) (list []build.Listed, err error) {
@@ -274,9 +296,16 @@ func (w *world) auditLog() io.Writer {
 	return io.Discard
 }
 
+func (w *world) drogue() api.Registry {
+	if w.registry != nil {
+		return w.registry
+	}
+	return w
+}
+
 func (w *world) handler() http.Handler {
 	return api.New(
-		api.Deps{Verifier: w, Registry: w, Objects: w, State: w, Runs: w, Sender: w, Hooks: w.hooks},
+		api.Deps{Verifier: w, Registry: w.drogue(), Objects: w, State: w, Runs: w, Sender: w, Hooks: w.hooks},
 		api.Options{
 			Log: slog.New(slog.NewJSONHandler(w.auditLog(), &slog.HandlerOptions{
 				ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -510,7 +539,7 @@ func TestTriggersThatAreRefused(t *testing.T) {
 		{"a registry that is away", "trigger", "POST", "/apps/app/trigger", "registry", 503, "Unavailable", ""},
 		{"a broker that is away", "trigger", "POST", "/apps/app/trigger", "send", 503, "Unavailable", event.TypeRequested},
 		{"a GET", "trigger", "GET", "/apps/app/trigger", "", 405, "MethodNotAllowed", ""},
-		{"another path", "trigger", "POST", "/apps/app", "", 404, "NotFound", ""},
+		{"another path", "trigger", "POST", "/apps/app/build", "", 404, "NotFound", ""},
 		{"an empty device name", "trigger", "POST", "/apps/app/devices//trigger", "", 400, "InvalidRequest", ""},
 		{"an empty device", "trigger", "POST", "/apps/app/devices/trigger", "", 404, "NotFound", ""},
 	} {

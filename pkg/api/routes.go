@@ -41,6 +41,13 @@ var routes = []route{
 	{http.MethodGet, "/builds/{id}/diff", []string{"with"}, "", (*handler).getDiff},
 	{http.MethodGet, "/me", nil, "", (*handler).getMe},
 	{http.MethodPost, "/validate", []string{"application", "device"}, "", (*handler).validate},
+	{http.MethodGet, "/apps", []string{"labels"}, "", (*handler).listApps},
+	{http.MethodGet, "/apps/{app}", nil, "", (*handler).getApp},
+	{http.MethodGet, "/apps/{app}/fleet", nil, "", (*handler).getFleet},
+	{http.MethodGet, "/apps/{app}/devices", []string{"labels", "state", "limit", "cursor"}, "", (*handler).listDevices},
+	{http.MethodGet, "/apps/{app}/device", []string{"name"}, "", (*handler).getDevice},
+	{http.MethodPut, "/apps/{app}/firmware", []string{"dry-run"}, "edit", (*handler).putAppFirmware},
+	{http.MethodPut, "/apps/{app}/device-firmware", []string{"name", "dry-run"}, "edit", (*handler).putDeviceFirmware},
 	{http.MethodPost, "/apps/{app}/trigger", nil, "trigger", (*handler).trigger},
 	{http.MethodPost, "/apps/{app}/devices/{device...}/trigger", nil, "trigger", (*handler).trigger},
 }

@@ -126,6 +126,7 @@ func (w *world) uidOf(o build.ObjectRef) string {
 type document struct{ section, record, uid string }
 
 func (d document) UID() string                       { return d.uid }
+func (d document) Labels() map[string]string         { return nil }
 func (d document) Firmware() json.RawMessage         { return json.RawMessage(d.section) }
 func (d document) SetStatus(string, json.RawMessage) {}
 func (d document) Status(section string) json.RawMessage {

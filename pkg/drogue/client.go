@@ -163,6 +163,26 @@ func (c *Client) MayWriteAs(ctx context.Context, token string, t build.ObjectRef
 //
 // change may be called several times, each time with a fresh object.
 func (c *Client) Update(ctx context.Context, t build.ObjectRef, change func(build.Object) (bool, error)) error {
+	return c.update(ctx, t, func(o *Object) (bool, error) { return change(o) })
+}
+
+// SetFirmwareAs replaces the section spec.firmware of an object on behalf of the bearer of an access
+// token, as Update changes the status. change returns the section, or the one that is there for no
+// change.
+func (c *Client) SetFirmwareAs(
+	ctx context.Context, token string, t build.ObjectRef, change func(build.Object) (json.RawMessage, error),
+) error {
+	return c.As(Bearer(token)).update(ctx, t, func(o *Object) (bool, error) {
+		section, err := change(o)
+		if err != nil || bytes.Equal(section, o.Firmware()) {
+			return false, err
+		}
+		o.SetFirmware(section)
+		return true, nil
+	})
+}
+
+func (c *Client) update(ctx context.Context, t build.ObjectRef, change func(*Object) (bool, error)) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.Multiplier, wait.MaxInterval = 10*time.Millisecond, 2, time.Second
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
@@ -175,7 +195,7 @@ func (c *Client) Update(ctx context.Context, t build.ObjectRef, change func(buil
 	return err
 }
 
-func (c *Client) updateOnce(ctx context.Context, t build.ObjectRef, change func(build.Object) (bool, error)) error {
+func (c *Client) updateOnce(ctx context.Context, t build.ObjectRef, change func(*Object) (bool, error)) error {
 	o, err := c.Get(ctx, t)
 	if err != nil || o.Deleted() {
 		return err

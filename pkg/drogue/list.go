@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -41,6 +43,35 @@ func (c *Client) DevicesAs(ctx context.Context, token, application string) ([]bu
 func (c *Client) EachApplication(ctx context.Context, f func(build.ObjectRef, build.Object) error) error {
 	_, err := c.page(ctx, basePath, func(o *Object) error { return f(o.Ref(), o) })
 	return err
+}
+
+// EachApplicationAs is like EachApplication, on behalf of the bearer of an access token, of those that a
+// label selector finds; all if it is empty.
+func (c *Client) EachApplicationAs(
+	ctx context.Context, token, labels string, f func(build.ObjectRef, build.Object) error,
+) error {
+	path := basePath
+	if labels != "" {
+		path += "?" + url.Values{"labels": {labels}}.Encode()
+	}
+	_, err := c.As(Bearer(token)).page(ctx, path, func(o *Object) error { return f(o.Ref(), o) })
+	return err
+}
+
+// DevicesPageAs reads some devices of an application on behalf of the bearer of an access token, and
+// calls f for each: those after so many, of those that a label selector finds. It returns how many there
+// are on the page with those that wait for their finalizers to go: fewer than limit at the end.
+func (c *Client) DevicesPageAs(
+	ctx context.Context, token string, p build.DevicesPage, f func(build.ObjectRef, build.Object) error,
+) (int, error) {
+	query := url.Values{"limit": {strconv.Itoa(p.Limit)}, "offset": {strconv.Itoa(p.Offset)}}
+	if p.Labels != "" {
+		query.Set("labels", p.Labels)
+	}
+	return c.As(Bearer(token)).page(
+		ctx, path(build.ObjectRef{Application: p.Application})+"/devices?"+query.Encode(),
+		func(o *Object) error { return f(o.Ref(), o) },
+	)
 }
 
 // pageSize is how many devices are read at once by [Client.EachDevice]: each may have 64 KiB.

@@ -17,6 +17,8 @@ type Object struct {
 	metadata map[string]json.RawMessage
 	spec     map[string]json.RawMessage
 	status   map[string]json.RawMessage
+	// described says that spec is not as it was read.
+	described bool
 }
 
 // ParseObject reads the JSON form of an application or a device.
@@ -43,7 +45,7 @@ func ParseObject(data []byte) (*Object, error) {
 }
 
 // MarshalJSON returns the object for a PUT: all that was read, with the uid and
-// resourceVersion that guard the write, and the status as it is now.
+// resourceVersion that guard the write, and the status and the description as they are now.
 func (o *Object) MarshalJSON() ([]byte, error) {
 	top := make(map[string]any, len(o.top)+1)
 	for key, value := range o.top {
@@ -52,6 +54,9 @@ func (o *Object) MarshalJSON() ([]byte, error) {
 	delete(top, "status")
 	if len(o.status) > 0 {
 		top["status"] = o.status
+	}
+	if o.described {
+		top["spec"] = o.spec
 	}
 	return json.Marshal(top)
 }
@@ -67,11 +72,25 @@ func (o *Object) Ref() build.ObjectRef {
 // UID returns metadata.uid.
 func (o *Object) UID() string { return o.text("uid") }
 
+// Labels returns metadata.labels.
+func (o *Object) Labels() (labels map[string]string) {
+	_ = json.Unmarshal(o.metadata["labels"], &labels) // of a different type: none
+	return labels
+}
+
 // Deleted reports whether the object is waiting for its finalizers to go.
 func (o *Object) Deleted() bool { return o.text("deletionTimestamp") != "" }
 
 // Firmware returns the section spec.firmware, nil if there is none.
 func (o *Object) Firmware() json.RawMessage { return o.spec["firmware"] }
+
+// SetFirmware replaces the section spec.firmware.
+func (o *Object) SetFirmware(section json.RawMessage) {
+	if o.spec == nil {
+		o.spec = map[string]json.RawMessage{}
+	}
+	o.spec["firmware"], o.described = section, true
+}
 
 // Status returns a section of the status, nil if there is none.
 func (o *Object) Status(section string) json.RawMessage { return o.status[section] }

@@ -18,6 +18,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // object is a Drogue object's status.
 type object map[string]json.RawMessage
 
+func (o object) Labels() map[string]string             { return nil }
 func (o object) Firmware() json.RawMessage             { return o["spec.firmware"] }
 func (o object) UID() string                           { return string(o["uid"]) }
 func (o object) Status(section string) json.RawMessage { return o[section] }

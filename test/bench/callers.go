@@ -52,6 +52,7 @@ const (
 type describedObject struct{}
 
 func (describedObject) UID() string                       { return "uid" }
+func (describedObject) Labels() map[string]string         { return nil }
 func (describedObject) Firmware() json.RawMessage         { return json.RawMessage(descriptionOfCallers) }
 func (describedObject) Status(string) json.RawMessage     { return nil }
 func (describedObject) SetStatus(string, json.RawMessage) {}
@@ -80,6 +81,24 @@ func (*behind) Get(
 	string,
 ) (build.Run, error) {
 	return build.Run{}, build.ErrNotFound
+}
+
+func (*behind) EachApplicationAs(
+	context.Context, string, string, func(build.ObjectRef, build.Object) error,
+) error {
+	return nil
+}
+
+func (*behind) DevicesPageAs(
+	context.Context, string, build.DevicesPage, func(build.ObjectRef, build.Object) error,
+) (int, error) {
+	return 0, nil
+}
+
+func (*behind) SetFirmwareAs(
+	context.Context, string, build.ObjectRef, func(build.Object) (json.RawMessage, error),
+) error {
+	return nil
 }
 
 func (*behind) Watch(func(build.Run, bool)) (stop func()) { return func() {} }

@@ -77,6 +77,7 @@ type object struct {
 func (o object) UID() string                       { return "uid-" + o.ref.String() }
 func (o object) Status(string) json.RawMessage     { return nil }
 func (o object) SetStatus(string, json.RawMessage) {}
+func (object) Labels() map[string]string           { return nil }
 func (o object) Firmware() json.RawMessage {
 	return json.RawMessage(
 		fmt.Sprintf(`{"container":{"image":"a:1","build":{"image":"b","args":["%d"],"artifact":{"path":"f"},
