@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -83,10 +84,25 @@ func (c *call) number(name string, fallback int) (int, error) {
 		return fallback, nil
 	}
 	n, err := strconv.Atoi(c.query.Get(name))
-	if err != nil || n < 0 {
+	switch {
+	case err != nil || n < 0:
 		return 0, invalid("The parameter %s is not a number: use 0 or more", name)
+	case n > math.MaxInt32:
+		return 0, invalid("The parameter %s is out of range: use at most %d", name, math.MaxInt32)
+	default:
+		return n, nil
 	}
-	return n, nil
+}
+
+// named returns the object that the parameters application and device name; the zero ObjectRef if
+// neither is there.
+func (c *call) named() (o build.ObjectRef, err error) {
+	if o = (build.ObjectRef{Application: c.query.Get("application"), Device: c.query.Get("device")}); c.query.Has(
+		"application",
+	) || c.query.Has("device") {
+		err = o.Validate()
+	}
+	return o, err
 }
 
 // instant reads a parameter that is a time; the zero time if it is not there.

@@ -85,9 +85,13 @@ func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
+	object, err := c.named()
+	if err != nil {
+		return err
+	}
 	run, application, err := h.find(c)
-	if errors.Is(err, build.ErrNotFound) && c.query.Has("application") {
-		return h.getRejected(w, c)
+	if errors.Is(err, build.ErrNotFound) && object != (build.ObjectRef{}) {
+		return h.getRejected(w, c, object)
 	}
 	if err != nil {
 		return err
@@ -108,11 +112,7 @@ func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
 }
 
 // getRejected shows a build that never had a run, which only its object knows of.
-func (h *handler) getRejected(w http.ResponseWriter, c *call) error {
-	object := build.ObjectRef{Application: c.query.Get("application"), Device: c.query.Get("device")}
-	if err := object.Validate(); err != nil {
-		return err
-	}
+func (h *handler) getRejected(w http.ResponseWriter, c *call, object build.ObjectRef) error {
 	for _, run := range h.rejectedOf(c, object) {
 		if strings.HasSuffix(run.ID, c.id) && len(c.id) >= minShort {
 			b := h.shown(run)

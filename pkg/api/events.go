@@ -69,8 +69,10 @@ func (h *handler) streamEvents(w http.ResponseWriter, c *call) error {
 // streamed reads which builds a stream is about: those of an application and its devices, of one
 // object, or one build.
 func (h *handler) streamed(c *call) (q build.Query, id string, err error) {
-	object := build.ObjectRef{Application: c.query.Get("application"), Device: c.query.Get("device")}
+	object, err := c.named()
 	switch {
+	case err != nil:
+		return q, "", err
 	case c.query.Has("build") && object != (build.ObjectRef{}):
 		return q, "", invalid("The parameter build stands alone: set no application and no device")
 	case c.query.Has("build"):
@@ -82,8 +84,6 @@ func (h *handler) streamed(c *call) (q build.Query, id string, err error) {
 		return build.Query{Object: run.Object}, run.ID, nil
 	case object == (build.ObjectRef{}):
 		return q, "", nil
-	case object.Validate() != nil:
-		return q, "", object.Validate()
 	case object.Device == "":
 		return build.Query{Application: object.Application}, "", nil
 	default:

@@ -7,9 +7,24 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
+
+// Operations returns the parameters of each operation that needs a token, sorted.
+func Operations() map[string][]string {
+	all := map[string][]string{}
+	for _, r := range routes {
+		path := strings.ReplaceAll(r.path, "...}", "}")
+		all[r.method+" "+path] = slices.Sorted(slices.Values(append([]string{}, r.params...)))
+		if all[r.method+" "+path] == nil {
+			all[r.method+" "+path] = []string{}
+		}
+	}
+	return all
+}
 
 // Taken returns what a subscriber takes that was away while builds changed, and what it takes then.
 func Taken(changed []build.Run) (first, second string) {

@@ -48,16 +48,9 @@ func (h *handler) putFirmware(w http.ResponseWriter, c *call, ref build.ObjectRe
 	if err != nil {
 		return err
 	}
-	section, err := yaml.YAMLToJSONStrict(body)
+	section, err := sectionIn(body)
 	if err != nil {
-		return invalid("The body cannot be read as YAML or JSON: %s", build.Clean(err.Error()))
-	}
-	if json.Valid(body) { // whose numbers stay as they are written
-		section = body
-	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(section, &members) != nil || members == nil {
-		return invalid("The body is no section spec.firmware: write an object with container, oci or hawkbit in it")
+		return err
 	}
 	if _, err := h.describe(section, ref); err != nil && !errors.Is(err, build.ErrNoBuild) {
 		return err
@@ -91,6 +84,42 @@ func (h *handler) putFirmware(w http.ResponseWriter, c *call, ref build.ObjectRe
 	default:
 		return show()
 	}
+}
+
+// sectionIn reads a section spec.firmware, JSON or YAML.
+func sectionIn(body []byte) (json.RawMessage, error) {
+	section, err := yaml.YAMLToJSONStrict(body)
+	if err != nil {
+		return nil, invalid("The body cannot be read as YAML or JSON: %s", build.Clean(err.Error()))
+	}
+	var members map[string]any
+	switch {
+	case json.Unmarshal(section, &members) != nil || members == nil:
+		return nil, invalid("The body is no section spec.firmware: write an object with container, oci or hawkbit in it")
+	case hasNUL(members): // to which the registry answers for ever that it is away
+		return nil, invalid("The body has the character U+0000 in it, which the registry does not store: remove it")
+	case json.Valid(body): // whose numbers stay as they are written
+		return body, nil
+	default:
+		return section, nil
+	}
+}
+
+// hasNUL reports whether a text in a value has a NUL.
+func hasNUL(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.ContainsRune(v, 0)
+	case []any:
+		return slices.ContainsFunc(v, hasNUL)
+	case map[string]any:
+		for name, value := range v {
+			if strings.ContainsRune(name, 0) || hasNUL(value) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // matches reports whether a section is one of those that If-Match names (RFC 9110, section 13.1.1); any

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -38,9 +39,9 @@ func (h *handler) listDevices(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	offset, err := c.number("cursor", 0)
-	if err != nil {
-		return invalid("The parameter cursor is none that this API gave: begin without it")
+	offset, err := strconv.Atoi(cmp.Or(c.query.Get("cursor"), "0"))
+	if err != nil || offset < 0 {
+		return errCursor()
 	}
 	_, application, err := h.application(c)
 	if err != nil {

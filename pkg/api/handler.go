@@ -157,6 +157,8 @@ func New(d Deps, o Options) http.Handler {
 		case h.crossOrigin(w, r):
 		case r.URL.EscapedPath() == PathInfo:
 			h.getInfo(w, r)
+		case isOpenAPI(r):
+			h.getOpenAPI(w, r)
 		default:
 			calls.ServeHTTP(w, r)
 		}

@@ -82,11 +82,9 @@ type filter struct {
 
 // filter reads the parameters of a list.
 func (c *call) filter() (f filter, err error) {
-	object := build.ObjectRef{Application: c.query.Get("application"), Device: c.query.Get("device")}
-	if object != (build.ObjectRef{}) {
-		if err := object.Validate(); err != nil {
-			return f, err
-		}
+	object, err := c.named()
+	if err != nil {
+		return f, err
 	}
 	devices, err := c.flag("devices")
 	switch {
@@ -109,7 +107,7 @@ func (c *call) filter() (f filter, err error) {
 		return f, err
 	}
 	f.requester, f.text = c.query.Get("requester"), strings.ToLower(c.query.Get("q"))
-	if f.commit = c.query.Get("commit"); f.commit != "" && !build.CommitPrefix(f.commit, minCommit) {
+	if f.commit = c.query.Get("commit"); c.query.Has("commit") && !build.CommitPrefix(f.commit, minCommit) {
 		return f, invalid("The parameter commit is no commit: use its first %d to 64 hexadecimal digits", minCommit)
 	}
 	if f.since, err = c.instant("since"); err != nil {
@@ -164,9 +162,13 @@ func parseCursor(s string) (*build.Run, error) {
 	at, id, ok := strings.Cut(string(text), "/")
 	requested, failed := time.Parse(time.RFC3339Nano, at)
 	if err != nil || !ok || failed != nil || !build.ValidID(id) {
-		return nil, invalid("The parameter cursor is none that this API gave: begin without it")
+		return nil, errCursor()
 	}
 	return &build.Run{ID: id, Status: build.Status{Requested: requested}}, nil
+}
+
+func errCursor() error {
+	return invalid("The parameter cursor is none that this API gave: begin without it")
 }
 
 // rejectedOf returns the build that an object shows as rejected, none if it shows a different one or

@@ -44,9 +44,7 @@ type Info struct {
 }
 
 func (h *handler) getInfo(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		problem(http.StatusMethodNotAllowed, "MethodNotAllowed", "Use GET on this path").write(w)
+	if !readsOnly(w, r) {
 		return
 	}
 	info := h.Info

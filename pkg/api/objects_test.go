@@ -269,6 +269,7 @@ func TestADescriptionIsReplacedAlone(t *testing.T) {
 		{"a stranger sees nothing", "stranger", "/apps/app/firmware", next, "", 404, "a:1"},
 		{"what is wrong is not written", "trigger", "/apps/app/firmware", `{"container":{"image":"A","build":{}}}`, "", 422, "a:1"},
 		{"what is no section is not written", "trigger", "/apps/app/firmware", "[]", "", 400, "a:1"},
+		{"a NUL is not written", "trigger", "/apps/app/firmware", `{"container":{"image":"a\u0000"}}`, "", 400, "a:1"},
 		{"what was changed meanwhile is not overwritten", "trigger", "/apps/app/firmware", next, `"former"`, 412, "a:1"},
 		{"a dry run writes nothing", "trigger", "/apps/app/firmware?dry-run=true", next, tag, 200, "a:1"},
 		{"what was read is replaced", "trigger", "/apps/app/firmware", next, tag, 200, "a:2"},

@@ -42,8 +42,12 @@ func (h *handler) validate(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	if c.query.Has("application") {
-		object = build.ObjectRef{Application: c.query.Get("application"), Device: c.query.Get("device")}
+	named, err := c.named()
+	if err != nil {
+		return err
+	}
+	if named != (build.ObjectRef{}) {
+		object = named
 	}
 	policy := h.Policy
 	switch {
