@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/drogue-iot/ajour/cmd/internal/service"
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/drogue"
 	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/status"
@@ -23,7 +24,8 @@ type envConfig struct {
 	service.Config
 	service.Replica
 	service.Credentials
-	Resync time.Duration `envconfig:"RESYNC_INTERVAL" default:"30s" desc:"how often the objects of recent builds are read again, so how long a condition that vanished is missing"`
+	KeepLogs int           `envconfig:"KEEP_LOGS" default:"196608" desc:"bytes of the output of each step that are stored in a ConfigMap when a build has ended, as long as its run; none if 0"`
+	Resync   time.Duration `envconfig:"RESYNC_INTERVAL" default:"30s" desc:"how often the objects of recent builds are read again, so how long a condition that vanished is missing"`
 }
 
 func main() {
@@ -53,6 +55,9 @@ func run(ctx context.Context, c envConfig) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return state.WhenSynced(ctx, s.Lead) })
 		g.Go(func() error { return cluster.Reaper(reflector, common.Log).Run(ctx) })
+		g.Go(func() error {
+			return state.WhenSynced(ctx, tekton.NewArchiver(state, runs, save(cluster, runs, c.KeepLogs), common.Log).Run)
+		})
 		return g.Wait()
 	}
 	lease := tekton.Lease{Namespace: c.PodNamespace, Name: "ajour-status", Identity: c.Pod}
@@ -62,4 +67,13 @@ func run(ctx context.Context, c envConfig) error {
 			reflector.Run, s.Run, func(ctx context.Context) error { return cluster.Lead(ctx, lease, lead) },
 		},
 	}.Run(ctx, c.Port, c.MetricsPort)
+}
+
+// save returns what archives the output of a build, nil if nothing is to be archived.
+func save(cluster *tekton.Cluster, runs *tekton.Client, most int) func(context.Context, build.Run) error {
+	if most <= 0 {
+		return nil
+	}
+	archived := cluster.LogArchive(most)
+	return func(ctx context.Context, r build.Run) error { return archived.Save(ctx, runs, r) }
 }

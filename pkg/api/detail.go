@@ -96,7 +96,7 @@ func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	if described || run.Reason == build.ReasonBuildFailed { // whose message quotes the log
+	if described || run.Reason == build.ReasonBuildFailed && !run.Archived { // whose message will quote the log
 		full, err := h.runs.Get(c.Context(), run.ID)
 		if err != nil {
 			return err

@@ -50,6 +50,8 @@ type Run struct {
 	// Publishes is the id of the earlier build whose firmware the run publishes; empty for one
 	// that compiles.
 	Publishes string `json:"-"`
+	// Archived reports that the run has ended, and that what would be gone with its pods was archived.
+	Archived bool `json:"-"`
 	// Controller is the hawkBit target that the description names; empty for none.
 	Controller string `json:"-"`
 	// Retained is what was compiled but published nowhere; nil for nothing.

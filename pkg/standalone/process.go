@@ -62,6 +62,7 @@ type process struct {
 	runner      *runner.Runner
 	status      *status.Service
 	leader      *builder.Leader
+	archiver    *tekton.Archiver
 	state       *tekton.Store
 	api         http.Handler
 	builder     http.Handler
@@ -148,6 +149,7 @@ func (p *process) serve(
 		builder.Options{Log: o.Log, Clock: time.Now, Events: incoming, IgnoreChanges: o.IgnoreChanges, Policy: o.Policy},
 	)
 	p.leader = builder.NewLeader(p.state, runs, builder.Limits{Keep: keepBuilds}, time.Now, o.Log)
+	p.archiver = tekton.NewArchiver(p.state, runs, nil, o.Log) // the logs stay where they are
 	p.status = status.New(status.Deps{State: p.state, Runs: runs, Objects: devices, Sender: events}, status.Options{
 		Log: o.Log, Clock: time.Now, Events: incoming, Resync: resyncEvery,
 	})

@@ -76,7 +76,14 @@ func (c *Cluster) Client(config Config) (*Client, error) {
 		return nil, err
 	}
 	tasks := c.runs.TaskRuns(c.namespace)
-	return NewClient(c.runs.PipelineRuns(c.namespace), tasks, &podLogs{c.core.Pods(c.namespace), tasks}, config), nil
+	return NewClient(c.runs.PipelineRuns(c.namespace), tasks, &podLogs{
+		c.core.Pods(c.namespace), tasks, c.LogArchive(0),
+	}, config), nil
+}
+
+// LogArchive returns the logs of ended builds. Of each step, so many bytes are archived.
+func (c *Cluster) LogArchive(most int) *LogArchive {
+	return NewLogArchive(c.core.ConfigMaps(c.namespace), most)
 }
 
 // Reflector returns a reflector that feeds a store.

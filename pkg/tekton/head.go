@@ -33,7 +33,9 @@ type head struct {
 	onePod, signed bool
 	// What messages say of the description.
 	builder, tag string
-	timeout      time.Duration
+	// message is that of a failed build with a line of its output; empty until that was archived.
+	message string
+	timeout time.Duration
 }
 
 // condition is the condition Succeeded of a run.
@@ -76,6 +78,7 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 			},
 			Secret:     len(d.Secrets) > 0,
 			Controller: d.Controller,
+			Archived:   a[annotationMessage] != "",
 			Pending:    pr.Spec.Status == v1.PipelineRunSpecStatusPending,
 			Cancelling: pr.IsCancelled() || pr.IsGracefullyCancelled() || pr.IsGracefullyStopped(),
 		},
@@ -90,6 +93,7 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 		onePod:  pr.Spec.PipelineSpec != nil,
 		signed:  slices.Contains(pr.Finalizers, chainsFinalizer),
 		builder: d.Builder,
+		message: a[annotationMessage],
 		tag:     d.Tag(),
 		timeout: time.Duration(d.Timeout),
 	}

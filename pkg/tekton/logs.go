@@ -37,6 +37,12 @@ type Logs interface {
 func (c *Client) Log(
 	ctx context.Context, id string, o build.LogOptions, f func(step string, output io.Reader) error,
 ) error {
+	return c.steps(ctx, id, o, func(s stage, output io.Reader) error { return f(s.name(), output) })
+}
+
+func (c *Client) steps(
+	ctx context.Context, id string, o build.LogOptions, f func(s stage, output io.Reader) error,
+) error {
 	pr, err := c.get(ctx, id)
 	if err != nil {
 		return err
@@ -45,7 +51,7 @@ func (c *Client) Log(
 	if !ours {
 		return fmt.Errorf("run %s is not ours: %w", pr.Name, build.ErrNotFound)
 	}
-	var gone []string // steps before the first one that is there
+	var gone []stage // those before the first one that is there
 	there := false
 	for _, s := range h.stages {
 		if o.Step != "" && o.Step != s.name() {
@@ -61,15 +67,15 @@ func (c *Client) Log(
 		output, err := c.logs.Log(ctx, tr, s.step, o)
 		switch {
 		case errors.Is(err, build.ErrLogGone) && !there:
-			gone = append(gone, s.name())
+			gone = append(gone, s)
 			continue
 		case errors.Is(err, build.ErrLogGone):
-			gone = []string{s.name()}
+			gone = []stage{s}
 		case err != nil:
 			return fmt.Errorf("read log of %s: %w", s.step, err)
 		}
-		for _, name := range gone {
-			if err := f(name, nil); err != nil {
+		for _, s := range gone {
+			if err := f(s, nil); err != nil {
 				return errors.Join(err, closed(output))
 			}
 		}
@@ -78,7 +84,7 @@ func (c *Client) Log(
 			continue
 		}
 		there = true
-		if err := errors.Join(f(s.name(), output), output.Close()); err != nil {
+		if err := errors.Join(f(s, output), output.Close()); err != nil {
 			return fmt.Errorf("copy log of %s: %w", s.step, err)
 		}
 	}

@@ -45,6 +45,9 @@ const (
 	annotationCancelledBy    = "ajour.drogue.io/cancelled-by"
 	annotationPublication    = "ajour.drogue.io/publication"
 	annotationWarnings       = "ajour.drogue.io/warnings"
+	// annotationMessage is the message of a build that has ended, written when what is gone with
+	// its pods was archived.
+	annotationMessage = "ajour.drogue.io/message"
 )
 
 // paramArgs is the parameter with the arguments of the builder.

@@ -66,6 +66,9 @@ func observe(h *head, t tasks) build.Run {
 		r.Phase, r.Reason, r.Progress = build.Running, now.reason, now.progress
 		r.Message = t.waiting(now)
 	}
+	if r.Reason == build.ReasonBuildFailed && h.message != "" {
+		r.Message = h.message
+	}
 	r.Message = build.Clean(r.Message)
 	r.Steps = t.stepsOf(h.stages, r.Phase.Final())
 	r.Lingering = r.Phase.Final() &&

@@ -23,10 +23,11 @@ import (
 // maxPodLog bounds what is read of one step's output, in bytes.
 const maxPodLog = 16 << 20
 
-// podLogs reads the output of steps from their pods.
+// podLogs reads the output of steps from their pods, and what was archived of those that are gone.
 type podLogs struct {
-	pods  coreclientv1.PodInterface
-	tasks clientv1.TaskRunInterface
+	pods    coreclientv1.PodInterface
+	tasks   clientv1.TaskRunInterface
+	archive *LogArchive
 }
 
 // Log implements Logs.
@@ -46,7 +47,8 @@ func (l *podLogs) Log(
 			case err == nil:
 				return true, nil
 			case apierrors.IsNotFound(err) && tr.IsDone():
-				return false, fmt.Errorf("pod %s: %w", tr.Status.PodName, build.ErrLogGone)
+				log, err = l.archive.open(ctx, tr.Labels[labelPipelineRun], step, o)
+				return err == nil, err
 			case !apierrors.IsNotFound(err) && !apierrors.IsBadRequest(err): // a container that has not started yet
 				return false, err
 			}

@@ -81,7 +81,7 @@ func installSecond(t *testing.T) {
 	remove := func(ctx context.Context) {
 		for _, args := range [][]string{
 			{"delete", "--ignore-not-found", "--filename=../../config/samples/second-installation/forward.yaml"},
-			{"delete", "--ignore-not-found", "validatingadmissionpolicybinding,validatingadmissionpolicy", "blue-builds"},
+			{"delete", "--ignore-not-found", "validatingadmissionpolicybinding,validatingadmissionpolicy", "blue-builds", "blue-builds-archive"},
 			{"delete", "--ignore-not-found", "namespace", "blue", "blue-builds"},
 		} {
 			if _, err := kubectl(ctx, "", args...); err != nil {

@@ -33,6 +33,7 @@ type stored struct {
 	UID        string          `json:"uid"`
 	UIDs       build.UIDs      `json:"uids"`
 	Secret     bool            `json:"secret,omitempty"`
+	Archived   bool            `json:"archived,omitempty"`
 	Controller string          `json:"controller,omitempty"`
 	Pending    bool            `json:"pending,omitempty"`
 	Cancelling bool            `json:"cancelling,omitempty"`
@@ -43,14 +44,14 @@ type stored struct {
 func storedOf(r build.Run) stored {
 	return stored{
 		Run: r, UID: r.UID, UIDs: r.UIDs, Secret: r.Secret, Pending: r.Pending, Cancelling: r.Cancelling,
-		Controller: r.Controller, Publishes: r.Publishes, Retained: r.Retained,
+		Archived: r.Archived, Controller: r.Controller, Publishes: r.Publishes, Retained: r.Retained,
 	}
 }
 
 func (s stored) run() build.Run {
 	r := s.Run
 	r.UID, r.UIDs, r.Secret, r.Pending, r.Cancelling = s.UID, s.UIDs, s.Secret, s.Pending, s.Cancelling
-	r.Controller, r.Publishes, r.Retained = s.Controller, s.Publishes, s.Retained
+	r.Archived, r.Controller, r.Publishes, r.Retained = s.Archived, s.Controller, s.Publishes, s.Retained
 	return r
 }
 

@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: The Drogue IoT Ajour authors
+// SPDX-License-Identifier: Apache-2.0
+
+package tekton_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/client/clientset/versioned/fake"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubefake "k8s.io/client-go/kubernetes/fake"
+	"knative.dev/pkg/apis"
+
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/tekton"
+)
+
+// finished is a cluster with one build whose builder failed, of a pod for each step.
+type finished struct {
+	tekton  *fake.Clientset
+	kube    *kubefake.Clientset
+	run     *v1.PipelineRun
+	archive *tekton.LogArchive
+	client  *tekton.Client
+}
+
+func newFinished(t *testing.T, o tekton.Logs) *finished {
+	t.Helper()
+	pr := started(render(t))
+	pr.UID = "uid"
+	pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionFalse, Reason: "Failed"})
+	f := &finished{tekton: fake.NewSimpleClientset(pr), kube: kubefake.NewSimpleClientset(), run: pr}
+	for task, step := range map[string]v1.StepState{
+		"fetch-source": ended("fetch", 1, 2, 0, "Completed"), "build-firmware": ended("build", 2, 3, 1, "Error"),
+	} {
+		tr := taskRun(corev1.ConditionTrue, "Succeeded", step)
+		if step.Terminated.ExitCode != 0 {
+			tr = taskRun(corev1.ConditionFalse, "Failed", step)
+		}
+		tr.Name, tr.Namespace = pr.Name+"-"+task, pr.Namespace
+		tr.Labels = map[string]string{"tekton.dev/pipelineRun": pr.Name, "tekton.dev/pipelineTask": task}
+		tr.OwnerReferences = []metav1.OwnerReference{{Name: pr.Name, UID: pr.UID, Controller: new(true)}}
+		if err := f.tekton.Tracker().Add(tr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client := f.tekton.TektonV1()
+	f.archive = tekton.NewLogArchive(f.kube.CoreV1().ConfigMaps(pr.Namespace), 800)
+	f.client = tekton.NewClient(client.PipelineRuns(pr.Namespace), client.TaskRuns(pr.Namespace), o, tekton.Config{})
+	return f
+}
+
+// stamped is output in which each line begins with its time.
+func stamped(lines ...string) string {
+	text := ""
+	for i, line := range lines {
+		text += fmt.Sprintf("2026-11-25T10:01:%02dZ %s\n", i%60, line)
+	}
+	return text
+}
+
+func (f *finished) read(t *testing.T, step string, o build.LogOptions) string {
+	t.Helper()
+	r, err := tekton.OpenArchived(t.Context(), f.archive, f.run.Name, step, o)
+	if err != nil {
+		return err.Error()
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestWhatStepsPrintedIsArchived(t *testing.T) {
+	t.Parallel()
+	f := newFinished(t, outputs{"fetch": stamped("a", "", "c d"), "build": ""})
+	run, err := f.client.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a second time it is there already
+		if err := f.archive.Save(t.Context(), f.client, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tt := range []struct {
+		step string
+		o    build.LogOptions
+		want string
+	}{
+		{"fetch", build.LogOptions{}, "a\n\nc d\n"},
+		{"fetch", build.LogOptions{Tail: 1}, "c d\n"},
+		{"fetch", build.LogOptions{Tail: 2, Timestamps: true}, "2026-11-25T10:01:01Z \n2026-11-25T10:01:02Z c d\n"},
+		{"build", build.LogOptions{}, ""},
+		{"publish", build.LogOptions{}, "step publish of run " + f.run.Name + ": log gone"},
+	} {
+		if diff := cmp.Diff(tt.want, f.read(t, tt.step, tt.o)); diff != "" {
+			t.Error(tt.step, tt.o, diff)
+		}
+	}
+	cm, err := f.kube.CoreV1().ConfigMaps(f.run.Namespace).Get(t.Context(), f.run.Name, metav1.GetOptions{})
+	if err != nil || len(cm.OwnerReferences) != 1 || cm.OwnerReferences[0].UID != f.run.UID {
+		t.Error(err, cm)
+	}
+}
+
+// TestALongLogIsArchivedWithItsBeginningAndItsEnd: the error mostly is at the end.
+func TestALongLogIsArchivedWithItsBeginningAndItsEnd(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for n := range 100 {
+		lines = append(lines, fmt.Sprintf("line %02d", n))
+	}
+	whole := stamped(lines...) // of 29 bytes each
+	f := newFinished(t, outputs{"fetch": whole, "build": strings.Repeat("x", 2000)})
+	run, err := f.client.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.archive.Save(t.Context(), f.client, run); err != nil {
+		t.Fatal(err)
+	}
+	got := f.read(t, "fetch", build.LogOptions{Timestamps: true})
+	begin, end := whole[:3*29], whole[len(whole)-24*29:]
+	want := begin + "2026-11-25T10:01:02Z [2117 bytes are left out here]\n" + end
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := f.read(t, "build", build.LogOptions{}); len(got) > 800 {
+		t.Errorf("%d bytes of one line", len(got))
+	}
+}
+
+// TestTheArchiverArchivesABuildOnce, its message last, and tries what fails once more.
+func TestTheArchiverArchivesABuildOnce(t *testing.T) {
+	t.Parallel()
+	f := newFinished(t, outputs{"fetch": "a\n", "build": "main.c:1:1: error: 'x' undeclared\n"})
+	run, err := f.client.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := tekton.NewStore()
+	state.Replace([]build.Run{run})
+	saved := make(chan string, 10)
+	k := tekton.NewArchiver(state, f.client, func(_ context.Context, r build.Run) error {
+		saved <- r.ID
+		return nil
+	}, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- k.Run(ctx) }()
+	message := func() string {
+		pr, err := f.tekton.TektonV1().PipelineRuns(f.run.Namespace).Get(t.Context(), f.run.Name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pr.Annotations["ajour.drogue.io/message"]
+	}
+	for message() == "" {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("nothing is archived")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	if got := <-saved; got != id || !strings.Contains(message(), "'x' undeclared") {
+		t.Error(got, message())
+	}
+	stored, err := f.client.Get(t.Context(), id)
+	if err != nil || !stored.Archived || stored.Message != message() {
+		t.Errorf("%v %+v", err, stored)
+	}
+	state.Set(stored)
+	cancel()
+	if err := errors.Join(<-done); err != nil || len(saved) > 0 {
+		t.Error(err, len(saved))
+	}
+}
