@@ -46,12 +46,11 @@ func (h *handler) buildsOf(applications []build.Listed, q build.Query) (runs []*
 		if q.Object != (build.ObjectRef{}) && q.Object.Application != q.Application {
 			continue
 		}
-		list := h.state.List(q)
-		for i := range list {
-			if build.SameUID(list[i].UIDs.Application, a.UID) {
-				runs = append(runs, &list[i])
+		h.state.Each(q, func(r *build.Run) {
+			if build.SameUID(r.UIDs.Application, a.UID) {
+				runs = append(runs, r)
 			}
-		}
+		})
 	}
 	return runs
 }

@@ -62,6 +62,8 @@ type State interface {
 	Find(name string) (build.Run, error)
 	// List returns the builds that a query selects, in no particular order.
 	List(q build.Query) []build.Run
+	// Each calls f for each of them. It may be stored, and must not be changed.
+	Each(q build.Query, f func(*build.Run))
 	// Watch calls f for each change until stop is called. f must return quickly.
 	Watch(f func(r build.Run, deleted bool)) (stop func())
 }

@@ -49,8 +49,9 @@ type world struct {
 	expires time.Time
 	streams api.Streams
 	info    api.Info
-	// registry takes the place of the double, if it is there.
+	// registry and state take the place of the double, if they are there.
 	registry api.Registry
+	state    api.State
 
 	mu       sync.Mutex
 	refused  []string
@@ -217,6 +218,12 @@ func (w *world) List(q build.Query) (list []build.Run) {
 	return list
 }
 
+func (w *world) Each(q build.Query, f func(*build.Run)) {
+	for _, r := range w.List(q) {
+		f(&r)
+	}
+}
+
 // Watch has the last one who watches see what set and remove do.
 func (w *world) Watch(f func(build.Run, bool)) (stop func()) {
 	w.mu.Lock()
@@ -303,9 +310,16 @@ func (w *world) drogue() api.Registry {
 	return w
 }
 
+func (w *world) builds() api.State {
+	if w.state != nil {
+		return w.state
+	}
+	return w
+}
+
 func (w *world) handler() http.Handler {
 	return api.New(
-		api.Deps{Verifier: w, Registry: w.drogue(), Objects: w, State: w, Runs: w, Sender: w, Hooks: w.hooks},
+		api.Deps{Verifier: w, Registry: w.drogue(), Objects: w, State: w.builds(), Runs: w, Sender: w, Hooks: w.hooks},
 		api.Options{
 			Log: slog.New(slog.NewJSONHandler(w.auditLog(), &slog.HandlerOptions{
 				ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

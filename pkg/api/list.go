@@ -4,7 +4,7 @@
 package api
 
 import (
-	"cmp"
+	"container/heap"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -47,25 +47,46 @@ func (h *handler) listBuilds(w http.ResponseWriter, c *call) error {
 	if f.query.Object != (build.ObjectRef{}) {
 		runs = append(runs, h.rejectedOf(c, f.query.Object)...)
 	}
-	runs = newestFirst(slices.DeleteFunc(runs, func(r *build.Run) bool { return !f.selects(r) }))
+	runs = slices.DeleteFunc(runs, func(r *build.Run) bool { return !f.selects(r) })
 	total := len(runs)
 	if f.after != nil {
-		from, _ := slices.BinarySearchFunc(runs, *f.after, func(r *build.Run, last build.Run) int {
-			return cmp.Or(last.Compare(*r), -1) // the last one itself is before the page
-		})
-		runs = runs[from:]
+		runs = slices.DeleteFunc(runs, func(r *build.Run) bool { return build.CompareRuns(r, f.after) >= 0 })
 	}
-	if rest := runs[min(limit, len(runs)):]; len(rest) > 0 && limit > 0 {
-		runs = runs[:limit]
+	runs, more := page(runs, limit)
+	if more && limit > 0 {
 		next := c.query
 		next.Set("cursor", cursorOf(runs[limit-1]))
 		w.Header().Set("Link", fmt.Sprintf(`<%s/builds?%s>; rel="next"`, c.prefix, next.Encode()))
-	} else {
-		runs = runs[:len(runs)-len(rest)]
 	}
 	w.Header().Set("X-Total-Count", strconv.Itoa(total))
 	return reply(w, http.StatusOK, h.show(runs))
 }
+
+// page returns the newest builds, the newest first, and reports whether there are more. It does not sort
+// those that are not on it: there may be many.
+func page(runs []*build.Run, limit int) (newest []*build.Run, more bool) {
+	if len(runs) <= limit {
+		return newestFirst(runs), false
+	}
+	top := oldestOnTop(runs[:limit:limit])
+	heap.Init(&top)
+	for _, r := range runs[limit:] {
+		if limit > 0 && build.CompareRuns(r, top[0]) > 0 {
+			top[0] = r
+			heap.Fix(&top, 0)
+		}
+	}
+	return newestFirst(top), true
+}
+
+// oldestOnTop is a heap. It implements [heap.Interface].
+type oldestOnTop []*build.Run
+
+func (h oldestOnTop) Len() int           { return len(h) }
+func (h oldestOnTop) Less(i, j int) bool { return build.CompareRuns(h[i], h[j]) < 0 }
+func (h oldestOnTop) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *oldestOnTop) Push(any)          {} // it never grows
+func (h *oldestOnTop) Pop() any          { return nil }
 
 // filter selects builds.
 type filter struct {
@@ -191,6 +212,6 @@ func (h *handler) rejectedOf(c *call, o build.ObjectRef) []*build.Run {
 }
 
 func newestFirst(runs []*build.Run) []*build.Run {
-	slices.SortFunc(runs, func(a, b *build.Run) int { return b.Compare(*a) })
+	slices.SortFunc(runs, func(a, b *build.Run) int { return build.CompareRuns(b, a) })
 	return runs
 }

@@ -70,8 +70,14 @@ func (r Run) Validate() error { return validate(r.ID, r.Object, r.Requested) }
 
 // Compare orders builds by the time of their request. Builds that were requested at the
 // same time are ordered by their ids, so that every observer agrees.
-func (r Run) Compare(s Run) int {
-	return cmp.Or(r.Requested.Compare(s.Requested), cmp.Compare(r.ID, s.ID))
+func (r Run) Compare(s Run) int { return CompareRuns(&r, &s) }
+
+// CompareRuns is like [Run.Compare], without a copy of either build: lists may be long.
+func CompareRuns(a, b *Run) int {
+	if c := a.Requested.Compare(b.Requested); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.ID, b.ID)
 }
 
 // Active reports whether the run has not ended yet.

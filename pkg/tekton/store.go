@@ -102,6 +102,23 @@ func (s *Store) Find(name string) (build.Run, error) {
 
 // List returns the builds that a query selects, in no particular order.
 func (s *Store) List(q build.Query) []build.Run {
+	found := s.find(q)
+	runs := make([]build.Run, 0, len(found))
+	for _, o := range found {
+		runs = append(runs, *runOf(o))
+	}
+	return runs
+}
+
+// Each calls f for each build that a query selects, in no particular order. It copies none of them: f
+// may keep what it gets, and must not change it.
+func (s *Store) Each(q build.Query, f func(*build.Run)) {
+	for _, o := range s.find(q) {
+		f(runOf(o))
+	}
+}
+
+func (s *Store) find(q build.Query) []any {
 	var found []any
 	switch {
 	case q.Object != (build.ObjectRef{}):
@@ -119,11 +136,7 @@ func (s *Store) List(q build.Query) []build.Run {
 	if q.Newest {
 		found = newest(found)
 	}
-	runs := make([]build.Run, 0, len(found))
-	for _, o := range found {
-		runs = append(runs, *runOf(o))
-	}
-	return runs
+	return found
 }
 
 // newest returns the newest build of each object. It copies no build: a console asks for this
@@ -136,7 +149,7 @@ func newest(runs []any) (list []any) {
 		case !ok:
 			at[r.Object] = len(list)
 			list = append(list, o)
-		case r.Compare(*runOf(list[i])) > 0:
+		case build.CompareRuns(r, runOf(list[i])) > 0:
 			list[i] = o
 		}
 	}

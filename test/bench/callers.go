@@ -101,6 +101,12 @@ func (*behind) SetFirmwareAs(
 	return nil
 }
 
+func (b *behind) Each(q build.Query, f func(*build.Run)) {
+	for _, r := range b.List(q) {
+		f(&r)
+	}
+}
+
 func (*behind) Watch(func(build.Run, bool)) (stop func()) { return func() {} }
 
 func (*behind) Log(context.Context, string, build.LogOptions, func(string, io.Reader) error) error {
