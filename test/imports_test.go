@@ -144,7 +144,7 @@ func TestServicesDoNotLinkWhatTheyDoNotNeed(t *testing.T) {
 	for program, banned := range map[string][]string{
 		"cmd/builder": {module + "pkg/git", module + "pkg/publish", "oras.land/"},
 		"cmd/status":  {module + "pkg/git", module + "pkg/publish", "oras.land/"},
-		"cmd/api":     {module + "pkg/git", module + "pkg/publish", "oras.land/", module + "pkg/local"},
+		"cmd/api":     {module + "pkg/git", module + "pkg/publish/hawkbit", module + "pkg/local"},
 		"cmd/fetch":   {"k8s.io/", "oras.land/", "github.com/tektoncd/"},
 		"cmd/publish": {"k8s.io/", module + "pkg/git", "github.com/tektoncd/"},
 	} {

@@ -16,6 +16,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/api"
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/drogue"
+	"github.com/drogue-iot/ajour/pkg/publish/oci"
 	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/tekton"
 	"github.com/drogue-iot/ajour/pkg/webhook"
@@ -25,6 +26,7 @@ type envConfig struct {
 	service.Config
 	service.Credentials
 	service.Policy
+	service.Artifacts
 	Issuer            string     `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
 	ClientID          string     `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
 	Clients           []string   `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
@@ -34,6 +36,7 @@ type envConfig struct {
 	CallerBuilds      int        `envconfig:"CALLER_BUILDS_PER_MINUTE" default:"60" desc:"builds that one caller may ask a replica for in a minute; any number if 0"`
 	ApplicationBuilds int        `envconfig:"APPLICATION_BUILDS_PER_MINUTE" default:"60" desc:"builds that a replica takes calls for, of one application and its devices, in a minute; any number if 0"`
 	Hooks             string     `envconfig:"WEBHOOK_SECRETS" default:"/webhooks" desc:"folder with a file for each application that forges may call about, with the secrets of its webhooks, one in a line; read for each delivery"`
+	ReadArtifacts     string     `envconfig:"REGISTRY_CREDENTIALS" default:"/registry" desc:"folder with the credentials by which firmware is read from the OCI registry, those of the Secret container-registry-read; read for each call, and none is read while it is empty"`
 	Origins           []string   `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
 }
 
@@ -48,6 +51,9 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	if err := c.CheckURL("ISSUER_URL", c.Issuer); err != nil {
+		return err
+	}
+	if err := c.Check(); err != nil {
 		return err
 	}
 	policy, err := c.Policy.Policy()
@@ -81,7 +87,8 @@ func run(ctx context.Context, c envConfig) error {
 		Handler: api.New(
 			api.Deps{
 				Verifier: verifier, Registry: devices, Objects: devices, State: state, Runs: runs, Sender: s.Sender,
-				Hooks: webhook.Folder(c.Hooks),
+				Hooks:     webhook.Folder(c.Hooks),
+				Artifacts: oci.Reader{Prefix: c.Prefix, PlainHTTP: c.PlainHTTP, Credentials: c.ReadArtifacts},
 			},
 			api.Options{
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },

@@ -7,9 +7,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -27,8 +25,7 @@ type envConfig struct {
 	service.Replica
 	service.Credentials
 	service.Policy
-	Prefix         string             `envconfig:"REGISTRY_PREFIX" required:"true" desc:"put in front of the image of a description, as in quay.io/acme/"`
-	PlainHTTP      bool               `envconfig:"REGISTRY_PLAIN_HTTP" default:"false" desc:"speak HTTP to the OCI registry"`
+	service.Artifacts
 	Schemes        string             `envconfig:"SOURCE_SCHEMES" default:"https,ssh" desc:"schemes that source may be fetched by, separated by commas: https, ssh, http"`
 	Hosts          string             `envconfig:"SOURCE_HOSTS" desc:"the only hosts that source may be fetched from, separated by commas, *.NAME for all below one; all if empty"`
 	Addresses      string             `envconfig:"SOURCE_ADDRESSES" default:"public" desc:"ranges of addresses that those hosts may have, separated by commas, such as 10.0.0.0/8; public for those of the public internet, any for all"`
@@ -56,8 +53,8 @@ func run(ctx context.Context, c envConfig) error {
 	if _, err := egress.Parse(sources.Schemes, sources.Hosts, sources.Addresses); err != nil {
 		return err
 	}
-	if !strings.HasSuffix(c.Prefix, "/") || strings.Contains(c.Prefix, "://") {
-		return fmt.Errorf("REGISTRY_PREFIX: %q has a scheme, or no slash at its end: write it as in quay.io/acme/", c.Prefix)
+	if err := c.Check(); err != nil {
+		return err
 	}
 	policy, err := c.Policy.Policy()
 	if err != nil {

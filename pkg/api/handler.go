@@ -120,21 +120,24 @@ type Deps struct {
 	Sender   event.Sender
 	// Hooks may be nil: then no delivery of a webhook is taken.
 	Hooks Secrets
+	// Artifacts may be nil: then none is read.
+	Artifacts Artifacts
 }
 
 type handler struct {
-	registry Registry
-	objects  Objects
-	state    State
-	runs     Runs
-	sender   event.Sender
-	devices  devices
-	fleets   *lru.Cache[string, Fleet]
-	limits   limits
-	followed counter
-	streams  counter
-	hub      hub
-	hooks    hooks
+	registry  Registry
+	objects   Objects
+	state     State
+	runs      Runs
+	sender    event.Sender
+	artifacts Artifacts
+	devices   devices
+	fleets    *lru.Cache[string, Fleet]
+	limits    limits
+	followed  counter
+	streams   counter
+	hub       hub
+	hooks     hooks
 	Options
 }
 
@@ -143,7 +146,7 @@ func New(d Deps, o Options) http.Handler {
 	h := &handler{
 		registry: d.Registry, objects: d.Objects, state: d.State, runs: d.Runs, sender: d.Sender, devices: newDevices(),
 		fleets: newCache[Fleet](),
-		limits: newLimits(o.Limits), hooks: newHooks(d.Hooks), Options: o,
+		limits: newLimits(o.Limits), hooks: newHooks(d.Hooks), artifacts: d.Artifacts, Options: o,
 	}
 	h.Streams.Beat = cmp.Or(h.Streams.Beat, 15*time.Second)
 	h.Streams.Renew = cmp.Or(h.Streams.Renew, 30*time.Second)

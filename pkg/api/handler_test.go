@@ -37,18 +37,19 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // world is a double of everything that the API talks to.
 type world struct {
-	objects map[string]string // spec.firmware by target
-	record  string            // of each object
-	policy  build.Policy
-	needs   api.Rights
-	limits  api.Limits
-	audit   io.Writer
-	hooks   api.Secrets
-	enabled []string
-	at      time.Time
-	expires time.Time
-	streams api.Streams
-	info    api.Info
+	objects   map[string]string // spec.firmware by target
+	record    string            // of each object
+	policy    build.Policy
+	needs     api.Rights
+	limits    api.Limits
+	audit     io.Writer
+	hooks     api.Secrets
+	artifacts api.Artifacts
+	enabled   []string
+	at        time.Time
+	expires   time.Time
+	streams   api.Streams
+	info      api.Info
 	// registry and state take the place of the double, if they are there.
 	registry api.Registry
 	state    api.State
@@ -319,7 +320,16 @@ func (w *world) builds() api.State {
 
 func (w *world) handler() http.Handler {
 	return api.New(
-		api.Deps{Verifier: w, Registry: w.drogue(), Objects: w, State: w.builds(), Runs: w, Sender: w, Hooks: w.hooks},
+		api.Deps{
+			Verifier:  w,
+			Registry:  w.drogue(),
+			Objects:   w,
+			State:     w.builds(),
+			Runs:      w,
+			Sender:    w,
+			Hooks:     w.hooks,
+			Artifacts: w.artifacts,
+		},
 		api.Options{
 			Log: slog.New(slog.NewJSONHandler(w.auditLog(), &slog.HandlerOptions{
 				ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

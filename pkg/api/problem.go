@@ -32,6 +32,8 @@ type Problem struct {
 	Violations []build.Violation `json:"violations,omitempty"`
 	// Candidates are the ids of the builds that are meant by an id that was cut short.
 	Candidates []string `json:"candidates,omitempty"`
+	// Command is what does it instead.
+	Command string `json:"command,omitempty"`
 	// Build is the id of a build that was refused.
 	Build string `json:"build,omitempty"`
 	// retryAfter is when the call may be made once more; some seconds if it is 0.

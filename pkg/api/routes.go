@@ -38,6 +38,7 @@ var routes = []route{
 	{http.MethodGet, "/builds/{id}/log", logParams, "", (*handler).getLog},
 	{http.MethodPost, "/builds/{id}/publish", nil, "publish", (*handler).republish},
 	{http.MethodPost, "/builds/{id}/rerun", nil, "rerun", (*handler).rerun},
+	{http.MethodGet, "/builds/{id}/artifact", []string{"attachment"}, "", (*handler).getArtifact},
 	{http.MethodGet, "/builds/{id}/diff", []string{"with"}, "", (*handler).getDiff},
 	{http.MethodGet, "/me", nil, "", (*handler).getMe},
 	{http.MethodPost, "/validate", []string{"application", "device"}, "", (*handler).validate},

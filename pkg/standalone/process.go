@@ -30,6 +30,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/local/registry"
 	"github.com/drogue-iot/ajour/pkg/local/runner"
 	"github.com/drogue-iot/ajour/pkg/notify"
+	publishoci "github.com/drogue-iot/ajour/pkg/publish/oci"
 	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/sink"
 	"github.com/drogue-iot/ajour/pkg/status"
@@ -130,7 +131,7 @@ func (p *process) serve(
 	p.api = api.New(
 		api.Deps{
 			Verifier: p.verifier, Registry: devices, Objects: devices, State: p.state, Runs: runs, Sender: events,
-			Hooks: webhook.Folder(o.Webhooks),
+			Hooks: webhook.Folder(o.Webhooks), Artifacts: artifacts(o, p.prefix),
 		},
 		api.Options{
 			Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser, Policy: o.Policy, Needs: api.NeedsBoth,
@@ -153,6 +154,14 @@ func (p *process) serve(
 	p.status = status.New(status.Deps{State: p.state, Runs: runs, Objects: devices, Sender: events}, status.Options{
 		Log: o.Log, Clock: time.Now, Events: incoming, Resync: resyncEvery,
 	})
+}
+
+// artifacts reads what builds have published, with the credentials that they publish with: whoever runs
+// this has them.
+func artifacts(o Options, prefix string) publishoci.Reader {
+	return publishoci.Reader{
+		Prefix: prefix, PlainHTTP: o.Registry == "" || o.RegistryPlainHTTP, Credentials: o.Credentials["container-registry"],
+	}
 }
 
 // notifier makes the service that shows builds on commits.

@@ -62,6 +62,11 @@ func TestTheMicrobitFirmwareBoots(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var downloaded bytes.Buffer
+	if err := w.Stream(t.Context(), devtest.Builds+"/builds/"+id+"/artifact", &downloaded); err != nil ||
+		!bytes.Equal(downloaded.Bytes(), firmware) {
+		t.Errorf("%d bytes are downloaded of %d: %v", downloaded.Len(), len(firmware), err)
+	}
 	printed, err := devtest.Boot(t.Context(), t.TempDir(), firmware, len(a.Version)+1)
 	if err != nil || string(printed) != a.Version+"\n" {
 		t.Errorf("the firmware prints %q, want %q: %v", printed, a.Version, err)

@@ -4,6 +4,7 @@
 package loop
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"regexp"
@@ -52,6 +53,11 @@ func TestTheGatewayFirmwareIsBuilt(t *testing.T) {
 	firmware, metadata, err := devtest.Pull(a.Reference)
 	if err != nil {
 		t.Fatal(err)
+	}
+	var downloaded bytes.Buffer
+	if err := w.Stream(t.Context(), devtest.Builds+"/builds/"+id+"/artifact", &downloaded); err != nil ||
+		!bytes.Equal(downloaded.Bytes(), firmware) {
+		t.Errorf("%d bytes are downloaded of %d: %v", downloaded.Len(), len(firmware), err)
 	}
 	if int64(len(firmware)) != a.Size || !strings.HasPrefix(string(firmware), "\x7fELF") {
 		t.Errorf("%d bytes of firmware, want %d of ELF", len(firmware), a.Size)
