@@ -27,6 +27,7 @@ type envConfig struct {
 	service.Credentials
 	service.Policy
 	service.Artifacts
+	service.Progress
 	Issuer            string     `envconfig:"ISSUER_URL" required:"true" desc:"OIDC issuer of access tokens, exactly as in their claim iss"`
 	ClientID          string     `envconfig:"CLIENT_ID" default:"drogue" desc:"our OAuth client, whose role trigger-build counts; it, or the client of azp, must be in aud"`
 	Clients           []string   `envconfig:"ALLOWED_CLIENTS" desc:"OAuth clients (azp) whose tokens are accepted, as drogue,services,direct; CLIENT_ID alone if empty"`
@@ -102,6 +103,7 @@ func run(ctx context.Context, c envConfig) error {
 		Loops: []func(context.Context) error{
 			verifier.Run,
 			cluster.Reflector(state, s.Log).Run,
+			tekton.NewCounter(state, runs, c.Interval).Run,
 		},
 		Metrics: s.Metrics,
 		Log:     s.Log,

@@ -24,6 +24,7 @@ type envConfig struct {
 	service.Config
 	service.Replica
 	service.Credentials
+	service.Progress
 	KeepLogs int           `envconfig:"KEEP_LOGS" default:"196608" desc:"bytes of the output of each step that are stored in a ConfigMap when a build has ended, as long as its run; none if 0"`
 	Resync   time.Duration `envconfig:"RESYNC_INTERVAL" default:"30s" desc:"how often the objects of recent builds are read again, so how long a condition that vanished is missing"`
 }
@@ -54,6 +55,7 @@ func run(ctx context.Context, c envConfig) error {
 	lead := func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return state.WhenSynced(ctx, s.Lead) })
+		g.Go(func() error { return tekton.NewCounter(state, runs, c.Interval).Run(ctx) })
 		g.Go(func() error { return cluster.Reaper(reflector, common.Log).Run(ctx) })
 		g.Go(func() error {
 			return state.WhenSynced(ctx, tekton.NewArchiver(state, runs, save(cluster, runs, c.KeepLogs), common.Log).Run)

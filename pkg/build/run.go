@@ -97,6 +97,8 @@ type Status struct {
 	Requested time.Time `json:"requested"`
 	Started   time.Time `json:"started,omitzero"`
 	Completed time.Time `json:"completed,omitzero"`
+	// Expected is when a running build will probably end, by how long earlier ones took.
+	Expected time.Time `json:"expected,omitzero"`
 	// Commit is the full hash of the commit that was fetched, or that a push asks for.
 	Commit          string    `json:"commit,omitempty"`
 	DescriptionHash string    `json:"descriptionHash,omitempty"`
@@ -105,7 +107,8 @@ type Status struct {
 
 // UTC returns the status with all times in UTC.
 func (s Status) UTC() Status {
-	s.Requested, s.Started, s.Completed = s.Requested.UTC(), s.Started.UTC(), s.Completed.UTC()
+	s.Requested, s.Started = s.Requested.UTC(), s.Started.UTC()
+	s.Completed, s.Expected = s.Completed.UTC(), s.Expected.UTC()
 	return s
 }
 

@@ -45,6 +45,8 @@ const (
 	serviceUser = "ajour"
 	// resyncEvery is how long a condition that vanished can be missing.
 	resyncEvery = 5 * time.Second
+	// progressEvery is how often the progress of builds moves.
+	progressEvery = time.Second
 	// keepBuilds is how many builds of an object stay that have ended.
 	keepBuilds = 20
 	// callTimeout bounds calls between the parts.
@@ -64,6 +66,7 @@ type process struct {
 	status      *status.Service
 	leader      *builder.Leader
 	archiver    *tekton.Archiver
+	counter     *tekton.Counter
 	state       *tekton.Store
 	api         http.Handler
 	builder     http.Handler
@@ -150,6 +153,7 @@ func (p *process) serve(
 		builder.Options{Log: o.Log, Clock: time.Now, Events: incoming, IgnoreChanges: o.IgnoreChanges, Policy: o.Policy},
 	)
 	p.leader = builder.NewLeader(p.state, runs, builder.Limits{Keep: keepBuilds}, time.Now, o.Log)
+	p.counter = tekton.NewCounter(p.state, runs, progressEvery)
 	p.archiver = tekton.NewArchiver(p.state, runs, nil, o.Log) // the logs stay where they are
 	p.status = status.New(status.Deps{State: p.state, Runs: runs, Objects: devices, Sender: events}, status.Options{
 		Log: o.Log, Clock: time.Now, Events: incoming, Resync: resyncEvery,

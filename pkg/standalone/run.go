@@ -111,7 +111,8 @@ func Run(ctx context.Context, o Options, ready func(Session) error) (err error) 
 	g.Go(func() error { return server.Run(ctx, public, p.public(), o.Log) })
 	g.Go(func() error { return server.Run(ctx, internal, p.internal(), o.Log) })
 	for _, loop := range []func(context.Context) error{
-		p.verifier.Run, p.broker.Run, p.runner.Run, p.leader.Run, p.archiver.Run, p.status.Run, p.status.Lead, p.drogue.Run,
+		p.verifier.Run, p.broker.Run, p.runner.Run, p.drogue.Run, p.leader.Run, p.status.Run, p.status.Lead,
+		p.archiver.Run, p.counter.Run,
 	} {
 		g.Go(func() error { return loop(ctx) })
 	}

@@ -5,7 +5,9 @@ package tekton
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -13,4 +15,27 @@ import (
 // OpenArchived reads what was archived of a step.
 func OpenArchived(ctx context.Context, k *LogArchive, run, step string, o build.LogOptions) (io.ReadCloser, error) {
 	return k.open(ctx, run, step, o)
+}
+
+// ProgressOf returns the progress of a build, with the count that is in some output.
+func ProgressOf(r build.Run, history []build.Run, output string, now time.Time) (float64, time.Time) {
+	return progressOf(&r, append([]build.Run{}, history...), countIn(output, count{}).part, now)
+}
+
+// CountIn returns the count that is in some output, as text.
+func CountIn(output string) string {
+	c := countIn(output, count{})
+	return fmt.Sprintf("%.2f of %d", c.part, c.of)
+}
+
+// SetClock sets the clock of a store.
+func SetClock(s *Store, clock func() time.Time) { s.clock = clock }
+
+// Advance moves the progress of all builds, each with the count that is in some output.
+func Advance(s *Store, output string) {
+	counts := map[string]count{}
+	for _, r := range s.List(build.Query{}) {
+		counts[r.Name] = countIn(output, count{})
+	}
+	s.advance(counts)
 }

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/tools/cache"
 
@@ -37,6 +38,8 @@ type Store struct {
 
 	// mu orders changes, so that all watchers see them in the same order.
 	mu       sync.Mutex
+	counts   map[string]count // by the names of runs
+	clock    func() time.Time
 	synced   chan struct{} // closed when the store is synced
 	watchers map[int]func(build.Run, bool)
 	next     int
@@ -55,7 +58,7 @@ func NewStore() *Store {
 				return nil, nil
 			},
 		}),
-		synced: make(chan struct{}), watchers: map[int]func(build.Run, bool){},
+		clock: time.Now, synced: make(chan struct{}), watchers: map[int]func(build.Run, bool){},
 	}
 }
 
@@ -181,14 +184,20 @@ func (s *Store) Replace(runs []build.Run) {
 		r := runOf(o)
 		old[r.Name] = r
 	}
-	list := make([]any, len(runs))
+	list, now := make([]any, len(runs)), make([]*build.Run, len(runs))
 	for i := range runs {
 		runs[i].Description = build.Description{}
-		list[i] = &runs[i]
+		list[i], now[i] = &runs[i], &runs[i]
 	}
 	_ = s.runs.Replace(list, "") // its key function never fails
-	for i := range runs {
-		r := &runs[i]
+	for i, r := range now {
+		if r.Phase == build.Running || old[r.Name] != nil { // whose progress depends on the others
+			moved := *r
+			s.move(&moved, old[r.Name])
+			_, now[i] = s.runs.Update(&moved), &moved
+		}
+	}
+	for _, r := range now {
 		if was, ok := old[r.Name]; !ok || !reflect.DeepEqual(was, r) {
 			s.notify(*r, false)
 		}
@@ -207,11 +216,46 @@ func (s *Store) Set(r build.Run) {
 	r.Description = build.Description{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok, _ := s.runs.GetByKey(r.Name); ok && reflect.DeepEqual(old, &r) {
+	s.set(r)
+}
+
+func (s *Store) set(r build.Run) {
+	var was *build.Run
+	if old, ok, _ := s.runs.GetByKey(r.Name); ok {
+		was = runOf(old)
+	}
+	s.move(&r, was)
+	if was != nil && reflect.DeepEqual(was, &r) {
 		return
 	}
 	_ = s.runs.Update(&r) // its key function never fails
 	s.notify(r, false)
+}
+
+// move sets the progress of a build, which never falls while its run is the same.
+func (s *Store) move(r, was *build.Run) {
+	if r.Phase == build.Running {
+		r.Progress, r.Expected = progressOf(r, s.List(build.Query{Object: r.Object}), s.counts[r.Name].part, s.clock())
+	}
+	if was == nil || was.UID != r.UID || r.Phase == build.Succeeded {
+		return
+	}
+	moved := r.Progress - was.Progress
+	if moved < 0 || moved < leastMove && r.Phase == was.Phase && r.Reason == was.Reason {
+		r.Progress = was.Progress
+	}
+}
+
+// advance moves the progress of all builds that run, with the counts of their builders.
+func (s *Store) advance(counts map[string]count) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts = counts
+	for _, r := range s.List(build.Query{Active: true}) {
+		if r.Phase == build.Running {
+			s.set(r)
+		}
+	}
 }
 
 // Remove removes the build of a run, by the name of the run.

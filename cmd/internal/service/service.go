@@ -151,6 +151,11 @@ type Common struct {
 	Incoming event.Options
 }
 
+// Progress says how the progress of builds moves.
+type Progress struct {
+	Interval time.Duration `envconfig:"PROGRESS_INTERVAL" default:"5s" desc:"how often the progress of builds that run is looked at: by the time that they have taken, and by what their builders count"`
+}
+
 // CheckURL refuses the URL of a variable that tokens are not safe with.
 func (t Transport) CheckURL(name, address string) error {
 	u, err := url.Parse(address)
