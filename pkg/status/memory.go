@@ -42,11 +42,19 @@ type end struct {
 	phase build.Phase
 }
 
+// leastMove is how far the progress of a build moves, in percent, before it alone is written: however
+// long a build takes, that makes some twenty writes.
+const leastMove = 5
+
 // has reports whether the object has the state of a build, and its end was announced.
 func (m *memory) has(r build.Run) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.written[r.Object] == writtenOf(r) && (!r.Phase.Final() || m.announced[end{r.ID, r.Phase}])
+	is, was := writtenOf(r), m.written[r.Object]
+	if moved := is.progress - was.progress; moved > 0 && moved < leastMove {
+		is.progress = was.progress
+	}
+	return is == was && (!r.Phase.Final() || m.announced[end{r.ID, r.Phase}])
 }
 
 // wrote remembers that the object has the state of a build.

@@ -319,6 +319,26 @@ func TestWhatIsWrittenIsReadOnce(t *testing.T) {
 	}
 }
 
+// TestAProgressIsWrittenWhenItHasMoved enough: each write is a change that everybody hears of.
+func TestAProgressIsWrittenWhenItHasMoved(t *testing.T) {
+	t.Parallel()
+	r := run(id, now, build.Running, build.ReasonBuilding, 20)
+	w := newWorld(r)
+	s := w.service()
+	var got []float64
+	for _, progress := range []float64{20, 21, 24.9, 25, 29, 31, 90} {
+		r.Progress = progress
+		w.set(r)
+		if err := s.sync(t.Context(), r.Name); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, build.RecordOf(w.objects[r.Object], now).Progress)
+	}
+	if diff := cmp.Diff([]float64{20, 20, 20, 25, 25, 31, 90}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestTheLogOfAFailedBuildIsQuoted, also when it can be read at the second attempt only.
 func TestTheLogOfAFailedBuildIsQuoted(t *testing.T) {
 	t.Parallel()

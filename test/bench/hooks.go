@@ -27,6 +27,7 @@ import (
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 	"github.com/drogue-iot/ajour/pkg/sink"
+	"github.com/drogue-iot/ajour/pkg/tekton"
 )
 
 const (
@@ -75,7 +76,7 @@ func (b *bench) hooks(ctx context.Context) error {
 	}
 	sender := keys.Signed(sink.New(broker.URL, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}))
 	ours := httptest.NewServer(api.New(
-		api.Deps{Verifier: unlocked{}, Sender: sender, Hooks: unlocked{}},
+		api.Deps{Verifier: unlocked{}, State: tekton.NewStore(), Sender: sender, Hooks: unlocked{}},
 		api.Options{Log: slog.New(slog.DiscardHandler), Clock: time.Now, NewID: uuid.NewString},
 	))
 	defer ours.Close()

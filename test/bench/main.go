@@ -83,6 +83,7 @@ func run(ctx context.Context, only string, away time.Duration, out io.Writer) er
 		b.publish(ctx),
 		b.callers(ctx),
 		b.hooks(ctx),
+		b.streams(ctx),
 		b.source(ctx),
 		b.outage(ctx),
 	)
