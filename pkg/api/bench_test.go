@@ -4,6 +4,8 @@
 package api_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,4 +55,77 @@ func BenchmarkLists(b *testing.B) {
 			}
 		})
 	}
+}
+
+// pages is a registry of an application with many devices, which costs nothing.
+type pages struct {
+	api.Registry
+
+	app     build.Object
+	devices []build.Object
+}
+
+func (p pages) ObjectAs(context.Context, string, build.ObjectRef) (build.Object, error) {
+	return p.app, nil
+}
+
+func (p pages) DevicesPageAs(
+	_ context.Context, _ string, page build.DevicesPage, f func(build.ObjectRef, build.Object) error,
+) (int, error) {
+	end := min(page.Offset+page.Limit, len(p.devices))
+	for n := page.Offset; n < end; n++ {
+		if err := f(build.ObjectRef{Application: "app", Device: fmt.Sprintf("d-%d", n)}, p.devices[n]); err != nil {
+			return 0, err
+		}
+	}
+	return end - page.Offset, nil
+}
+
+// BenchmarkDevices is how long a page of 100 devices takes beyond the registry, and the counts of all
+// 10,000, of which one in ten has a description of its own.
+func BenchmarkDevices(b *testing.B) {
+	p := pages{app: object{good, ""}}
+	for n := range 10_000 {
+		d := reporting{status: `{"current":"0","target":"1","conditions":[` + inSync + `]}`}
+		if n%10 == 0 {
+			d.section = good
+		}
+		p.devices = append(p.devices, d)
+	}
+	w := newWorld()
+	w.registry, w.state = p, tekton.NewStore()
+	for _, path := range []string{"/apps/app/devices?limit=100&cursor=5000", "/apps/app/devices?state=Unknown", "/apps/app/fleet"} {
+		b.Run(path, func(b *testing.B) {
+			for b.Loop() {
+				r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, api.Prefixes[0]+path, http.NoBody)
+				r.Header.Set("Authorization", "Bearer read")
+				rec := httptest.NewRecorder()
+				w.handler().ServeHTTP(rec, r)
+				if rec.Code != http.StatusOK {
+					b.Fatal(rec.Code)
+				}
+			}
+		})
+	}
+}
+
+// reporting is a device that has reported.
+type reporting struct {
+	object
+
+	status string
+}
+
+func (r reporting) Status(section string) json.RawMessage {
+	if section != "firmware" {
+		return nil
+	}
+	return json.RawMessage(r.status)
+}
+
+func (r reporting) Firmware() json.RawMessage {
+	if r.section == "" {
+		return nil
+	}
+	return json.RawMessage(r.section)
 }
