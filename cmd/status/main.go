@@ -25,7 +25,7 @@ type envConfig struct {
 	service.Replica
 	service.Credentials
 	service.Progress
-	KeepLogs int           `envconfig:"KEEP_LOGS" default:"196608" desc:"bytes of the output of each step that are stored in a ConfigMap when a build has ended, as long as its run; none if 0"`
+	KeepLogs int           `envconfig:"KEEP_LOGS" default:"196608" desc:"bytes of the output of each step that are stored in a ConfigMap when a build has ended, as long as its run; none if 0. All of a build has to fit into 1 MiB when it is compressed, or none of it is stored"`
 	Resync   time.Duration `envconfig:"RESYNC_INTERVAL" default:"30s" desc:"how often the objects of recent builds are read again, so how long a condition that vanished is missing"`
 }
 

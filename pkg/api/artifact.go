@@ -33,10 +33,19 @@ func (h *handler) getArtifact(w http.ResponseWriter, c *call) error {
 	if run.Artifact == nil || run.Artifact.Digest == "" {
 		return problem(http.StatusNotFound, "NotFound", "The build has published nothing in an OCI registry")
 	}
+	if run.Secret { // which a builder may put into it
+		if err := h.writes(c, build.ObjectRef{Application: run.Object.Application}); err != nil {
+			return err
+		}
+	}
 	attachment := c.query.Get("attachment")
 	if c.query.Has("attachment") && attachment == "" {
 		return invalid("The parameter attachment is empty: it is the path of a file, as the description names it")
 	}
+	if err := h.beginReading(c); err != nil {
+		return err
+	}
+	defer h.reading.remove(c.principal.Subject)
 	file, err := h.openArtifact(c.Context(), run, attachment)
 	var failed *build.StepError
 	switch {

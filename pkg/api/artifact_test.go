@@ -79,6 +79,12 @@ func TestAFirmwareIsDownloaded(t *testing.T) {
 			(res.Header.Get("Etag") != `"abc"` || res.Header.Get("Content-Type") != "application/octet-stream") {
 			t.Error(name, res.Header)
 		}
+		w.runs[0].Secret = true
+		for token, want := range map[string]int{"read": 403, "write": tt.status} {
+			if res := w.call(t, token, http.MethodGet, path, tt.headers...); res.StatusCode != want {
+				t.Errorf("%s, with secret variables, %s: %s", name, token, res.Status)
+			}
+		}
 		if res := w.call(
 			t,
 			"read",

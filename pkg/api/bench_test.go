@@ -70,11 +70,15 @@ func (p pages) ObjectAs(context.Context, string, build.ObjectRef) (build.Object,
 }
 
 func (p pages) DevicesPageAs(
-	_ context.Context, _ string, page build.DevicesPage, f func(build.ObjectRef, build.Object) error,
+	_ context.Context, _ string, page build.DevicesPage, f func(int, build.ObjectRef, build.Object) error,
 ) (int, error) {
 	end := min(page.Offset+page.Limit, len(p.devices))
 	for n := page.Offset; n < end; n++ {
-		if err := f(build.ObjectRef{Application: "app", Device: fmt.Sprintf("d-%d", n)}, p.devices[n]); err != nil {
+		if err := f(
+			n-page.Offset,
+			build.ObjectRef{Application: "app", Device: fmt.Sprintf("d-%d", n)},
+			p.devices[n],
+		); err != nil {
 			return 0, err
 		}
 	}

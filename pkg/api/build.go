@@ -49,9 +49,15 @@ type Unbuilt struct {
 
 // show returns builds as the API shows them.
 func (h *handler) show(runs []*build.Run) []Build {
-	list := make([]Build, len(runs))
+	list, positions := make([]Build, len(runs)), map[string]int(nil)
 	for i, r := range runs {
 		list[i] = h.shown(r)
+		if r.Phase == build.Queued && r.Name != "" {
+			if positions == nil {
+				positions = h.positions()
+			}
+			list[i].Queue = positions[r.ID]
+		}
 	}
 	return list
 }
@@ -65,11 +71,11 @@ func (h *handler) shown(r *build.Run) Build {
 	if r.Active() {
 		b.Estimate = int(h.estimate(r).Round(time.Second).Seconds())
 	}
-	if r.Phase == build.Queued && !b.Rejected {
-		b.Queue = h.place(r)
-	}
 	return b
 }
+
+// placed is a build with its place in the queue.
+func (h *handler) placed(r *build.Run) Build { return h.show([]*build.Run{r})[0] }
 
 // updated is the last time that a build knows of.
 func updated(r *build.Run) time.Time {
@@ -88,7 +94,9 @@ const estimateOf = 5
 func (h *handler) estimate(r *build.Run) time.Duration {
 	list := h.state.List(build.Query{Object: r.Object})
 	list = slices.DeleteFunc(list, func(o build.Run) bool {
-		return o.Phase != build.Succeeded || (o.Publishes == "") != (r.Publishes == "") || o.Started.IsZero() ||
+		return o.Phase != build.Succeeded || !build.SameUID(o.UIDs.Of(), r.UIDs.Of()) ||
+			(o.Publishes == "") != (r.Publishes == "") ||
+			o.Started.IsZero() ||
 			o.Completed.IsZero()
 	})
 	if len(list) == 0 {
@@ -101,13 +109,18 @@ func (h *handler) estimate(r *build.Run) time.Duration {
 	return took(list[len(list)/2])
 }
 
-// place is the place of a build in the queue.
-func (h *handler) place(r *build.Run) int {
-	n := 1
-	for _, o := range h.state.List(build.Query{Active: true}) {
-		if o.Phase == build.Queued && o.Compare(*r) < 0 {
-			n++
+// positions are those of all builds in the queue, by their ids.
+func (h *handler) positions() map[string]int {
+	var queue []*build.Run
+	h.state.Each(build.Query{Active: true}, func(r *build.Run) {
+		if r.Phase == build.Queued {
+			queue = append(queue, r)
 		}
+	})
+	slices.SortFunc(queue, build.CompareRuns)
+	positions := make(map[string]int, len(queue))
+	for i, r := range queue {
+		positions[r.ID] = i + 1
 	}
-	return n
+	return positions
 }

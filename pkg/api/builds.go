@@ -111,7 +111,7 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	}
 	c.object = run.Object
 	mayWrite, readable := h.mayWrite(c), h.readable(c)
-	if err := cmp.Or(<-mayWrite, <-readable); err != nil {
+	if err := cmp.Or(<-mayWrite, <-readable, h.ofObject(c, run)); err != nil {
 		return err
 	}
 	id, err := h.newID(c, run.UIDs.Of())
@@ -153,7 +153,7 @@ func (h *handler) rerun(w http.ResponseWriter, c *call) error {
 	}
 	c.object = run.Object
 	mayWrite, readable := h.mayWrite(c), h.readable(c)
-	if err := cmp.Or(<-mayWrite, <-readable); err != nil {
+	if err := cmp.Or(<-mayWrite, <-readable, h.ofObject(c, run)); err != nil {
 		return err
 	}
 	id, err := h.newID(c, run.UIDs.Of())
@@ -167,7 +167,11 @@ func (h *handler) rerun(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(build.Reruns(full), h.Policy.AdmitsBuild(full.Object, full.Description)); err != nil {
+	if err := cmp.Or(
+		build.Reruns(full),
+		h.undisturbed(run),
+		h.Policy.AdmitsBuild(full.Object, full.Description),
+	); err != nil {
 		return problem(http.StatusConflict, "Conflict", "The build cannot be run again: "+err.Error())
 	}
 	ev, err := event.Requested(event.SourceAPI, build.Request{
@@ -178,6 +182,30 @@ func (h *handler) rerun(w http.ResponseWriter, c *call) error {
 		return err
 	}
 	return h.request(w, c, ev, Accepted{ID: id})
+}
+
+// undisturbed returns why a build must not be rerun now: it would take the place of one of the
+// description that the object has, which nothing would ask for once more.
+func (h *handler) undisturbed(run *build.Run) error {
+	for _, r := range h.state.List(build.Query{Object: run.Object, Active: true}) {
+		if r.Active() && r.Cause.OfDescription() {
+			return errors.New("a build of the description that the object has now is on its way: wait for its end")
+		}
+	}
+	return nil
+}
+
+// ofObject returns a problem if a build is of an earlier device of the same name. That of an earlier
+// application is not found at all.
+func (h *handler) ofObject(c *call, run *build.Run) error {
+	if run.Object.Device == "" {
+		return nil
+	}
+	o, err := h.registry.ObjectAs(c.Context(), c.principal.Token, run.Object)
+	if err == nil && !build.SameUID(run.UIDs.Of(), o.UID()) {
+		return problem(http.StatusConflict, "Conflict", "The build is of an earlier device of that name: build this one")
+	}
+	return err
 }
 
 // cancelBuild asks for the end of a build.

@@ -101,9 +101,11 @@ func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
 		if err != nil {
 			return err
 		}
-		run = &full
+		shown := *run // whose progress is that of the state
+		shown.Description, shown.Message = full.Description, full.Message
+		run = &shown
 	}
-	b := h.shown(run)
+	b := h.placed(run)
 	b.Detail = h.detail(c, run, application)
 	if described {
 		b.Description = &run.Description
@@ -128,7 +130,9 @@ func (h *handler) detail(c *call, run *build.Run, application build.Object) (d D
 	if !run.Active() {
 		d.Recorded = h.recorded(c, run, application)
 	}
-	runs := h.state.List(build.Query{Object: run.Object})
+	runs := slices.DeleteFunc(h.state.List(build.Query{Object: run.Object}), func(r build.Run) bool {
+		return !build.SameUID(r.UIDs.Of(), run.UIDs.Of())
+	})
 	slices.SortFunc(runs, build.Run.Compare)
 	at := slices.IndexFunc(runs, func(r build.Run) bool { return r.ID == run.ID })
 	if at+1 < len(runs) && at >= 0 && run.Reason == build.ReasonSuperseded {
@@ -151,10 +155,11 @@ func (h *handler) actions(c *call, run *build.Run) []string {
 	if run.Active() && !run.Cancelling {
 		list = append(list, "cancel")
 	}
-	if _, err := build.PublicationOf(*run); err == nil {
+	own := h.ofObject(c, run) == nil
+	if _, err := build.PublicationOf(*run); err == nil && own {
 		list = append(list, "publish")
 	}
-	if build.Reruns(*run) == nil {
+	if build.Reruns(*run) == nil && own && h.undisturbed(run) == nil {
 		list = append(list, "rerun")
 	}
 	return append(list, "trigger")

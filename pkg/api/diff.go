@@ -69,6 +69,9 @@ func (h *handler) comparedWith(c *call, to *build.Run) (*build.Run, error) {
 		other := *c
 		other.id = with
 		from, _, err := h.find(&other)
+		if err == nil && from.Object == to.Object && !build.SameUID(from.UIDs.Of(), to.UIDs.Of()) {
+			return nil, build.ErrNotFound // it is of an earlier device of that name
+		}
 		if err == nil && from.Object != to.Object {
 			return nil, invalid("The parameter with is a build of %s: choose one of %s", from.Object, to.Object)
 		}

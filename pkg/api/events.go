@@ -241,5 +241,5 @@ func (h *handler) changed(r *build.Run, deleted bool) ([]byte, error) {
 	if deleted {
 		return json.Marshal(gone{r.ID})
 	}
-	return json.Marshal(h.shown(r))
+	return json.Marshal(h.placed(r))
 }

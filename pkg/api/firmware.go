@@ -40,9 +40,13 @@ func (h *handler) putDeviceFirmware(w http.ResponseWriter, c *call) error {
 // caller's own rights, and nothing else of the object. With If-Match it does so only if the section is
 // still the one of that ETag. With dry-run it only says what is wrong. One that is wrong is not written.
 func (h *handler) putFirmware(w http.ResponseWriter, c *call, ref build.ObjectRef, show func() error) error {
+	c.object = ref
 	dry, err := c.flag("dry-run")
 	if err != nil {
 		return err
+	}
+	if dry { // which is no action
+		c.action = ""
 	}
 	body, err := c.read(w)
 	if err != nil {
@@ -55,14 +59,16 @@ func (h *handler) putFirmware(w http.ResponseWriter, c *call, ref build.ObjectRe
 	if _, err := h.describe(section, ref); err != nil && !errors.Is(err, build.ErrNoBuild) {
 		return err
 	}
-	c.object = ref
 	change := func(o build.Object) (json.RawMessage, error) {
+		if sameJSON(section, o.Firmware()) { // perhaps by a call of which the answer was lost
+			return o.Firmware(), nil
+		}
 		if !matches(c.Header.Values("If-Match"), o.Firmware()) {
 			return nil, problem(http.StatusPreconditionFailed, "PreconditionFailed",
 				"The description has changed since you read it: read it, and make your change once more")
 		}
-		if dry || sameJSON(section, o.Firmware()) {
-			return o.Firmware(), nil
+		if dry {
+			return o.Firmware(), h.writes(c, ref)
 		}
 		return section, nil
 	}
@@ -88,9 +94,9 @@ func (h *handler) putFirmware(w http.ResponseWriter, c *call, ref build.ObjectRe
 
 // sectionIn reads a section spec.firmware, JSON or YAML.
 func sectionIn(body []byte) (json.RawMessage, error) {
-	section, err := yaml.YAMLToJSONStrict(body)
+	section, err := toJSON(body)
 	if err != nil {
-		return nil, invalid("The body cannot be read as YAML or JSON: %s", build.Clean(err.Error()))
+		return nil, err
 	}
 	var members map[string]any
 	switch {

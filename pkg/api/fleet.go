@@ -77,13 +77,13 @@ type pageOf struct {
 
 // readPage adds devices to a page. It returns where the next one begins, -1 if there is none.
 func (h *handler) readPage(c *call, application view, list []Object, p pageOf) ([]Object, int, error) {
-	at, next := p.offset, -1
+	next := -1
 	n, err := h.registry.DevicesPageAs(c.Context(), c.principal.Token, build.DevicesPage{
 		Application: c.object.Application, Labels: c.query.Get("labels"), Limit: p.size, Offset: p.offset,
-	}, func(ref build.ObjectRef, o build.Object) error {
-		if at++; len(list) == p.limit {
+	}, func(at int, ref build.ObjectRef, o build.Object) error {
+		if len(list) == p.limit {
 			if next < 0 {
-				next = at - 1
+				next = p.offset + at
 			}
 			return nil
 		}
@@ -120,30 +120,40 @@ func (h *handler) getFleet(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	now := h.Clock()
-	if known, ok := h.fleets.Get(o.UID()); ok && o.UID() != "" && now.Sub(known.At) < devicesFor {
-		return reply(w, http.StatusOK, known)
+	// Those who ask at the same time wait for one of them, whose devices they may all read.
+	f, err, _ := h.counting.Do(o.UID(), func() (any, error) {
+		if known, ok := h.fleets.Get(o.UID()); ok && o.UID() != "" && h.Clock().Sub(known.At) < devicesFor {
+			return known, nil
+		}
+		f, err := h.count(c, application)
+		if err == nil {
+			h.fleets.Add(o.UID(), f)
+		}
+		return f, err
+	})
+	if err != nil {
+		return err
 	}
-	f := Fleet{States: map[build.DriftState]int{}, At: now.UTC()}
+	return reply(w, http.StatusOK, f)
+}
+
+// count counts the devices of an application.
+func (h *handler) count(c *call, application view) (Fleet, error) {
+	f := Fleet{States: map[build.DriftState]int{}, At: h.Clock().UTC()}
 	for _, s := range build.DriftStates {
 		f.States[build.DriftState(s)] = 0
 	}
 	for offset := 0; ; offset += readDevices {
 		n, err := h.registry.DevicesPageAs(c.Context(), c.principal.Token, build.DevicesPage{
 			Application: c.object.Application, Limit: readDevices, Offset: offset,
-		}, func(ref build.ObjectRef, o build.Object) error {
+		}, func(_ int, ref build.ObjectRef, o build.Object) error {
 			f.add(h.device(ref, o, application))
 			return nil
 		})
-		if err != nil {
-			return err
-		}
-		if n < readDevices {
-			break
+		if err != nil || n < readDevices {
+			return f, err
 		}
 	}
-	h.fleets.Add(o.UID(), f)
-	return reply(w, http.StatusOK, f)
 }
 
 func (f *Fleet) add(d Object) {

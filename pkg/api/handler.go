@@ -14,6 +14,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
@@ -40,10 +41,10 @@ type Registry interface {
 	// EachApplicationAs calls f for each application that may be read, of those that a label selector
 	// finds.
 	EachApplicationAs(ctx context.Context, token, labels string, f func(build.ObjectRef, build.Object) error) error
-	// DevicesPageAs calls f for some devices of an application, and returns how many there are on the
-	// page: fewer than its limit at the end.
+	// DevicesPageAs calls f for some devices of an application, with the place of each on the page, and
+	// returns how many there are: fewer than its limit at the end.
 	DevicesPageAs(
-		ctx context.Context, token string, p build.DevicesPage, f func(build.ObjectRef, build.Object) error,
+		ctx context.Context, token string, p build.DevicesPage, f func(at int, o build.ObjectRef, device build.Object) error,
 	) (int, error)
 	// SetFirmwareAs replaces the section spec.firmware of an object by what change returns.
 	SetFirmwareAs(
@@ -133,8 +134,9 @@ type handler struct {
 	artifacts Artifacts
 	devices   devices
 	fleets    *lru.Cache[string, Fleet]
+	counting  singleflight.Group
 	limits    limits
-	followed  counter
+	reading   counter
 	streams   counter
 	hub       hub
 	hooks     hooks
@@ -178,7 +180,10 @@ func (h *handler) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
 	if slices.Contains(h.Origins, origin) {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Set("Access-Control-Expose-Headers", "ETag, Link, Location, Retry-After, X-Total-Count")
+		w.Header().Set(
+			"Access-Control-Expose-Headers",
+			"Accept-Ranges, Content-Disposition, Content-Range, ETag, Link, Location, Retry-After, X-Total-Count",
+		)
 		if preflight {
 			w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 			w.Header().Set(

@@ -154,7 +154,7 @@ func (w *world) EachApplicationAs(
 }
 
 func (w *world) DevicesPageAs(
-	context.Context, string, build.DevicesPage, func(build.ObjectRef, build.Object) error,
+	context.Context, string, build.DevicesPage, func(int, build.ObjectRef, build.Object) error,
 ) (int, error) {
 	return 0, errors.New("not here")
 }

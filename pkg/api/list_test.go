@@ -226,8 +226,9 @@ func TestWhatASingleBuildSaysBesides(t *testing.T) {
 		n     int
 		want  besides
 	}{
-		{"trigger", 3, besides{By: w.runs[4].ID, Actions: []string{"rerun", "trigger"}}},
-		{"trigger", 4, besides{Of: w.runs[3].ID, Actions: []string{"rerun", "trigger"}}},
+		{"trigger", 1, besides{Actions: []string{"rerun", "trigger"}}},
+		{"trigger", 3, besides{By: w.runs[4].ID, Actions: []string{"trigger"}}},
+		{"trigger", 4, besides{Of: w.runs[3].ID, Actions: []string{"trigger"}}},
 		{"trigger", 5, besides{Estimate: 50, Actions: []string{"cancel", "trigger"}}},
 		{"trigger", 6, besides{Estimate: 50, Queue: 1, Actions: []string{"cancel", "trigger"}}},
 		{"read", 5, besides{Estimate: 50, Actions: []string{}}},
@@ -298,6 +299,7 @@ func TestABuildIsRerun(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.runs = manyRuns()
+	w.runs[5].Phase = build.Succeeded
 	old := &w.runs[4]
 	old.DescriptionHash, old.Description = "hash", build.Description{Builder: "b"}
 	path := api.Prefixes[0] + "/builds/" + old.ID + "/rerun"
@@ -326,6 +328,9 @@ func TestABuildIsRerun(t *testing.T) {
 		"of strangers": {
 			"trigger", func(_ *world, r *build.Run) { r.Object.Application = "foreign" }, http.StatusNotFound,
 		},
+		"in place of one of the description": {
+			"trigger", func(w *world, _ *build.Run) { w.runs[6].Phase = build.Running }, http.StatusConflict,
+		},
 		"while it runs":     {"trigger", func(_ *world, r *build.Run) { r.Phase = build.Running }, http.StatusConflict},
 		"without a commit":  {"trigger", func(_ *world, r *build.Run) { r.Commit = "" }, http.StatusConflict},
 		"that has compiled": {"trigger", func(_ *world, r *build.Run) { r.Publishes = id }, http.StatusConflict},
@@ -335,6 +340,7 @@ func TestABuildIsRerun(t *testing.T) {
 	} {
 		w := newWorld()
 		w.runs = manyRuns()
+		w.runs[5].Phase = build.Succeeded
 		w.runs[4].Description.Builder = "b"
 		tt.change(w, &w.runs[4])
 		if res := w.call(t, tt.token, http.MethodPost, path); res.StatusCode != tt.want || len(w.sent) != 0 {

@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// maxFollowed is how many logs one caller may follow at the same time: each holds a
-	// connection to the cluster.
-	maxFollowed = 16
+	// maxReading is how many logs and files one caller may read at the same time: each holds a
+	// connection to the cluster, or to the OCI registry.
+	maxReading = 16
 	// writeTimeout is how long a client may take to accept a piece of a log.
 	writeTimeout = 30 * time.Second
 )
@@ -103,15 +103,10 @@ func (h *handler) getLog(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	if q.Follow {
-		if !h.followed.add(c.principal.Subject, maxFollowed) {
-			return problem(
-				http.StatusTooManyRequests, "TooManyRequests",
-				"You follow "+strconv.Itoa(maxFollowed)+" logs already: end one of them",
-			)
-		}
-		defer h.followed.remove(c.principal.Subject)
+	if err := h.beginReading(c); err != nil {
+		return err
 	}
+	defer h.reading.remove(c.principal.Subject)
 	began := false
 	begin := func() { began = true; beginLog(w, run, q) }
 	out := flushing{w, http.NewResponseController(w)}
@@ -131,7 +126,7 @@ func (h *handler) getLog(w http.ResponseWriter, c *call) error {
 			begin()
 		}
 		if q.lines {
-			h.endLines(out, run, q)
+			h.endLines(c.Context(), out, run, q)
 		}
 		return nil
 	case began && c.Context().Err() == nil:
@@ -144,6 +139,17 @@ func (h *handler) getLog(w http.ResponseWriter, c *call) error {
 	default:
 		return err
 	}
+}
+
+// beginReading counts one more log or file that a caller reads.
+func (h *handler) beginReading(c *call) error {
+	if h.reading.add(c.principal.Subject, maxReading) {
+		return nil
+	}
+	return problem(
+		http.StatusTooManyRequests, "TooManyRequests",
+		"You read "+strconv.Itoa(maxReading)+" logs and files already: end one of them",
+	)
 }
 
 // beginLog answers that there is a log.

@@ -80,14 +80,15 @@ func TestALogAsLines(t *testing.T) {
 			t.Error(query, diff)
 		}
 	}
-	w.output = [][2]string{{"build-firmware", "2026-11-25T10:01:12.1Z a\n2026-11-25T10:01:13Z b\rc"}}
+	w.output = [][2]string{{"build-firmware", "2026-11-25T10:01:12.1Z a\n2026-11-25T10:01:13Z b\rc\nfailed to read\n"}}
 	res := w.call(
 		t, "read", http.MethodGet, logPath(w)+"?step=build-firmware&timestamps=true", "Accept", "application/x-ndjson",
 	)
 	want := []string{
 		`{"step":"build-firmware","n":1,"o":0,"t":"2026-11-25T10:01:12.1Z","line":"a"}`,
 		`{"step":"build-firmware","n":2,"o":2,"t":"2026-11-25T10:01:13Z","line":"b","cr":true}`,
-		`{"step":"build-firmware","n":2,"o":4,"t":"2026-11-25T10:01:13Z","line":"c"}`, end,
+		`{"step":"build-firmware","n":2,"o":4,"t":"2026-11-25T10:01:13Z","line":"c"}`,
+		`{"step":"build-firmware","n":3,"o":6,"line":"failed to read"}`, end,
 	}
 	if diff := cmp.Diff(want, strings.Split(strings.TrimSpace(body(t, res)), "\n")); diff != "" {
 		t.Error(diff)

@@ -6,11 +6,12 @@ package api
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -83,7 +84,7 @@ func linesLog(w io.Writer, q logQuery) func(step string, output io.Reader) error
 		l := &lines{input: bufio.NewReaderSize(output, maxLine), timed: q.Timestamps}
 		out := bufio.NewWriterSize(w, maxLine)
 		for {
-			if l.input.Buffered() == 0 { // the next line may be long in coming
+			if !l.whole() { // the rest of the next line may be long in coming
 				if err := out.Flush(); err != nil {
 					return err
 				}
@@ -121,10 +122,8 @@ func writeLine(w io.Writer, v any) error {
 }
 
 // endLines sends how the steps stand, or the one that was asked for, as the last lines of a log.
-func (h *handler) endLines(w io.Writer, run *build.Run, q logQuery) {
-	if now, err := h.state.Find(build.RunName(run.ID)); err == nil {
-		run = &now
-	}
+func (h *handler) endLines(ctx context.Context, w io.Writer, run *build.Run, q logQuery) {
+	run = h.settled(ctx, run, q)
 	for _, s := range run.Steps {
 		if q.Step != "" && q.Step != s.Name {
 			continue
@@ -133,6 +132,32 @@ func (h *handler) endLines(w io.Writer, run *build.Run, q logQuery) {
 	}
 	if len(run.Steps) == 0 {
 		_ = writeLine(w, LineEnd{End: true, Phase: run.Phase})
+	}
+}
+
+// settleWithin bounds how long the end of a log waits for the state: a container ends before Tekton says
+// so.
+const settleWithin = 10 * time.Second
+
+// settled returns a build as it is when what was followed has ended, or as it is now.
+func (h *handler) settled(ctx context.Context, run *build.Run, q logQuery) *build.Run {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if now, err := h.state.Find(build.RunName(run.ID)); err == nil {
+			run = &now
+		}
+		step := slices.IndexFunc(run.Steps, func(s build.Step) bool { return s.Name == q.Step })
+		if !q.Follow || !run.Active() || step >= 0 && !run.Steps[step].Completed.IsZero() {
+			return run
+		}
+		select {
+		case <-ctx.Done():
+			return run
+		case <-tick.C:
+		}
 	}
 }
 
@@ -196,6 +221,12 @@ func (l *lines) next() (at place, p piece, err error) {
 	return at, p, nil
 }
 
+// whole reports whether a whole line is there.
+func (l *lines) whole() bool {
+	there, err := l.input.Peek(l.input.Buffered())
+	return err == nil && bytes.IndexByte(there, '\n') >= 0
+}
+
 // newline reports whether the end of a line comes next.
 func (l *lines) newline() bool {
 	next, err := l.input.Peek(1)
@@ -207,13 +238,18 @@ func (l *lines) stamp() (time.Time, error) {
 	if !l.timed {
 		return time.Time{}, nil
 	}
-	text, err := l.input.ReadString(' ')
-	if err != nil {
+	there, err := l.input.Peek(maxStamp)
+	if len(there) == 0 {
 		return time.Time{}, err
 	}
-	t, err := time.Parse(time.RFC3339Nano, strings.TrimSuffix(text, " "))
-	if err != nil {
-		return t, fmt.Errorf("read time of a line: %w", err)
+	text, _, ok := bytes.Cut(there, []byte(" "))
+	t, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil || !ok { // a line of somebody else, such as the kubelet
+		return time.Time{}, nil //nolint:nilerr // it is shown without a time
 	}
-	return t, nil
+	_, err = l.input.Discard(len(text) + 1)
+	return t, err
 }
+
+// maxStamp is the length of a time with nanoseconds and a zone, and of the blank after it.
+const maxStamp = len("2026-11-25T10:01:12.123456789+01:00 ")

@@ -273,7 +273,9 @@ func TestADescriptionIsReplacedAlone(t *testing.T) {
 		{"what was changed meanwhile is not overwritten", "trigger", "/apps/app/firmware", next, `"former"`, 412, "a:1"},
 		{"a dry run writes nothing", "trigger", "/apps/app/firmware?dry-run=true", next, tag, 200, "a:1"},
 		{"what was read is replaced", "trigger", "/apps/app/firmware", next, tag, 200, "a:2"},
-		{"it is replaced once", "trigger", "/apps/app/firmware", next, tag, 412, "a:2"},
+		{"once more, as its answer may be lost", "trigger", "/apps/app/firmware", next, tag, 200, "a:2"},
+		{"by something else that is not read", "trigger", "/apps/app/firmware", good, tag, 412, "a:2"},
+		{"a dry run asks for the right, too", "read", "/apps/app/firmware?dry-run=true", good, "", 403, "a:2"},
 		{"by YAML", "trigger", "/apps/app/firmware", "container: {image: 'a:3', build: {image: b, artifact: {path: f}, " +
 			"source: {git: {uri: 'https://h/r', rev: main, project: .}}}}", "*", 200, "a:3"},
 		{"delivery alone is fine", "trigger", "/apps/delivery/firmware", `{"container":{"image":"b:2"}}`, "", 200, "a:3"},

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"net/http"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
@@ -34,9 +32,9 @@ func (h *handler) validate(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	data, err := yaml.YAMLToJSONStrict(body)
+	data, err := toJSON(body)
 	if err != nil {
-		return invalid("The body cannot be read as YAML or JSON: %s", build.Clean(err.Error()))
+		return err
 	}
 	section, object, err := sectionOf(data)
 	if err != nil {

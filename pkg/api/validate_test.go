@@ -64,7 +64,7 @@ spec:
 		}
 	}
 	for text, want := range map[string]int{
-		"": 400, "[]": 400, "a: b: c": 400, `{"a":1,"a":2}`: 400, `{"spec":1}`: 400, strings.Repeat(" ", 70<<10): 413,
+		"a: &a x\nb: *a": 400, "": 400, "[]": 400, "a: b: c": 400, `{"a":1,"a":2}`: 400, `{"spec":1}`: 400, strings.Repeat(" ", 70<<10): 413,
 	} {
 		res := newWorld().post(t, "read", http.MethodPost, api.Prefixes[0]+"/validate", text)
 		if res.StatusCode != want {

@@ -6,6 +6,7 @@ package builder
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -33,6 +34,15 @@ func (h *handler) rerun(ctx context.Context, r build.Request, uids build.UIDs) e
 	}
 	if err := h.Policy.AdmitsBuild(r.Object, earlier.Description); err != nil {
 		return refuse(err)
+	}
+	// It would take the place of the build of a description that has just changed, which nothing would
+	// ask for once more.
+	runs, err := h.runs.ListObject(ctx, r.Object)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(runs, func(o build.Run) bool { return o.Active() && o.Cause.OfDescription() }) {
+		return refuse(errors.New("a build of the description that the object has now is on its way: wait for its end"))
 	}
 	return h.create(ctx, build.Spec{
 		ID: r.ID, Object: r.Object, UIDs: uids, Description: earlier.Description, Hash: earlier.DescriptionHash,

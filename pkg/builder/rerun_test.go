@@ -28,14 +28,19 @@ func TestARerun(t *testing.T) {
 		f(&r)
 		return []build.Run{r}
 	}
+	running := build.Status{Phase: build.Running, Cause: build.CauseChange}
 	for name, tt := range map[string]struct {
 		runs    []build.Run
 		options builder.Options
 		refused string
 	}{
-		"as it was":                     {runs: []build.Run{old}},
-		"not if it does not exist":      {refused: "does not exist"},
-		"not for a different object":    {runs: change(func(r *build.Run) { r.Object.Device = "d" }), refused: "does not exist"},
+		"as it was":                  {runs: []build.Run{old}},
+		"not if it does not exist":   {refused: "does not exist"},
+		"not for a different object": {runs: change(func(r *build.Run) { r.Object.Device = "d" }), refused: "does not exist"},
+		"not in place of one of the description": {
+			runs:    []build.Run{old, {ID: id(2), Object: object, Status: running}},
+			refused: "is on its way",
+		},
 		"not while it runs":             {runs: change(func(r *build.Run) { r.Phase = build.Running }), refused: "has not ended"},
 		"not without its commit":        {runs: change(func(r *build.Run) { r.Commit = "" }), refused: "commit was known"},
 		"not one that has not compiled": {runs: change(func(r *build.Run) { r.Publishes = id(9) }), refused: "compiled nothing"},

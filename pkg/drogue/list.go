@@ -59,18 +59,19 @@ func (c *Client) EachApplicationAs(
 }
 
 // DevicesPageAs reads some devices of an application on behalf of the bearer of an access token, and
-// calls f for each: those after so many, of those that a label selector finds. It returns how many there
-// are on the page with those that wait for their finalizers to go: fewer than limit at the end.
+// calls f for each, with its place on the page: those after so many, of those that a label selector finds.
+// It returns how many there are on the page with those that wait for their finalizers to go, for which f is
+// not called: fewer than limit at the end.
 func (c *Client) DevicesPageAs(
-	ctx context.Context, token string, p build.DevicesPage, f func(build.ObjectRef, build.Object) error,
+	ctx context.Context, token string, p build.DevicesPage, f func(at int, o build.ObjectRef, device build.Object) error,
 ) (int, error) {
 	query := url.Values{"limit": {strconv.Itoa(p.Limit)}, "offset": {strconv.Itoa(p.Offset)}}
 	if p.Labels != "" {
 		query.Set("labels", p.Labels)
 	}
-	return c.As(Bearer(token)).page(
+	return c.As(Bearer(token)).positions(
 		ctx, path(build.ObjectRef{Application: p.Application})+"/devices?"+query.Encode(),
-		func(o *Object) error { return f(o.Ref(), o) },
+		func(at int, o *Object) error { return f(at, o.Ref(), o) },
 	)
 }
 
@@ -107,6 +108,11 @@ func (c *Client) list(ctx context.Context, path string) ([]build.Listed, error) 
 // page reads a list, or a part of it, and calls f for each object but for those that wait for
 // their finalizers to go. It returns how many objects there are with those.
 func (c *Client) page(ctx context.Context, path string, f func(*Object) error) (int, error) {
+	return c.positions(ctx, path, func(_ int, o *Object) error { return f(o) })
+}
+
+// positions is like page, and says the position of each object on it.
+func (c *Client) positions(ctx context.Context, path string, f func(int, *Object) error) (int, error) {
 	body, err := c.open(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return 0, err
@@ -131,7 +137,7 @@ func (c *Client) page(ctx context.Context, path string, f func(*Object) error) (
 		if o.Deleted() {
 			continue
 		}
-		if err := f(o); err != nil {
+		if err := f(n, o); err != nil {
 			return n, err
 		}
 	}

@@ -93,7 +93,7 @@ func (k *LogArchive) open(ctx context.Context, run, step string, o build.LogOpti
 	}
 	cm, err := k.maps.Get(ctx, run, metav1.GetOptions{})
 	switch {
-	case apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err), apierrors.IsForbidden(err): // as with the rights of an earlier version
 		return nil, gone
 	case err != nil:
 		return nil, fmt.Errorf("read archived log of run %s: %w", run, err)
@@ -166,9 +166,16 @@ func ends(r io.Reader, most int) ([]byte, error) {
 		return append(begin, end...), nil
 	}
 	whole := bytes.LastIndexByte(begin, '\n') + 1
-	from := bytes.IndexByte(end, '\n') + 1
+	from := bytes.IndexAny(end, "\r\n") + 1
+	if from == len(end) { // all of it is one line
+		from = 0
+	}
+	within := from == 0 || end[from-1] == '\r' // what is left of a line has lost its time
 	dropped += len(begin) - whole + from
 	at, _, _ := bytes.Cut(begin[bytes.LastIndexByte(begin[:max(whole-1, 0)], '\n')+1:], []byte(" "))
 	note := fmt.Sprintf("%s [%d bytes are left out here]\n", at, dropped)
+	if within {
+		note += string(at) + " "
+	}
 	return append(append(begin[:whole], note...), end[from:]...), nil
 }

@@ -123,7 +123,9 @@ func TestALongLogIsArchivedWithItsBeginningAndItsEnd(t *testing.T) {
 		lines = append(lines, fmt.Sprintf("line %02d", n))
 	}
 	whole := stamped(lines...) // of 29 bytes each
-	f := newFinished(t, outputs{"fetch": whole, "build": strings.Repeat("x", 2000)})
+	const at = "2026-11-25T10:01:00Z "
+	progress := at + strings.Repeat("[12/40] x\r", 300) + "error: y\n"
+	f := newFinished(t, outputs{"fetch": whole, "build": progress})
 	run, err := f.client.Get(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
@@ -137,8 +139,10 @@ func TestALongLogIsArchivedWithItsBeginningAndItsEnd(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if got := f.read(t, "build", build.LogOptions{}); len(got) > 800 {
-		t.Errorf("%d bytes of one line", len(got))
+	got = f.read(t, "build", build.LogOptions{Timestamps: true})
+	if lines := strings.SplitAfter(got, "\n"); len(got) > 900 || len(lines) != 3 || !strings.HasPrefix(lines[0], at+"[") ||
+		!strings.HasPrefix(lines[1], at+"[12/40] x\r") || !strings.HasSuffix(lines[1], "\rerror: y\n") {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +21,11 @@ import (
 const (
 	// atATime is how many builds are archived at the same time.
 	atATime = 4
-	// archiveRetry is the interval after which a build is tried once more that could not be archived.
-	archiveRetry = 10 * time.Second
+	// batch is how many builds are taken at once, those that ended last at first.
+	batch = 32
+	// A build that could not be archived is tried once more after some time, which grows.
+	firstArchiveRetry = 10 * time.Second
+	lastArchiveRetry  = 10 * time.Minute
 )
 
 // Archiver archives of builds that have ended what is gone with their pods: the line of the output that
@@ -46,56 +51,94 @@ func NewArchiver(
 
 // Run archives builds as they end until the context ends, those that have ended before at first.
 func (a *Archiver) Run(ctx context.Context) error {
-	var mu sync.Mutex
-	waiting := map[string]bool{}
-	more := make(chan struct{}, 1)
-	add := func(r build.Run) {
-		if !r.Phase.Final() || r.Archived || r.Name == "" {
-			return
-		}
-		mu.Lock()
-		waiting[r.Name] = true
-		mu.Unlock()
-		select {
-		case more <- struct{}{}:
-		default:
-		}
-	}
+	b := &backlog{waiting: map[string]time.Time{}, failures: map[string]int{}, more: make(chan struct{}, 1)}
 	defer a.state.Watch(func(r build.Run, deleted bool) {
 		if !deleted {
-			add(r)
+			b.add(r)
 		}
 	})()
 	for _, r := range a.state.List(build.Query{}) {
-		add(r)
+		b.add(r)
 	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-more:
+		case <-b.more:
 		}
-		mu.Lock()
-		names := waiting
-		waiting = map[string]bool{}
-		mu.Unlock()
 		var g errgroup.Group
 		g.SetLimit(atATime)
-		for name := range names {
+		for _, name := range b.take() {
 			run, err := a.state.Find(name)
 			if err != nil || run.Archived { // it was deleted, or archived by an earlier leader
 				continue
 			}
 			g.Go(func() error {
-				if err := a.archive(ctx, run); err != nil && ctx.Err() == nil {
-					a.log.WarnContext(ctx, "what a build printed is archived later", "build", run.ID, "error", err)
-					time.AfterFunc(archiveRetry, func() { add(run) })
+				err := a.archive(ctx, run)
+				if wait := b.done(name, err); err != nil && ctx.Err() == nil {
+					a.log.WarnContext(
+						ctx, "what a build printed is archived later", "build", run.ID, "wait", wait.String(), "error", err,
+					)
+					time.AfterFunc(wait, func() { b.add(run) })
 				}
 				return nil
 			})
 		}
 		_ = g.Wait() // none of them fails
 	}
+}
+
+// backlog has the builds that are not archived yet.
+type backlog struct {
+	mu       sync.Mutex
+	waiting  map[string]time.Time // when they ended, by the names of runs
+	failures map[string]int
+	more     chan struct{} // has a value when some wait
+}
+
+func (b *backlog) add(r build.Run) {
+	if !r.Phase.Final() || r.Archived || r.Name == "" {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting[r.Name] = r.Completed
+	b.signal()
+}
+
+func (b *backlog) signal() {
+	select {
+	case b.more <- struct{}{}:
+	default:
+	}
+}
+
+// take returns some runs, of those that ended last.
+func (b *backlog) take() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	names := slices.SortedFunc(maps.Keys(b.waiting), func(x, y string) int { return b.waiting[y].Compare(b.waiting[x]) })
+	names = names[:min(batch, len(names))]
+	for _, name := range names {
+		delete(b.waiting, name)
+	}
+	if len(b.waiting) > 0 {
+		b.signal()
+	}
+	return names
+}
+
+// done notes how a run went. It returns after what time one that failed is tried once more.
+func (b *backlog) done(name string, err error) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil {
+		delete(b.failures, name)
+		return 0
+	}
+	wait := min(firstArchiveRetry<<min(b.failures[name], 10), lastArchiveRetry)
+	b.failures[name]++
+	return wait
 }
 
 // archive archives one build. The annotation comes last: a build that has it is complete.
@@ -108,7 +151,11 @@ func (a *Archiver) archive(ctx context.Context, run build.Run) error {
 		return err
 	}
 	if a.save != nil && !full.Secret { // its output may show what is secret
-		if err := a.save(ctx, full); err != nil && !errors.Is(err, build.ErrLogGone) {
+		err := a.save(ctx, full)
+		if errors.Is(err, errTooLong) {
+			a.log.WarnContext(ctx, "what a build printed is not archived", "build", run.ID, "error", err)
+		}
+		if err != nil && !errors.Is(err, build.ErrLogGone) {
 			return err
 		}
 	}

@@ -235,7 +235,10 @@ func (s *Store) set(r build.Run) {
 // move sets the progress of a build, which never falls while its run is the same.
 func (s *Store) move(r, was *build.Run) {
 	if r.Phase == build.Running {
-		r.Progress, r.Expected = progressOf(r, s.List(build.Query{Object: r.Object}), s.counts[r.Name].part, s.clock())
+		history := slices.DeleteFunc(s.List(build.Query{Object: r.Object}), func(o build.Run) bool {
+			return !build.SameUID(o.UIDs.Of(), r.UIDs.Of())
+		})
+		r.Progress, r.Expected = progressOf(r, history, s.counts[r.Name].part, s.clock())
 	}
 	if was == nil || was.UID != r.UID || r.Phase == build.Succeeded {
 		return

@@ -90,7 +90,7 @@ func (*behind) EachApplicationAs(
 }
 
 func (*behind) DevicesPageAs(
-	context.Context, string, build.DevicesPage, func(build.ObjectRef, build.Object) error,
+	context.Context, string, build.DevicesPage, func(int, build.ObjectRef, build.Object) error,
 ) (int, error) {
 	return 0, nil
 }

@@ -120,6 +120,9 @@ func TestTheStatusServiceChangesNothingThatIsBuilt(t *testing.T) {
 		`{"metadata":{"annotations":{"ajour.drogue.io/application":"x"}}}`,
 		`{"metadata":{"annotations":{"x":"y"}}}`,
 		`{"metadata":{"labels":{"ajour.drogue.io/build":"x"}}}`,
+		`{"metadata":{"annotations":{"ajour.drogue.io/application-uid":null}}}`,
+		`{"metadata":{"finalizers":["example.org/x"]}}`,
+		`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"x","uid":"x"}]}}`,
 		`{"spec":{"status":"Cancelled"}}`,
 	} {
 		if err := patch(data); err == nil || !strings.Contains(err.Error(), "the status service changes no run") {
