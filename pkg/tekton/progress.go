@@ -20,6 +20,9 @@ const (
 	mostOfStep = 0.95
 	// mostOfRun bounds the progress of a build that has not succeeded, in percent.
 	mostOfRun = 99
+	// leastStep is how long a step takes at least: times are whole seconds, and all steps may have taken
+	// none.
+	leastStep = time.Second
 	// leastMove is how far a progress moves at least, in percent: each move is written to the object.
 	leastMove = 1
 )
@@ -40,14 +43,14 @@ func progressOf(r *build.Run, history []build.Run, counted float64, now time.Tim
 			done += took[i]
 		}
 		if s.State == build.StepRunning {
-			part := min(float64(now.Sub(s.Started))/float64(max(took[i], time.Millisecond)), mostOfStep)
+			part := min(float64(now.Sub(s.Started))/float64(took[i]), mostOfStep)
 			if s.Name == stageBuild.name() && counted > 0 {
 				part = min(counted, mostOfStep)
 			}
 			done += time.Duration(max(part, 0) * float64(took[i]))
 		}
 	}
-	return rounded(min(100*float64(done)/float64(max(total, 1)), mostOfRun)), r.Started.Add(whole)
+	return rounded(min(100*float64(done)/float64(total), mostOfRun)), r.Started.Add(whole)
 }
 
 // byStages returns how far a build is by the builder's count alone.
@@ -75,11 +78,12 @@ func durations(steps []build.Step, history []build.Run) (took []time.Duration, w
 	slices.SortFunc(history, func(a, b build.Run) int { return build.CompareRuns(&b, &a) })
 	history = history[:min(historyOf, len(history))]
 	for i := range steps {
-		took = append(took, median(history, func(r build.Run) time.Duration {
+		took = append(took, max(leastStep, median(history, func(r build.Run) time.Duration {
 			return r.Steps[i].Completed.Sub(r.Steps[i].Started)
-		}))
+		})))
 	}
-	return took, median(history, func(r build.Run) time.Duration { return r.Completed.Sub(r.Started) })
+	whole = median(history, func(r build.Run) time.Duration { return r.Completed.Sub(r.Started) })
+	return took, max(leastStep, whole)
 }
 
 func sameSteps(a, b []build.Step) bool {

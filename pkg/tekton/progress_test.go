@@ -85,6 +85,8 @@ func TestTheProgressIsThatOfEarlierBuilds(t *testing.T) {
 		{"never a hundred before it has succeeded", 2, 3000, "", history[:3], 98.5, 100},
 		{"of what failed nothing counts", 1, 30, "", append([]build.Run{failed}, history[:3]...), 40, 100},
 		{"of other steps nothing counts", 1, 30, "", append([]build.Run{other}, history[:3]...), 40, 100},
+		{"after builds that took no second", 1, 0, "", []build.Run{took(1, 0, 0, 0)}, 33.3, 1},
+		{"after builds that took no second, by the count", 1, 0, "[50/100] x", []build.Run{took(1, 0, 0, 0)}, 50, 1},
 		{"a clock that is behind", 0, -5, "", history[:3], 0, 100},
 	} {
 		r := runs(9, tt.step)
