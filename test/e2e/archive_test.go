@@ -62,8 +62,10 @@ func TestALogOutlivesItsPods(t *testing.T) {
 	if err := w.Stream(ctx, devtest.Builds+"/builds/"+id+"/log", &log); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(log.String(), "== build-firmware\ncompiling\n") || !strings.Contains(log.String(), "undeclared") {
-		t.Errorf("%s", log.String())
+	for _, text := range []string{"== build-firmware\n", "\ncompiling\n", "undeclared\n"} { // of two streams, in any order
+		if !strings.Contains(log.String(), text) {
+			t.Errorf("%q is not in the log:\n%s", text, log.String())
+		}
 	}
 	var list []struct{ Message string }
 	if err := w.Call(ctx, http.MethodGet, devtest.Builds+"/builds?application="+app, nil, &list); err != nil {
