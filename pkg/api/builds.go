@@ -97,31 +97,37 @@ func (h *handler) applications(c *call) ([]build.Listed, error) {
 	return list, nil
 }
 
-// republish asks for what a build has compiled to be published without a second compilation.
-func (h *handler) republish(w http.ResponseWriter, c *call) error {
+// earlier reads the build of the path in full, if the caller may ask for a further one that is made of
+// it, and returns the id of that one.
+func (h *handler) earlier(c *call) (full build.Run, id string, err error) {
 	if err := h.hasRole(c); err != nil {
-		return err
+		return full, "", err
 	}
 	run, _, err := h.find(c)
 	if err != nil {
-		return err
+		return full, "", err
 	}
 	if err := h.enabled(run.Object); err != nil {
-		return err
+		return full, "", err
 	}
 	c.object = run.Object
 	mayWrite, readable := h.mayWrite(c), h.readable(c)
 	if err := cmp.Or(<-mayWrite, <-readable, h.ofObject(c, run)); err != nil {
-		return err
+		return full, "", err
 	}
-	id, err := h.newID(c, run.UIDs.Of())
-	if err != nil {
-		return err
+	if id, err = h.newID(c, run.UIDs.Of()); err != nil {
+		return full, "", err
 	}
 	if err := h.admitBuild(c); err != nil {
-		return err
+		return full, "", err
 	}
-	full, err := h.runs.Get(c.Context(), run.ID)
+	full, err = h.runs.Get(c.Context(), run.ID)
+	return full, id, err
+}
+
+// republish asks for what a build has compiled to be published without a second compilation.
+func (h *handler) republish(w http.ResponseWriter, c *call) error {
+	full, id, err := h.earlier(c)
 	if err != nil {
 		return err
 	}
@@ -131,7 +137,7 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 	}
 	ev, err := event.Republish(
 		event.SourceAPI,
-		build.Republish{ID: id, Object: run.Object, Of: run.ID, Requester: c.principal.Name, Time: c.at},
+		build.Republish{ID: id, Object: full.Object, Of: full.ID, Requester: c.principal.Name, Time: c.at},
 	)
 	if err != nil {
 		return err
@@ -141,41 +147,19 @@ func (h *handler) republish(w http.ResponseWriter, c *call) error {
 
 // rerun asks for a build of what an earlier one was made of: its description and its commit.
 func (h *handler) rerun(w http.ResponseWriter, c *call) error {
-	if err := h.hasRole(c); err != nil {
-		return err
-	}
-	run, _, err := h.find(c)
-	if err != nil {
-		return err
-	}
-	if err := h.enabled(run.Object); err != nil {
-		return err
-	}
-	c.object = run.Object
-	mayWrite, readable := h.mayWrite(c), h.readable(c)
-	if err := cmp.Or(<-mayWrite, <-readable, h.ofObject(c, run)); err != nil {
-		return err
-	}
-	id, err := h.newID(c, run.UIDs.Of())
-	if err != nil {
-		return err
-	}
-	if err := h.admitBuild(c); err != nil {
-		return err
-	}
-	full, err := h.runs.Get(c.Context(), run.ID)
+	full, id, err := h.earlier(c)
 	if err != nil {
 		return err
 	}
 	if err := cmp.Or(
 		build.Reruns(full),
-		h.undisturbed(run),
+		h.undisturbed(&full),
 		h.Policy.AdmitsBuild(full.Object, full.Description),
 	); err != nil {
 		return problem(http.StatusConflict, "Conflict", "The build cannot be run again: "+err.Error())
 	}
 	ev, err := event.Requested(event.SourceAPI, build.Request{
-		ID: id, Object: run.Object, Of: run.ID, DescriptionHash: run.DescriptionHash, Cause: build.CauseRerun,
+		ID: id, Object: full.Object, Of: full.ID, DescriptionHash: full.DescriptionHash, Cause: build.CauseRerun,
 		Requester: c.principal.Name, Time: c.at,
 	})
 	if err != nil {
