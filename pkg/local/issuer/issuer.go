@@ -2,10 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package issuer is an OIDC issuer in one process, for tests and for the
-// embedded mode. It speaks discovery, JWKS and the password and client
-// credentials grants, and makes tokens of the shape that Keycloak gives to
-// Drogue (contract 2.2). It knows no users: whoever may reach it may be anybody,
-// so it must only ever be reachable from the machine that it runs on.
+// embedded mode. It speaks discovery, JWKS, the code flow with PKCE, and the
+// refresh token, password and client credentials grants, and makes tokens of the
+// shape that Keycloak gives to Drogue (contract 2.2). It knows no users: whoever
+// may reach it and knows its password may be anybody, so it must only ever be
+// reachable from the machine that it runs on.
 package issuer
 
 import (
@@ -13,23 +14,26 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/subtle"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // Client is the OAuth client and audience that tokens are made for.
 const Client = "drogue"
+
+// role is the role that everybody who logs in has.
+const role = "trigger-build"
+
+// tokenLife is how long an access token is valid.
+const tokenLife = time.Hour
 
 // Issuer makes and publishes tokens. Serve it at the path of its URL.
 type Issuer struct {
@@ -42,12 +46,20 @@ type Issuer struct {
 	down bool
 	// password is that of every user; any will do if it is empty.
 	password string
+	// browser is the cookie of a browser that has shown the password.
+	browser string
+
+	codes    *lru.Cache[string, grant]
+	sessions *lru.Cache[string, session]
 }
 
 // New returns an issuer with a fresh key whose issuer URL is url.
 func New(url string) (*Issuer, error) {
-	i := &Issuer{url: url, keys: jwkset.NewMemoryStorage()}
-	return i, i.Rotate()
+	i := &Issuer{url: url, keys: jwkset.NewMemoryStorage(), browser: rand.Text()}
+	var failed [2]error
+	i.codes, failed[0] = lru.New[string, grant](maxSessions)
+	i.sessions, failed[1] = lru.New[string, session](maxSessions)
+	return i, errors.Join(failed[0], failed[1], i.Rotate())
 }
 
 // URL returns the issuer URL, the value of iss.
@@ -81,7 +93,7 @@ func (i *Issuer) Claims(user string, roles ...string) jwt.MapClaims {
 	return jwt.MapClaims{
 		"iss": i.url, "sub": Subject(user),
 		"azp": Client, "aud": []string{Client, "account"}, "typ": "Bearer",
-		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": uuid.NewString(),
+		"iat": now.Unix(), "exp": now.Add(tokenLife).Unix(), "jti": uuid.NewString(),
 		"preferred_username": user, "realm_access": map[string]any{"roles": append([]string{"drogue-user"}, roles...)},
 	}
 }
@@ -112,63 +124,9 @@ func (i *Issuer) Sign(claims jwt.MapClaims, header map[string]any) string {
 	return raw
 }
 
-// SetPassword has the token endpoint give tokens to those alone who know it.
-func (i *Issuer) SetPassword(password string) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.password = password
-}
-
 // SetDown makes every answer a 503 until it is called with false.
 func (i *Issuer) SetDown(down bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.down = down
-}
-
-// ServeHTTP answers discovery, the key set and the token endpoint below the
-// path of the issuer's URL.
-func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	i.mu.Lock()
-	down, keys, password := i.down, i.keys, i.password
-	i.mu.Unlock()
-	switch {
-	case down:
-		w.WriteHeader(http.StatusServiceUnavailable)
-	case strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration"):
-		i.reply(w, map[string]any{
-			"issuer": i.url, "jwks_uri": i.url + "/certs", "token_endpoint": i.url + "/token",
-			"grant_types_supported":                 []string{"password", "client_credentials"},
-			"id_token_signing_alg_values_supported": []string{"ES256"},
-			"response_types_supported":              []string{"token"}, "subject_types_supported": []string{"public"},
-		})
-	case strings.HasSuffix(r.URL.Path, "/certs"):
-		set, err := keys.JSONPublic(r.Context())
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		i.reply(w, set)
-	case strings.HasSuffix(r.URL.Path, "/token") && r.Method == http.MethodPost:
-		given := r.PostFormValue("password")
-		if password != "" && subtle.ConstantTimeCompare([]byte(given), []byte(password)) != 1 {
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusBadRequest) // RFC 6749, 5.2
-			_, _ = io.WriteString(w, `{"error":"invalid_grant","error_description":"Invalid user credentials"}`+"\n")
-			return
-		}
-		user := r.PostFormValue("username")
-		if user == "" {
-			user = "developer"
-		}
-		i.reply(w, map[string]any{"access_token": i.Token(user, "trigger-build"), "token_type": "bearer", "expires_in": 3600})
-	default:
-		w.WriteHeader(http.StatusNotFound)
-	}
-}
-
-func (i *Issuer) reply(w http.ResponseWriter, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(body) // the client is gone: there is nobody to tell
 }
