@@ -14,9 +14,12 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // TestTheTableOfVariablesIsComplete compares docs/configuration.md with what the
@@ -74,4 +77,26 @@ func variables(t *testing.T, file string) map[string]string {
 		return true
 	})
 	return found
+}
+
+// TestTheDocumentSaysWhatEachReasonMeans, as the console does.
+func TestTheDocumentSaysWhatEachReasonMeans(t *testing.T) {
+	t.Parallel()
+	var table strings.Builder
+	table.WriteString("| reason | what happened | what to do |\n| --- | --- | --- |\n")
+	for _, name := range build.Reasons() {
+		r := build.Reason(name)
+		remedy := r.Remedy()
+		if remedy == "" {
+			remedy = "Nothing"
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", r, r.Meaning(), remedy)
+	}
+	doc, err := os.ReadFile("../docs/build-description.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), table.String()) {
+		t.Errorf("docs/build-description.md has not this table:\n%s", &table)
+	}
 }

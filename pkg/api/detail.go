@@ -27,6 +27,9 @@ type Detail struct {
 	Supersedes string `json:"supersedes,omitempty"`
 	// Actions are what the caller may ask for now: "cancel", "publish", "rerun" and "trigger".
 	Actions []string `json:"actions,omitzero"`
+	// Meaning says what happened to a build that has failed, and Remedy what to do about it.
+	Meaning string `json:"meaning,omitempty"`
+	Remedy  string `json:"remedy,omitempty"`
 	// Description is what was built, in its normalized form. It is there if it is asked for.
 	Description *build.Description `json:"description,omitempty"`
 }
@@ -107,6 +110,7 @@ func (h *handler) getBuild(w http.ResponseWriter, c *call) error {
 	}
 	b := h.placed(run)
 	b.Detail = h.detail(c, run, application)
+	b.explain(run)
 	if described {
 		b.Description = &run.Description
 	}
@@ -119,10 +123,18 @@ func (h *handler) getRejected(w http.ResponseWriter, c *call, object build.Objec
 		if strings.HasSuffix(run.ID, c.id) && len(c.id) >= minShort {
 			b := h.shown(run)
 			b.Detail = Detail{Recorded: new(true), Actions: h.actions(c, run)}
+			b.explain(run)
 			return replyOnce(w, c, b)
 		}
 	}
 	return build.ErrNotFound
+}
+
+// explain adds what a failure means.
+func (d *Detail) explain(run *build.Run) {
+	if run.Phase == build.Failed {
+		d.Meaning, d.Remedy = run.Reason.Meaning(), run.Reason.Remedy()
+	}
 }
 
 // detail returns what is shown of a single build besides.

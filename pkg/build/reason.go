@@ -56,34 +56,95 @@ const (
 	ReasonInternalError          Reason = "InternalError"
 )
 
-// reasons is the closed list, with what each may report.
-var reasons = map[Reason]struct{ step, rejection bool }{
-	ReasonQueued:           {},
-	ReasonFetchingSource:   {},
-	ReasonBuilding:         {},
-	ReasonPublishing:       {},
-	ReasonSucceeded:        {},
-	ReasonInvalidBuildSpec: {step: true, rejection: true},
-	ReasonSourceNotFound:   {step: true},
-	ReasonSourceAuthFailed: {step: true},
-	ReasonRevisionNotFound: {step: true},
-	ReasonSourceUnavailable: {
-		step: true,
-	},
-	ReasonBuilderImagePullFailed: {},
-	ReasonSecretNotFound:         {},
-	ReasonBuildFailed:            {},
-	ReasonBuildOutOfMemory:       {},
-	ReasonArtifactNotFound:       {step: true, rejection: true},
-	ReasonArtifactInvalid:        {step: true},
-	ReasonRegistryAuthFailed:     {step: true},
-	ReasonRegistryPushFailed:     {step: true},
-	ReasonHawkbitPushFailed:      {step: true},
-	ReasonTimedOut:               {},
-	ReasonCancelled:              {},
-	ReasonSuperseded:             {},
-	ReasonInternalError:          {rejection: true},
+// reason is what is known of one.
+type reason struct {
+	// step says that a fetch or publish step may report it, rejection that a build can be refused for it.
+	step, rejection bool
+	// meaning says what happened, remedy what to do: both as a person would, without a full stop.
+	meaning, remedy string
 }
+
+// reasons is the closed list.
+var reasons = map[Reason]reason{
+	ReasonQueued:         {meaning: "The build waits for its turn"},
+	ReasonFetchingSource: {meaning: "The source is fetched"},
+	ReasonBuilding:       {meaning: "The builder runs"},
+	ReasonPublishing:     {meaning: "The artifact is on its way to its registry"},
+	ReasonSucceeded:      {meaning: "The artifact is published"},
+	ReasonInvalidBuildSpec: {
+		step: true, rejection: true, meaning: "The description is wrong, or its source is none that the installation fetches",
+		remedy: "Correct the members that the message names; ask whoever runs the installation which sources it allows",
+	},
+	ReasonSourceNotFound: {
+		step:    true,
+		meaning: "There is no such repository, or no such folder in it",
+		remedy:  "Check uri and project of the source",
+	},
+	ReasonSourceAuthFailed: {
+		step:    true,
+		meaning: "The repository wants credentials, or refused those of the installation; or its ssh host is not known",
+		remedy:  "Have the installation given credentials for the host, and its key",
+	},
+	ReasonRevisionNotFound: {
+		step: true, meaning: "There is no such branch, tag or commit", remedy: "Check rev of the source, or push it",
+	},
+	ReasonSourceUnavailable: {
+		step: true, meaning: "The git server did not answer, four times, or its certificate is not trusted",
+		remedy: "Try again later, or have its CA added to the ConfigMap trusted-ca",
+	},
+	ReasonBuilderImagePullFailed: {
+		meaning: "The builder image could not be started",
+		remedy:  "Check build.image; on a cluster it needs a numeric USER that is not root",
+	},
+	ReasonSecretNotFound: {
+		meaning: "There is no Secret with the value of a variable in build.secrets; the message names it and the key",
+		remedy:  "Ask whoever runs the installation to add it",
+	},
+	ReasonBuildFailed: {
+		meaning: "The builder exited with an error, or the cluster ended its pod, as for filling the disk",
+		remedy:  "Read the log, whose most telling line is in the message, and correct the source or the arguments",
+	},
+	ReasonBuildOutOfMemory: {
+		meaning: "The builder was killed for its memory",
+		remedy:  "Let it use less, as with fewer parallel jobs, or have the limit raised",
+	},
+	ReasonArtifactNotFound: {
+		step: true, rejection: true, meaning: "The builder left no such file", remedy: "Check artifact.path",
+	},
+	ReasonArtifactInvalid: {
+		step: true, meaning: "The artifact is a folder, a link out of the source, empty, too large, or still being written",
+		remedy: "Correct the build, or raise artifact.maxSize",
+	},
+	ReasonRegistryAuthFailed: {
+		step: true, meaning: "The OCI registry refused the credentials; its own words are in the message",
+		remedy: "Ask whoever runs it; then publish again if the workspace was kept, or build again",
+	},
+	ReasonRegistryPushFailed: {
+		step: true, meaning: "The OCI registry did not take the artifact; its own words are in the message",
+		remedy: "Ask whoever runs it; then publish again if the workspace was kept, or build again",
+	},
+	ReasonHawkbitPushFailed: {
+		step:    true,
+		meaning: "hawkBit did not take the artifact, as the OCI registry may have; its own words are in the message",
+		remedy:  "Ask whoever runs it; then publish again if the workspace was kept, or build again",
+	},
+	ReasonTimedOut: {
+		meaning: "The build took longer than its timeout", remedy: "Raise timeout, or see in the log what takes so long",
+	},
+	ReasonCancelled:  {meaning: "Somebody ended the build"},
+	ReasonSuperseded: {meaning: "A newer build of the object was asked for"},
+	ReasonInternalError: {
+		rejection: true,
+		meaning:   "The installation has a fault",
+		remedy:    "Ask whoever runs the installation, with the id of the build",
+	},
+}
+
+// Meaning says in a sentence what happened, without a full stop.
+func (r Reason) Meaning() string { return reasons[r].meaning }
+
+// Remedy says what to do about it, without a full stop; empty if there is nothing to do.
+func (r Reason) Remedy() string { return reasons[r].remedy }
 
 // Valid reports whether the reason is one of the list.
 func (r Reason) Valid() bool {
