@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,6 +114,8 @@ type stream struct {
 	id           string
 	applications map[string]string
 	changes      *subscription
+	// refused are the UIDs of applications that the caller could not read when a build of theirs changed.
+	refused map[string]bool
 }
 
 // run sends until the caller is gone, or the token has expired.
@@ -164,6 +167,11 @@ func (s *stream) drain(done <-chan struct{}) error {
 	if behind {
 		return s.snapshot()
 	}
+	if slices.ContainsFunc(changes, s.isNew) { // and would be unknown until the next renewal
+		if err := s.renew(); err != nil {
+			return err
+		}
+	}
 	for _, c := range changes {
 		if !s.selects(c.run) {
 			continue
@@ -207,6 +215,20 @@ func (s *stream) selects(r *build.Run) bool {
 	return readable && build.SameUID(r.UIDs.Application, uid) && (s.id == "" || s.id == r.ID) &&
 		(s.query.Object == build.ObjectRef{} || s.query.Object == r.Object) &&
 		(s.query.Application == "" || s.query.Application == r.Object.Application)
+}
+
+// isNew reports whether a change is of an application that was not there, or not of the caller, when the
+// registry was asked. It does so once for an application: most of them are of others.
+func (s *stream) isNew(c *change) bool {
+	uid := c.run.UIDs.Application
+	if known, ok := s.applications[c.run.Object.Application]; ok && known == uid || s.refused[uid] {
+		return false
+	}
+	if s.refused == nil {
+		s.refused = map[string]bool{}
+	}
+	s.refused[uid] = true
+	return true
 }
 
 // renew looks what the caller may read now. A registry that is away changes nothing.

@@ -202,6 +202,27 @@ func TestAStreamFollowsWhatItsCallerMayRead(t *testing.T) {
 	}
 }
 
+// TestAStreamHasBuildsOfANewApplication at once: it asks the registry when a build of one that it does not
+// know changes, and not only from time to time.
+func TestAStreamHasBuildsOfANewApplication(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.runs, w.readable = manyRuns(), []build.Listed{}
+	e := w.events(t, "")
+	if got := e.next(); got != "snapshot" {
+		t.Error(got)
+	}
+	w.mu.Lock()
+	w.readable = nil
+	w.mu.Unlock()
+	ended := w.runs[5]
+	ended.Phase = build.Succeeded
+	w.set(ended)
+	if got := e.next() + ", " + e.next(); got != "snapshot, build 5 Succeeded" {
+		t.Error(got)
+	}
+}
+
 func TestAStreamShowsThatItLives(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
