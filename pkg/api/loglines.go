@@ -83,6 +83,8 @@ func linesLog(w io.Writer, q logQuery) func(step string, output io.Reader) error
 		}
 		l := &lines{input: bufio.NewReaderSize(output, maxLine), timed: q.Timestamps}
 		out := bufio.NewWriterSize(w, maxLine)
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
 		for {
 			if !l.whole() { // the rest of the next line may be long in coming
 				if err := out.Flush(); err != nil {
@@ -103,7 +105,7 @@ func linesLog(w io.Writer, q logQuery) func(step string, output io.Reader) error
 			if at.offset < q.offset {
 				continue
 			}
-			if err := writeLine(out, line); err != nil {
+			if err := enc.Encode(line); err != nil {
 				return err
 			}
 		}

@@ -58,10 +58,12 @@ type timed struct {
 	path   string
 	at     int64  // of the next byte in the output
 	fresh  bool   // the next byte begins a line
-	rest   []byte // what is to be read next
+	rest   []byte // what is to be read next, the end of made
+	made   []byte
 
 	times []byte // pairs that were read, and not reached yet
 	read  int64  // bytes of the file of times that were read
+	until int64  // no more of them are of the output before this
 	now   time.Time
 }
 
@@ -70,23 +72,43 @@ func newTimed(l *logReader, path string, at int64) *timed {
 }
 
 // Read implements io.Reader.
-func (t *timed) Read(p []byte) (int, error) {
-	if len(t.rest) == 0 {
-		line, err := t.lines.ReadSlice('\n')
-		if len(line) == 0 {
-			return 0, err
+func (t *timed) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(t.rest) == 0 {
+			if n > 0 && !t.whole() { // the rest may be long in coming
+				return n, nil
+			}
+			if err := t.next(); err != nil {
+				return n, err
+			}
 		}
-		t.rest = t.rest[:0]
-		if t.fresh {
-			t.rest = append(t.timeOf(t.at).UTC().AppendFormat(t.rest, time.RFC3339Nano), ' ')
-		}
-		t.rest = append(t.rest, line...)
-		t.at += int64(len(line))
-		t.fresh = bytes.HasSuffix(line, []byte("\n"))
+		m := copy(p[n:], t.rest)
+		n, t.rest = n+m, t.rest[m:]
 	}
-	n := copy(p, t.rest)
-	t.rest = t.rest[n:]
 	return n, nil
+}
+
+// whole reports whether a whole line has been read.
+func (t *timed) whole() bool {
+	there, err := t.lines.Peek(t.lines.Buffered())
+	return err == nil && bytes.IndexByte(there, '\n') >= 0
+}
+
+// next makes a line, or a piece of a long one, what is to be read.
+func (t *timed) next() error {
+	line, err := t.lines.ReadSlice('\n')
+	if len(line) == 0 {
+		return err
+	}
+	t.rest = t.made[:0]
+	if t.fresh {
+		t.rest = append(t.timeOf(t.at).UTC().AppendFormat(t.rest, time.RFC3339Nano), ' ')
+	}
+	t.rest = append(t.rest, line...)
+	t.made = t.rest
+	t.at += int64(len(line))
+	t.fresh = bytes.HasSuffix(line, []byte("\n"))
+	return nil
 }
 
 // Close implements io.Closer.
@@ -96,6 +118,11 @@ func (t *timed) Close() error { return t.output.Close() }
 func (t *timed) timeOf(at int64) time.Time {
 	for {
 		if len(t.times) < timeSize {
+			if at < t.until {
+				return t.now
+			}
+			// A time is written before its output, and so are those of all that was read of that.
+			t.until = at + 1 + int64(t.lines.Buffered())
 			more, err := t.more()
 			if err != nil || len(more) < timeSize {
 				return t.now
