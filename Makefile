@@ -12,7 +12,7 @@ CLUSTER_ENV := eval "$$(bin/cluster env)"
 CLUSTER := cluster
 endif
 
-.PHONY: help build demo test e2e cluster deploy cluster-down kubeconfig lint fmt fuzz bench bench-cluster clean
+.PHONY: help build demo screenshots test e2e cluster deploy cluster-down kubeconfig lint fmt fuzz bench bench-cluster clean
 
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -23,6 +23,10 @@ build: ## build bin/ajour
 
 demo: build ## build a firmware on this machine and show it; ONCE=1 ends after that
 	@$(GO) run -trimpath ./test/demo $(if $(ONCE),-once)
+
+screenshots: build ## show every page of the web console, in .cache/screenshots
+	@test/packages
+	@$(GO) run ./test/console/screenshots
 
 test: build ## run all tests that need no cluster; installs Debian packages if run as root
 	@test/packages

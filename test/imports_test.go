@@ -40,6 +40,7 @@ var layers = map[string]int{
 	"pkg/local/registry": 2,
 	"pkg/local/issuer":   2,
 	"config":             2,
+	"console":            2,
 	"tekton":             2,
 	"pkg/step":           3,
 	"pkg/source":         3,

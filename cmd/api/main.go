@@ -7,12 +7,14 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/drogue-iot/ajour/cmd/internal/service"
+	"github.com/drogue-iot/ajour/console"
 	"github.com/drogue-iot/ajour/pkg/api"
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/drogue"
@@ -38,6 +40,7 @@ type envConfig struct {
 	ApplicationBuilds int        `envconfig:"APPLICATION_BUILDS_PER_MINUTE" default:"60" desc:"builds that a replica takes calls for, of one application and its devices, in a minute; any number if 0"`
 	Hooks             string     `envconfig:"WEBHOOK_SECRETS" default:"/webhooks" desc:"folder with a file for each application that forges may call about, with the secrets of its webhooks, one in a line; read for each delivery"`
 	ReadArtifacts     string     `envconfig:"REGISTRY_CREDENTIALS" default:"/registry" desc:"folder with the credentials by which firmware is read from the OCI registry, those of the Secret container-registry-read; read for each call, and none is read while it is empty"`
+	Console           bool       `envconfig:"CONSOLE" default:"true" desc:"serve the web console at /, where people log in as CLIENT_ID"`
 	Origins           []string   `envconfig:"ALLOWED_ORIGINS" desc:"origins that may call from a browser, separated by commas; none if empty"`
 }
 
@@ -51,18 +54,12 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	if err := c.CheckURL("ISSUER_URL", c.Issuer); err != nil {
+	if err := errors.Join(c.CheckURL("ISSUER_URL", c.Issuer), c.Check()); err != nil {
 		return err
 	}
-	if err := c.Check(); err != nil {
-		return err
-	}
-	policy, err := c.Policy.Policy()
-	if err != nil {
-		return err
-	}
+	policy, wrong := c.Policy.Policy()
 	user, err := c.User()
-	if err != nil {
+	if err := errors.Join(wrong, err); err != nil {
 		return err
 	}
 	cluster, err := tekton.Connect(c.Namespace, s.Log)
@@ -70,6 +67,10 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	runs, err := cluster.Client(tekton.Config{})
+	if err != nil {
+		return err
+	}
+	pages, err := c.pages()
 	if err != nil {
 		return err
 	}
@@ -90,6 +91,7 @@ func run(ctx context.Context, c envConfig) error {
 				Verifier: verifier, Registry: devices, Objects: devices, State: state, Runs: runs, Sender: s.Sender,
 				Hooks:     webhook.Folder(c.Hooks),
 				Artifacts: oci.Reader{Prefix: c.Prefix, PlainHTTP: c.PlainHTTP, Credentials: c.ReadArtifacts},
+				Pages:     pages,
 			},
 			api.Options{
 				Log: s.Log, Clock: time.Now, NewID: func() string { return uuid.Must(uuid.NewV7()).String() },
@@ -108,4 +110,12 @@ func run(ctx context.Context, c envConfig) error {
 		Metrics: s.Metrics,
 		Log:     s.Log,
 	}.Run(ctx, c.Port, c.MetricsPort)
+}
+
+// pages returns the web console, nil if there is to be none.
+func (c envConfig) pages() (http.Handler, error) {
+	if !c.Console {
+		return nil, nil //nolint:nilnil // no pages are no error
+	}
+	return console.New(c.Issuer)
 }

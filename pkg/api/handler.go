@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -123,6 +124,8 @@ type Deps struct {
 	Hooks Secrets
 	// Artifacts may be nil: then none is read.
 	Artifacts Artifacts
+	// Pages answers what is no path of the API; the API does if it is nil, with 404.
+	Pages http.Handler
 }
 
 type handler struct {
@@ -161,6 +164,8 @@ func New(d Deps, o Options) http.Handler {
 			return
 		}
 		switch {
+		case d.Pages != nil && !isOurs(r):
+			d.Pages.ServeHTTP(w, r)
 		case h.crossOrigin(w, r):
 		case r.URL.EscapedPath() == PathInfo:
 			h.getInfo(w, r)
@@ -169,6 +174,15 @@ func New(d Deps, o Options) http.Handler {
 		default:
 			calls.ServeHTTP(w, r)
 		}
+	})
+}
+
+// isOurs reports whether a path is one of the API.
+func isOurs(r *http.Request) bool {
+	path := r.URL.EscapedPath()
+	return path == PathInfo || slices.ContainsFunc(Prefixes, func(p string) bool {
+		rest, ok := strings.CutPrefix(path, p)
+		return ok && (rest == "" || rest[0] == '/')
 	})
 }
 

@@ -101,8 +101,8 @@ var reasons = map[Reason]reason{
 		remedy:  "Ask whoever runs the installation to add it",
 	},
 	ReasonBuildFailed: {
-		meaning: "The builder exited with an error, or the cluster ended its pod, as for filling the disk",
-		remedy:  "Read the log, whose most telling line is in the message, and correct the source or the arguments",
+		meaning: "The builder exited with an error, or its pod was ended",
+		remedy:  "Read the log, of which the message quotes a line, and correct the source or the arguments",
 	},
 	ReasonBuildOutOfMemory: {
 		meaning: "The builder was killed for its memory",

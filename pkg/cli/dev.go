@@ -274,6 +274,7 @@ func welcome(s standalone.Session, program, data string) string {
 	}
 	return fmt.Sprintf(`Ajour runs at %[1]s. Ctrl-C ends it.
 
+  Console      %[7]s
   Builds       %[1]s/api/builds/v1alpha1
   Registry     %[1]s/api/registry/v1alpha1
   Artifacts    %[2]s (OCI)
@@ -295,5 +296,5 @@ Build it a second time, with curl or in a second terminal with this program:
   curl -X POST %[1]s/api/builds/v1alpha1/apps/demo/trigger -H "Authorization: Bearer $TOKEN"
   %[6]s trigger demo --wait
 
-`, s.URL, s.Prefix, s.Issuer, s.Token, data, program)
+`, s.URL, s.Prefix, s.Issuer, s.Token, data, program, s.Console)
 }

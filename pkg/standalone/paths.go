@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-
-	"github.com/drogue-iot/ajour/pkg/api"
 )
 
 // Paths of the second address, which the parts use among themselves. Those of
@@ -26,6 +24,7 @@ func (p *process) internal() http.Handler {
 	return p.sameHost(
 		byPath(
 			map[string]http.Handler{pathBroker: p.broker, pathBuilder: p.builder, pathStatus: p.status, pathNotify: p.notify},
+			http.NotFoundHandler(),
 		),
 	)
 }
@@ -36,12 +35,9 @@ func (p *process) public() http.Handler {
 	routes := map[string]http.Handler{
 		"/api/registry": p.drogue, "/api/admin": p.drogue, "/realms/drogue": p.issuer, "/v2": p.oci,
 		"/healthz": http.HandlerFunc(alive), "/readyz": http.HandlerFunc(p.readiness),
-		api.PathInfo: p.api, "/.well-known/drogue-endpoints": http.HandlerFunc(p.endpoints),
+		"/.well-known/drogue-endpoints": http.HandlerFunc(p.endpoints),
 	}
-	for _, prefix := range api.Prefixes {
-		routes[prefix] = p.api
-	}
-	return p.sameHost(byPath(routes))
+	return p.sameHost(byPath(routes, p.api))
 }
 
 // sameHost refuses calls under a name other than that of this machine: a page in
@@ -58,8 +54,8 @@ func (p *process) sameHost(next http.Handler) http.Handler {
 	})
 }
 
-// byPath calls the handler whose path is that of the request or a parent of it.
-func byPath(routes map[string]http.Handler) http.Handler {
+// byPath calls the handler whose path is that of the request or a parent of it, else the other one.
+func byPath(routes map[string]http.Handler, other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
 		for prefix, h := range routes {
@@ -68,7 +64,7 @@ func byPath(routes map[string]http.Handler) http.Handler {
 				return
 			}
 		}
-		w.WriteHeader(http.StatusNotFound)
+		other.ServeHTTP(w, r)
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/drogue-iot/ajour/config"
+	"github.com/drogue-iot/ajour/console"
 	"github.com/drogue-iot/ajour/pkg/api"
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -68,6 +69,7 @@ type process struct {
 	archiver    *tekton.Archiver
 	counter     *tekton.Counter
 	state       *tekton.Store
+	pages       *console.Handler
 	api         http.Handler
 	builder     http.Handler
 	notify      http.Handler
@@ -105,6 +107,9 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 	if p.oci, err = oci.Open(filepath.Join(o.Dir, "oci")); err != nil {
 		return p, err
 	}
+	if p.pages, err = console.New(p.issuer.URL()); err != nil {
+		return p, err
+	}
 	keys, err := eventKeys(o.Dir)
 	if err != nil {
 		return p, err
@@ -134,7 +139,7 @@ func (p *process) serve(
 	p.api = api.New(
 		api.Deps{
 			Verifier: p.verifier, Registry: devices, Objects: devices, State: p.state, Runs: runs, Sender: events,
-			Hooks: webhook.Folder(o.Webhooks), Artifacts: artifacts(o, p.prefix),
+			Hooks: webhook.Folder(o.Webhooks), Artifacts: artifacts(o, p.prefix), Pages: p.pages,
 		},
 		api.Options{
 			Log: o.Log, Clock: time.Now, NewID: newID, User: serviceUser, Policy: o.Policy, Needs: api.NeedsBoth,
@@ -281,6 +286,7 @@ func (p *process) session() Session {
 	claims["exp"] = time.Now().Add(tokenLife).Unix()
 	return Session{
 		URL:      p.url,
+		Console:  p.issuer.LoginURL(),
 		Issuer:   p.issuer.URL(),
 		Password: p.password,
 		Prefix:   p.prefix,

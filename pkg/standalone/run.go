@@ -70,6 +70,8 @@ type Options struct {
 type Session struct {
 	// URL is the base of all APIs, of the issuer and of the OCI registry.
 	URL string `json:"url"`
+	// Console is a link that opens the console in a browser, and lets that log in.
+	Console string `json:"console"`
 	// Issuer is the OIDC issuer, at whose /token the password of every user is Password.
 	Issuer   string `json:"issuer"`
 	Password string `json:"password"`

@@ -25,7 +25,7 @@ const giteaVersion = "v1.24.6"
 // GiteaProgram compiles Gitea, once for a machine and version, and returns its path. The templates
 // and settings that it uses are in the folder source beside it.
 var GiteaProgram = sync.OnceValues(func() (string, error) {
-	return stored("gitea-"+giteaVersion, "gitea", compileGitea)
+	return Stored("gitea-"+giteaVersion, "gitea", compileGitea)
 })
 
 func compileGitea(dir string) error {

@@ -34,7 +34,7 @@ const kafkaPOM = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersi
 
 // kafkaClasses fetches Kafka, once for a machine and version, and returns the folder of its classes.
 var kafkaClasses = sync.OnceValues(func() (string, error) {
-	return stored("kafka-"+kafkaVersion, "lib", fetchKafka)
+	return Stored("kafka-"+kafkaVersion, "lib", fetchKafka)
 })
 
 func fetchKafka(dir string) error {

@@ -44,6 +44,9 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
+// startWithin is how long a server may take to answer, on a machine that does much else.
+const startWithin = 3 * time.Minute
+
 // start runs a server until the test ends, and returns when it answers at the URL.
 func start(t testing.TB, url string, client *http.Client, name string, args ...string) {
 	t.Helper()
@@ -64,7 +67,7 @@ func start(t testing.TB, url string, client *http.Client, name string, args ...s
 			t.Logf("%s printed:\n%s", name, out)
 		}
 	})
-	tick, late := time.NewTicker(50*time.Millisecond), time.After(time.Minute)
+	tick, late := time.NewTicker(50*time.Millisecond), time.After(startWithin)
 	defer tick.Stop()
 	for {
 		if res, err := client.Get(url); err == nil {

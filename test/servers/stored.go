@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// stored returns the path of what a folder of the user's cache has under a name, which is made the
+// Stored returns the path of what a folder of the user's cache has under a name, which is made the
 // first time on a machine: in that folder, by one process at a time. Fill has to make the name
 // last, by renaming it.
-func stored(folder, name string, fill func(dir string) error) (string, error) {
+func Stored(folder, name string, fill func(dir string) error) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
