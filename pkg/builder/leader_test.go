@@ -105,6 +105,10 @@ func (c *cluster) change(r build.Run, act string, f func(*build.Run)) error {
 		return build.ErrChanged
 	}
 	f(&now)
+	// At once, so that nobody else's patch finds it as it was.
+	if delete(c.runs, r.Name); act != "delete" {
+		c.runs[r.Name] = now
+	}
 	c.done = append(c.done, fmt.Sprintf("%s %s", act, r.ID[len(r.ID)-1:]))
 	lost := c.lost
 	c.lost = false
