@@ -19,6 +19,7 @@ const module = "github.com/drogue-iot/ajour/"
 var layers = map[string]int{
 	"pkg/build":          0,
 	"pkg/internal/proxy": 0,
+	"pkg/internal/trace": 0,
 	"pkg/internal":       1,
 	"pkg/event":          1,
 	"pkg/auth":           1,
@@ -63,7 +64,7 @@ var only = map[string][]string{
 	"github.com/golang-jwt/":                  {"pkg/auth", "pkg/local/issuer", "test/servers"},
 	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/internal/boltfile", "test/bench"},
 	"github.com/kelseyhightower/":             {"cmd", "test/e2e/backend"},
-	"go.opentelemetry.io/":                    {"pkg/server"},
+	"go.opentelemetry.io/":                    {"pkg/server", "pkg/internal/trace", "test"},
 	"github.com/prometheus/":                  {"pkg/server"},
 	"github.com/google/go-containerregistry/": {"pkg/local/oci", "test"},
 	// Packages of test doubles are never linked into a program of the product.

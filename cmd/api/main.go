@@ -107,8 +107,8 @@ func run(ctx context.Context, c envConfig) error {
 			cluster.Reflector(state, s.Log).Run,
 			tekton.NewCounter(state, runs, c.Interval).Run,
 		},
-		Metrics: s.Metrics,
-		Log:     s.Log,
+		Metrics: s.Metrics, Traces: s.Traces,
+		Log: s.Log,
 	}.Run(ctx, c.Port, c.MetricsPort)
 }
 

@@ -92,7 +92,7 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	lease := tekton.Lease{Namespace: c.PodNamespace, Name: "ajour-builder", Identity: c.Pod}
 	return server.Service{
-		Handler: builder.New(deps, options), Ready: state.Ready, Metrics: s.Metrics, Log: s.Log,
+		Handler: builder.New(deps, options), Ready: state.Ready, Metrics: s.Metrics, Traces: s.Traces, Log: s.Log,
 		Loops: []func(context.Context) error{
 			cluster.Reflector(state, s.Log).Run, func(ctx context.Context) error { return cluster.Lead(ctx, lease, lead) },
 		},

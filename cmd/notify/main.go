@@ -69,6 +69,6 @@ func run(ctx context.Context, c envConfig) error {
 				Count: func(ctx context.Context, outcome string) { count(ctx, outcome) },
 			},
 		),
-		Metrics: s.Metrics, Log: s.Log,
+		Metrics: s.Metrics, Traces: s.Traces, Log: s.Log,
 	}.Run(ctx, c.Port, c.MetricsPort)
 }

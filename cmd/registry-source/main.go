@@ -35,7 +35,7 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	svc := server.Service{Handler: http.NotFoundHandler(), Metrics: s.Metrics, Log: s.Log}
+	svc := server.Service{Handler: http.NotFoundHandler(), Metrics: s.Metrics, Traces: s.Traces, Log: s.Log}
 	if len(c.Bootstrap) == 0 {
 		s.Log.WarnContext(
 			ctx,
@@ -60,7 +60,7 @@ func run(ctx context.Context, c envConfig) error {
 	if err := s.Metrics.Gauge(
 		"ajour.source.lag",
 		"Records that were not passed on yet, -1 while nobody knows.",
-		lag.Load,
+		func(observe func(int64, ...string)) { observe(lag.Load()) },
 	); err != nil {
 		return err
 	}

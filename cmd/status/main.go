@@ -64,7 +64,7 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	lease := tekton.Lease{Namespace: c.PodNamespace, Name: "ajour-status", Identity: c.Pod}
 	return server.Service{
-		Handler: s, Ready: state.Ready, Metrics: common.Metrics, Log: common.Log,
+		Handler: s, Ready: state.Ready, Metrics: common.Metrics, Traces: common.Traces, Log: common.Log,
 		Loops: []func(context.Context) error{
 			reflector.Run, s.Run, func(ctx context.Context) error { return cluster.Lead(ctx, lease, lead) },
 		},

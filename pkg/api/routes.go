@@ -12,6 +12,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/auth"
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/internal/trace"
 )
 
 // route is one operation below [Prefixes].
@@ -77,6 +78,7 @@ func (h *handler) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.action = o.action
+	trace.Name(r.Context(), o.method+" "+o.path)
 	err := c.parse(o.params)
 	if err == nil {
 		err = o.handle(h, w, c)

@@ -50,6 +50,9 @@ type Run struct {
 	// Publishes is the id of the earlier build whose firmware the run publishes; empty for one
 	// that compiles.
 	Publishes string `json:"-"`
+	// Trace is the trace context that it was asked for in, as the value of traceparent (W3C Trace
+	// Context); empty for none.
+	Trace string `json:"-"`
 	// Archived reports that the run has ended, and that what would be gone with its pods was archived.
 	Archived bool `json:"-"`
 	// Controller is the hawkBit target that the description names; empty for none.

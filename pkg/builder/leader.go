@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/internal/trace"
 )
 
 const (
@@ -139,7 +140,11 @@ func (l *Leader) act(ctx context.Context, actions []action) (failed bool) {
 	return failed
 }
 
-func (l *Leader) do(ctx context.Context, a action) error {
+func (l *Leader) do(ctx context.Context, a action) (err error) {
+	ctx, end := trace.Start(
+		trace.With(ctx, a.run.Trace), trace.Internal, string(a.verb)+" build", "ajour.build", a.run.ID,
+	)
+	defer func() { end(err) }()
 	switch a.verb {
 	case start:
 		return l.actions.Start(ctx, a.run)

@@ -162,6 +162,7 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 		Proxies:           proxy.OfShell(),
 		Parallel:          f.parallel,
 		IgnoreChanges:     f.manual,
+		Traces:            env.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "",
 		Log:               slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
 	}
 	if env.Program == "" {

@@ -15,6 +15,8 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
+
+	"github.com/drogue-iot/ajour/pkg/internal/trace"
 )
 
 const (
@@ -56,7 +58,7 @@ func Handler(log *slog.Logger, handle func(context.Context, cloudevents.Event) e
 		}
 		ev, err := Receive(w, r)
 		if err == nil {
-			err = handle(r.Context(), ev)
+			err = traced(r.Context(), ev, handle)
 		}
 		status := http.StatusAccepted
 		switch {
@@ -69,6 +71,19 @@ func Handler(log *slog.Logger, handle func(context.Context, cloudevents.Event) e
 		}
 		w.WriteHeader(status)
 	})
+}
+
+// traced handles an event in the trace that it names, which is that of whoever sent it: the headers of
+// the request are those of the broker.
+func traced(ctx context.Context, ev cloudevents.Event, handle func(context.Context, cloudevents.Event) error) error {
+	parent, _ := ev.Extensions()[trace.Attribute].(string)
+	ctx, end := trace.Start(
+		trace.With(ctx, parent), trace.Consumer, "process "+ev.Type(), "cloudevents.event_id", ev.ID(),
+		"cloudevents.event_type", ev.Type(), "cloudevents.event_source", ev.Source(),
+	)
+	err := handle(ctx, ev)
+	end(err)
+	return err
 }
 
 // Reply is the answer to an event that was sent.

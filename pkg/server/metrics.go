@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -56,20 +58,45 @@ func (m *Metrics) Counter(
 		return nil, fmt.Errorf("make counter %s: %w", name, err)
 	}
 	return func(ctx context.Context, values ...string) {
-		attributes := make([]attribute.KeyValue, len(labels))
-		for i, label := range labels {
-			attributes[i] = attribute.String(label, values[i])
-		}
-		counter.Add(ctx, 1, api.WithAttributes(attributes...))
+		counter.Add(ctx, 1, api.WithAttributes(attributesOf(labels, values)...))
 	}, nil
 }
 
-// Gauge makes a gauge, which is read whenever somebody looks at the metrics.
-func (m *Metrics) Gauge(name, description string, read func() int64) error {
+// Histogram returns what records how long something took. Prometheus shows it in seconds, with the suffix
+// "_seconds". For the values of the labels, what is said of those of counters holds.
+func (m *Metrics) Histogram(
+	name, description string, buckets []float64, labels ...string,
+) (func(ctx context.Context, took time.Duration, values ...string), error) {
+	histogram, err := m.provider.Meter("ajour").Float64Histogram(
+		name, api.WithDescription(description), api.WithUnit("s"), api.WithExplicitBucketBoundaries(buckets...),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("make histogram %s: %w", name, err)
+	}
+	return func(ctx context.Context, took time.Duration, values ...string) {
+		histogram.Record(ctx, took.Seconds(), api.WithAttributes(attributesOf(labels, values)...))
+	}, nil
+}
+
+func attributesOf(labels, values []string) []attribute.KeyValue {
+	attributes := make([]attribute.KeyValue, len(labels))
+	for i, label := range labels {
+		attributes[i] = attribute.String(label, values[i])
+	}
+	return attributes
+}
+
+// Gauge makes a gauge, which is read whenever the metrics are. Read calls observe for each combination of
+// the values of the labels.
+func (m *Metrics) Gauge(
+	name, description string, read func(observe func(value int64, values ...string)), labels ...string,
+) error {
 	_, err := m.provider.Meter("ajour").Int64ObservableGauge(
 		name, api.WithDescription(description),
 		api.WithInt64Callback(func(_ context.Context, o api.Int64Observer) error {
-			o.Observe(read())
+			read(func(value int64, values ...string) {
+				o.Observe(value, api.WithAttributes(attributesOf(labels, values)...))
+			})
 			return nil
 		}),
 	)
@@ -79,9 +106,27 @@ func (m *Metrics) Gauge(name, description string, read func() int64) error {
 	return nil
 }
 
-// Wrap measures the calls of a handler.
+// Wrap measures the calls of a handler, and records a span of each.
 func (m *Metrics) Wrap(next http.Handler) http.Handler {
 	return otelhttp.NewHandler(next, "server", otelhttp.WithMeterProvider(m.provider))
+}
+
+// Few returns a function that bounds the values of a label: the first ones are what they are, and all
+// others are "other". A series for each of any number of applications would be too many.
+func Few(most int) func(value string) string {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	return func(value string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		if !seen[value] {
+			if len(seen) >= most {
+				return "other"
+			}
+			seen[value] = true
+		}
+		return value
+	}
 }
 
 // Handler answers /metrics in the text format of Prometheus.

@@ -31,7 +31,9 @@ type Service struct {
 	Loops []func(context.Context) error
 	// Metrics are served at the second port; new ones if nil.
 	Metrics *Metrics
-	Log     *slog.Logger
+	// Traces are closed at the end. May be nil.
+	Traces *Traces
+	Log    *slog.Logger
 }
 
 // Run serves at the port, and the metrics at the other one, until the context
@@ -59,6 +61,7 @@ func (s Service) Serve(ctx context.Context, main, side net.Listener) error {
 			return errors.Join(err, main.Close(), side.Close())
 		}
 	}
+	defer s.Traces.Close()
 	var ending atomic.Bool
 	g, loops := errgroup.WithContext(ctx)
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))

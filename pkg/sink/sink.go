@@ -15,6 +15,7 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 
 	"github.com/drogue-iot/ajour/pkg/event"
+	"github.com/drogue-iot/ajour/pkg/internal/trace"
 )
 
 // attempts and firstWait bound the time that a caller waits for a broker that
@@ -57,16 +58,21 @@ func (s *Sink) With(extensions map[string]string) *Sink {
 // Send returns when the sink has taken the event. An attempt whose outcome is
 // unknown is repeated with the same id, which is how a receiver finds
 // duplicates. Refusals that no repetition can change are final.
-func (s *Sink) Send(ctx context.Context, ev cloudevents.Event) error {
-	if len(s.extensions) > 0 {
-		ev = ev.Clone()
-		for name, value := range s.extensions {
-			ev.SetExtension(name, value)
-		}
+func (s *Sink) Send(ctx context.Context, ev cloudevents.Event) (err error) {
+	ctx, end := trace.Start(
+		ctx, trace.Producer, "send "+ev.Type(), "cloudevents.event_id", ev.ID(), "cloudevents.event_type", ev.Type(),
+	)
+	defer func() { end(err) }()
+	ev = ev.Clone()
+	for name, value := range s.extensions {
+		ev.SetExtension(name, value)
+	}
+	if parent := trace.Parent(ctx); parent != "" {
+		ev.SetExtension(trace.Attribute, parent)
 	}
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.Multiplier = firstWait, 2
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		return struct{}{}, s.attempt(ctx, ev)
 	}, backoff.WithBackOff(wait), backoff.WithMaxTries(attempts), backoff.WithMaxElapsedTime(0))
 	return err

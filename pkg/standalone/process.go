@@ -88,7 +88,7 @@ func assemble(o Options, public, internal string) (p *process, err error) {
 			err = errors.Join(err, p.close())
 		}
 	}()
-	client := &http.Client{Timeout: callTimeout}
+	client := &http.Client{Timeout: callTimeout, Transport: server.Transport(http.DefaultTransport)}
 	if p.issuer, err = issuer.New(p.url + "/realms/drogue"); err != nil {
 		return p, err
 	}

@@ -63,6 +63,8 @@ type Options struct {
 	IgnoreChanges bool
 	// Policy is what may be built, and where to.
 	Policy build.Policy
+	// Traces exports traces, see [server.NewTraces].
+	Traces bool
 	Log    *slog.Logger
 }
 
@@ -104,14 +106,19 @@ func Run(ctx context.Context, o Options, ready func(Session) error) (err error) 
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), public.Close())
 	}
+	traces, err := server.NewTraces(ctx, "dev", o.Traces)
+	if err != nil {
+		return errors.Join(err, public.Close(), internal.Close())
+	}
+	defer traces.Close()
 	p, err := assemble(o, public.Addr().String(), internal.Addr().String())
 	if err != nil {
 		return errors.Join(err, public.Close(), internal.Close())
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return server.Run(ctx, public, p.public(), o.Log) })
-	g.Go(func() error { return server.Run(ctx, internal, p.internal(), o.Log) })
+	g.Go(func() error { return server.Run(ctx, public, server.Traced(p.public()), o.Log) })
+	g.Go(func() error { return server.Run(ctx, internal, server.Traced(p.internal()), o.Log) })
 	for _, loop := range []func(context.Context) error{
 		p.verifier.Run, p.broker.Run, p.runner.Run, p.drogue.Run, p.leader.Run, p.status.Run, p.status.Lead,
 		p.archiver.Run, p.counter.Run,

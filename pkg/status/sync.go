@@ -13,6 +13,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
+	"github.com/drogue-iot/ajour/pkg/internal/trace"
 )
 
 // sync brings the object of a run up to date with the run as it is now.
@@ -83,9 +84,14 @@ func (s *Service) vanished(ctx context.Context, name string) error {
 // be announced, it is recorded as such: a subscriber that is away must not keep users from
 // the state of their builds. An object that is gone, or that the registry will never take, is
 // given up.
-func (s *Service) write(ctx context.Context, run build.Run) error {
+func (s *Service) write(ctx context.Context, run build.Run) (err error) {
+	ctx, end := trace.Start(
+		trace.With(ctx, run.Trace), trace.Internal, "write condition", "ajour.build", run.ID, "ajour.object",
+		run.Object.String(), "ajour.reason", string(run.Reason),
+	)
+	defer func() { end(err) }()
 	written, began, announced := false, false, s.memory.isAnnounced(run)
-	var unannounced, err error
+	var unannounced error
 	for b := whole; b <= bare; b++ {
 		err = s.objects.Update(ctx, run.Object, func(o build.Object) (changed bool, err error) {
 			unannounced = nil

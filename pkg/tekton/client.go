@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/internal/trace"
 )
 
 // PipelineRuns is the part of Tekton's typed client that is used.
@@ -59,6 +60,9 @@ func (c *Client) Create(ctx context.Context, s build.Spec) error {
 	pr, err := Render(s, c.config)
 	if err != nil {
 		return err
+	}
+	if carrier := trace.Carrier(ctx); carrier != "" {
+		pr.Annotations[annotationTrace] = carrier
 	}
 	_, err = c.runs.Create(ctx, pr, metav1.CreateOptions{})
 	switch {

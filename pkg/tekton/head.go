@@ -15,6 +15,7 @@ import (
 	"knative.dev/pkg/apis"
 
 	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/internal/trace"
 )
 
 // head is what is stored of a PipelineRun: everything that its state depends on, read once.
@@ -79,6 +80,7 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 			Secret:     len(d.Secrets) > 0,
 			Controller: d.Controller,
 			Archived:   a[annotationMessage] != "",
+			Trace:      trace.ParentIn(a[annotationTrace]),
 			Pending:    pr.Spec.Status == v1.PipelineRunSpecStatusPending,
 			Cancelling: pr.IsCancelled() || pr.IsGracefullyCancelled() || pr.IsGracefullyStopped(),
 		},

@@ -50,6 +50,10 @@ const (
 	annotationMessage = "ajour.drogue.io/message"
 )
 
+// annotationTrace is how Tekton joins a trace, if it records any (upstream
+// pkg/reconciler/pipelinerun/tracing.go).
+const annotationTrace = "tekton.dev/pipelinerunSpanContext"
+
 // paramArgs is the parameter with the arguments of the builder.
 const paramArgs = "args"
 

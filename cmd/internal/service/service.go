@@ -42,6 +42,7 @@ type Process struct {
 	Port        int        `envconfig:"PORT" default:"8080" desc:"port of the HTTP server; set by Knative Serving"`
 	MetricsPort int        `envconfig:"METRICS_PORT" default:"9090" desc:"port that answers /metrics for Prometheus"`
 	LogLevel    slog.Level `envconfig:"LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	Traces      string     `envconfig:"OTEL_EXPORTER_OTLP_ENDPOINT" desc:"base URL of an OpenTelemetry collector that takes traces by OTLP over HTTP, as http://collector:4318; no traces if empty. The further variables of OpenTelemetry count, too, such as OTEL_TRACES_SAMPLER"`
 	MemoryLimit int64      `envconfig:"MEMORY_LIMIT" desc:"memory limit of the container in bytes, nine tenths of which become that of the Go runtime; GOMEMLIMIT if unset"`
 }
 
@@ -145,6 +146,7 @@ type Common struct {
 	Log     *slog.Logger
 	HTTP    *http.Client
 	Metrics *server.Metrics
+	Traces  *server.Traces
 	// Sender signs events and sends them to the sink.
 	Sender event.Sender
 	// Incoming verifies events.
@@ -175,10 +177,13 @@ func (p Process) Setup() (s Common, err error) {
 		debug.SetMemoryLimit(p.MemoryLimit / 10 * 9)
 	}
 	s.Log = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: p.LogLevel}))
-	s.HTTP = &http.Client{Timeout: callTimeout, Transport: &http.Transport{
+	s.HTTP = &http.Client{Timeout: callTimeout, Transport: server.Transport(&http.Transport{
 		Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute, MaxIdleConnsPerHost: connections,
-	}}
-	s.Metrics, err = server.NewMetrics()
+	})}
+	if s.Metrics, err = server.NewMetrics(); err != nil {
+		return s, err
+	}
+	s.Traces, err = server.NewTraces(context.Background(), filepath.Base(os.Args[0]), p.Traces != "")
 	return s, err
 }
 
