@@ -50,7 +50,7 @@ func main() {
 }
 
 func run(ctx context.Context, c envConfig) error {
-	s, err := c.Setup()
+	s, err := c.Setup(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,9 +74,7 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	refused, err := s.Metrics.Counter(
-		"ajour.calls.refused", "Calls that were not carried out, by the code of the answer.", "code",
-	)
+	refused, err := service.MeasureCalls(s.Metrics)
 	if err != nil {
 		return err
 	}
@@ -98,7 +96,7 @@ func run(ctx context.Context, c envConfig) error {
 				Applications: c.Applications, Origins: c.Origins, User: user, Policy: policy, Needs: c.Needs,
 				Limits:  api.Limits{Calls: c.Calls, CallerBuilds: c.CallerBuilds, ApplicationBuilds: c.ApplicationBuilds},
 				Info:    api.Info{Version: server.Version(), Issuer: c.Issuer, ClientID: c.ClientID},
-				Refused: func(ctx context.Context, code string) { refused(ctx, code) },
+				Refused: refused,
 			},
 		),
 		Ready: func() error { return errors.Join(verifier.Ready(), state.Ready()) },

@@ -63,7 +63,7 @@ func run(ctx context.Context, c envConfig) error {
 	if _, err := c.User(); err != nil {
 		return err
 	}
-	s, err := c.Setup()
+	s, err := c.Setup(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,6 +81,9 @@ func run(ctx context.Context, c envConfig) error {
 	options := builder.Options{
 		Log: s.Log, Clock: time.Now, Events: s.Incoming, Applications: c.Applications, IgnoreChanges: c.IgnoreChanges,
 		Policy: policy,
+	}
+	if err := service.MeasureQueue(s.Metrics, state.Each, time.Now); err != nil {
+		return err
 	}
 	leader := builder.NewLeader(state, runs, builder.Limits{Keep: c.Keep}, time.Now, s.Log)
 	relister := builder.NewRelister(deps, options, state, c.Relist)

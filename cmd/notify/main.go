@@ -39,7 +39,7 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return fmt.Errorf("FORGES: %w", err)
 	}
-	s, err := c.Process.Setup()
+	s, err := c.Process.Setup(ctx)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func main() {
 }
 
 func run(ctx context.Context, c envConfig) error {
-	s, err := c.Setup()
+	s, err := c.Setup(ctx)
 	if err != nil {
 		return err
 	}
@@ -43,25 +43,18 @@ func run(ctx context.Context, c envConfig) error {
 		)
 		return svc.Run(ctx, c.Port, c.MetricsPort)
 	}
-	count, err := s.Metrics.Counter("ajour.source.records", "Records of the registry's topic, by outcome.", "outcome")
+	var lag atomic.Int64
+	lag.Store(-1)
+	count, err := service.MeasureSource(s.Metrics, lag.Load)
 	if err != nil {
 		return err
 	}
 	src, err := source.New(source.Kafka{
 		Bootstrap: c.Bootstrap, Topic: c.Topic, Group: c.Group, Protocol: c.Protocol, Folder: c.Folder,
 	}, source.Options{
-		Log: s.Log, Sender: s.Sender, Count: func(ctx context.Context, outcome string) { count(ctx, outcome) },
+		Log: s.Log, Sender: s.Sender, Count: count,
 	})
 	if err != nil {
-		return err
-	}
-	var lag atomic.Int64
-	lag.Store(-1)
-	if err := s.Metrics.Gauge(
-		"ajour.source.lag",
-		"Records that were not passed on yet, -1 while nobody knows.",
-		func(observe func(int64, ...string)) { observe(lag.Load()) },
-	); err != nil {
 		return err
 	}
 	svc.Ready = src.Ready

@@ -35,7 +35,7 @@ func main() {
 }
 
 func run(ctx context.Context, c envConfig) error {
-	common, err := c.Setup()
+	common, err := c.Setup(ctx)
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,13 @@ func run(ctx context.Context, c envConfig) error {
 	}
 	state := tekton.NewStore()
 	reflector := cluster.Reflector(state, common.Log)
+	options := status.Options{Log: common.Log, Clock: time.Now, Events: common.Incoming, Resync: c.Resync}
+	if err := service.MeasureStatus(common.Metrics, &options); err != nil {
+		return err
+	}
 	s := status.New(status.Deps{
 		State: state, Runs: runs, Objects: drogue.New(c.Registry, common.HTTP, c.Auth()), Sender: common.Sender,
-	}, status.Options{Log: common.Log, Clock: time.Now, Events: common.Incoming, Resync: c.Resync})
+	}, options)
 	lead := func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return state.WhenSynced(ctx, s.Lead) })

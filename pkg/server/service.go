@@ -61,7 +61,7 @@ func (s Service) Serve(ctx context.Context, main, side net.Listener) error {
 			return errors.Join(err, main.Close(), side.Close())
 		}
 	}
-	defer s.Traces.Close()
+	defer s.Traces.Close(ctx)
 	var ending atomic.Bool
 	g, loops := errgroup.WithContext(ctx)
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))

@@ -52,11 +52,11 @@ func NewTraces(ctx context.Context, name string, export bool) (*Traces, error) {
 }
 
 // Close exports the last spans. Those that nobody takes are lost.
-func (t *Traces) Close() {
+func (t *Traces) Close(ctx context.Context) {
 	if t == nil || t.provider == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushWithin)
 	defer cancel()
 	_ = t.provider.Shutdown(ctx) // there is nobody to tell
 }

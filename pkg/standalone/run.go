@@ -110,7 +110,7 @@ func Run(ctx context.Context, o Options, ready func(Session) error) (err error) 
 	if err != nil {
 		return errors.Join(err, public.Close(), internal.Close())
 	}
-	defer traces.Close()
+	defer traces.Close(ctx)
 	p, err := assemble(o, public.Addr().String(), internal.Addr().String())
 	if err != nil {
 		return errors.Join(err, public.Close(), internal.Close())

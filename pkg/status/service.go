@@ -48,7 +48,22 @@ type Options struct {
 	// Resync is the interval at which the leader reads the objects of builds anew that have
 	// not ended, or ended a short time ago.
 	Resync time.Duration
+	// Ended is called for each build whose end is seen, once in the life of a leader. May be nil.
+	Ended func(context.Context, build.Run)
+	// Wrote counts what came of the writing of a status, by one of [Outcomes]. May be nil.
+	Wrote func(ctx context.Context, outcome string)
 }
+
+// Outcomes is the closed list of what comes of the writing of a status: it was written, it was there
+// already, the object is not there or takes none, or it is tried later.
+var Outcomes = []string{outcomeWritten, outcomeUnchanged, outcomeRefused, outcomeFailed}
+
+const (
+	outcomeWritten   = "written"
+	outcomeUnchanged = "unchanged"
+	outcomeRefused   = "refused"
+	outcomeFailed    = "failed"
+)
 
 // Deps are what a service works with.
 type Deps struct {
@@ -91,6 +106,12 @@ func New(d Deps, o Options) *Service {
 		queue: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, lastRetry),
 		),
+	}
+	if s.Ended == nil {
+		s.Ended = func(context.Context, build.Run) {}
+	}
+	if s.Wrote == nil {
+		s.Wrote = func(context.Context, string) {}
 	}
 	s.events, s.dead = event.Subscriber(o.Events, s.handle), event.Subscriber(o.Events, s.deadLetter)
 	return s

@@ -683,3 +683,48 @@ func TestAStartIsAnnouncedOnce(t *testing.T) {
 		t.Error(started, err)
 	}
 }
+
+// TestAnEndIsCountedOnce, that of a build whose object shows a newer one, too; and each writing by what
+// came of it.
+func TestAnEndIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	older := run(id, now.Add(-time.Minute), build.Cancelled, build.ReasonSuperseded, 20)
+	newest := run(newer, now, build.Running, build.ReasonBuilding, 20)
+	w := newWorld(older, newest)
+	s := w.service()
+	var got []string
+	s.Ended = func(_ context.Context, r build.Run) { got = append(got, r.ID+" "+string(r.Reason)) }
+	s.Wrote = func(_ context.Context, outcome string) { got = append(got, outcome) }
+	syncAll := func() {
+		for range 2 {
+			for _, r := range []build.Run{older, newest} {
+				s.memory.forget(r.Object)
+				_ = s.sync(t.Context(), r.Name) // which is tested elsewhere
+			}
+		}
+	}
+	syncAll()
+	newest.Phase, newest.Reason, newest.Completed = build.Failed, build.ReasonBuildFailed, now
+	w.set(newest)
+	w.fail["update"] = errors.New("away")
+	syncAll()
+	w.fail["update"] = build.ErrNoObject
+	syncAll()
+	delete(w.fail, "update")
+	syncAll()
+	want := []string{
+		id + " Superseded",
+		"written",
+		"unchanged",
+		"failed",
+		"failed",
+		"refused",
+		"refused",
+		newer + " BuildFailed",
+		"written",
+		"unchanged",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

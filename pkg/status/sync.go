@@ -61,6 +61,7 @@ func (s *Service) finish(ctx context.Context, run build.Run) error {
 		return fmt.Errorf("announce the end of build %s: %w", run.ID, err)
 	}
 	s.memory.announce(run)
+	s.Ended(ctx, run)
 	return nil
 }
 
@@ -90,25 +91,26 @@ func (s *Service) write(ctx context.Context, run build.Run) (err error) {
 		run.Object.String(), "ajour.reason", string(run.Reason),
 	)
 	defer func() { end(err) }()
-	written, began, announced := false, false, s.memory.isAnnounced(run)
-	var unannounced error
+	var did writing
+	announced := s.memory.isAnnounced(run)
 	for b := whole; b <= bare; b++ {
 		err = s.objects.Update(ctx, run.Object, func(o build.Object) (changed bool, err error) {
-			unannounced = nil
+			did = writing{}
 			switch {
 			case !build.SameUID(run.UIDs.Of(), o.UID()):
 				return false, fmt.Errorf("%w: it was made anew", build.ErrNoObject)
 			case !run.Phase.Final() || announced:
 			case finished(build.RecordOf(o, s.Clock()), run):
-				unannounced = s.announce(ctx, event.Finished, run)
-				announced = unannounced == nil
+				did.unannounced = s.announce(ctx, event.Finished, run)
+				announced = did.unannounced == nil
 			default: // by a different replica, or by the one before
 				announced = true
 			}
 			old := build.RecordOf(o, s.Clock())
-			written, err = decide(o, run, unannounced != nil, b, s.Clock())
-			began = written && run.Phase == build.Running && (old.Build != run.ID || old.Phase == build.Queued)
-			return written, err
+			did.written, err = decide(o, run, did.unannounced != nil, b, s.Clock())
+			did.began = did.written && run.Phase == build.Running && (old.Build != run.ID || old.Phase == build.Queued)
+			did.ended = did.written && run.Phase.Final() && (old.Build != run.ID || !old.Phase.Final())
+			return did.written, err
 		})
 		if !errors.Is(err, build.ErrTooLarge) {
 			break
@@ -120,28 +122,49 @@ func (s *Service) write(ctx context.Context, run build.Run) (err error) {
 	if announced && run.Phase.Final() {
 		s.memory.announce(run)
 	}
+	return s.wrote(ctx, run, did, err)
+}
+
+// writing is what was done to an object.
+type writing struct {
+	// began and ended say that its build did, as far as the object knows.
+	written, began, ended bool
+	// unannounced is why the end could not be announced.
+	unannounced error
+}
+
+// wrote concludes a writing.
+func (s *Service) wrote(ctx context.Context, run build.Run, did writing, err error) error {
 	switch {
 	case errors.Is(err, build.ErrNoObject) || errors.Is(err, build.ErrForbidden) || errors.Is(err, build.ErrRejected):
 		s.Log.WarnContext(ctx, "status cannot be written", "build", run.ID, "object", run.Object.String(), "error", err)
+		s.Wrote(ctx, outcomeRefused)
 		s.memory.wrote(run) // until the next resync
 		return nil
 	case err != nil:
+		s.Wrote(ctx, outcomeFailed)
 		return fmt.Errorf("write status of build %s: %w", run.ID, err)
 	}
 	s.memory.wrote(run)
-	if written {
+	if did.ended {
+		s.Ended(ctx, run)
+	}
+	if !did.written {
+		s.Wrote(ctx, outcomeUnchanged)
+	} else {
+		s.Wrote(ctx, outcomeWritten)
 		s.Log.InfoContext(
 			ctx, "status written", "build", run.ID, "object", run.Object.String(), "phase", run.Phase, "reason",
 			run.Reason,
 		)
 	}
-	if began {
+	if did.began {
 		if err := s.announce(ctx, event.Started, run); err != nil { // a hint that nobody waits for
 			s.Log.WarnContext(ctx, "start of a build is not announced", "build", run.ID, "error", err)
 		}
 	}
-	if unannounced != nil {
-		return fmt.Errorf("announce the end of build %s: %w", run.ID, unannounced)
+	if did.unannounced != nil {
+		return fmt.Errorf("announce the end of build %s: %w", run.ID, did.unannounced)
 	}
 	return nil
 }

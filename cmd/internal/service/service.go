@@ -172,7 +172,7 @@ func (t Transport) CheckURL(name, address string) error {
 }
 
 // Setup makes what a service is made of, but for what has to do with events.
-func (p Process) Setup() (s Common, err error) {
+func (p Process) Setup(ctx context.Context) (s Common, err error) {
 	if p.MemoryLimit > 0 {
 		debug.SetMemoryLimit(p.MemoryLimit / 10 * 9)
 	}
@@ -183,13 +183,13 @@ func (p Process) Setup() (s Common, err error) {
 	if s.Metrics, err = server.NewMetrics(); err != nil {
 		return s, err
 	}
-	s.Traces, err = server.NewTraces(context.Background(), filepath.Base(os.Args[0]), p.Traces != "")
+	s.Traces, err = server.NewTraces(ctx, filepath.Base(os.Args[0]), p.Traces != "")
 	return s, err
 }
 
 // Setup adds a sender, which leaves events unsigned.
-func (b Base) Setup() (s Common, err error) {
-	if s, err = b.Process.Setup(); err != nil {
+func (b Base) Setup(ctx context.Context) (s Common, err error) {
+	if s, err = b.Process.Setup(ctx); err != nil {
 		return s, err
 	}
 	overrides, err := sink.ParseOverrides(b.Overrides)
@@ -225,11 +225,11 @@ func (k Keys) Add(s *Common) error {
 }
 
 // Setup makes what every service works with.
-func (c Config) Setup() (s Common, err error) {
+func (c Config) Setup(ctx context.Context) (s Common, err error) {
 	if err := c.CheckURL("REGISTRY_URL", c.Registry); err != nil {
 		return s, err
 	}
-	if s, err = c.Base.Setup(); err != nil {
+	if s, err = c.Base.Setup(ctx); err != nil {
 		return s, err
 	}
 	return s, c.Add(&s)
