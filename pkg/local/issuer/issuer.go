@@ -46,8 +46,6 @@ type Issuer struct {
 	down bool
 	// password is that of every user; any will do if it is empty.
 	password string
-	// browser is the cookie of a browser that has shown the password.
-	browser string
 
 	codes    *lru.Cache[string, grant]
 	sessions *lru.Cache[string, session]
@@ -55,7 +53,7 @@ type Issuer struct {
 
 // New returns an issuer with a fresh key whose issuer URL is url.
 func New(url string) (*Issuer, error) {
-	i := &Issuer{url: url, keys: jwkset.NewMemoryStorage(), browser: rand.Text()}
+	i := &Issuer{url: url, keys: jwkset.NewMemoryStorage()}
 	var failed [2]error
 	i.codes, failed[0] = lru.New[string, grant](maxSessions)
 	i.sessions, failed[1] = lru.New[string, session](maxSessions)

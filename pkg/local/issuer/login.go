@@ -5,7 +5,7 @@ package issuer
 
 import (
 	"crypto/rand"
-	_ "embed"
+	"embed"
 	"html/template"
 	"net"
 	"net/http"
@@ -28,14 +28,14 @@ type grant struct {
 // fromHere refuses a form that a page of a different origin sends.
 var fromHere = http.NewCrossOriginProtection()
 
-//go:embed login.html
-var loginPage string
+//go:embed login.html remember.html
+var pages embed.FS
 
-var loginTemplate = template.Must(template.New("login").Parse(loginPage))
+var templates = template.Must(template.ParseFS(pages, "*.html"))
 
 // authorize is the authorization endpoint of the code flow (RFC 6749, section 4.1), which PKCE is needed
-// for (RFC 7636). It shows a page with one button, and a password besides to a browser that has not shown
-// that before: whoever logs in may run programs as the user of this process.
+// for (RFC 7636). It shows a page with one button, and with a field for the password, which the browser
+// remembers: whoever logs in may run programs as the user of this process.
 func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	redirect, err := url.Parse(q.Get("redirect_uri"))
@@ -55,29 +55,35 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	known := i.knows(r)
-	if r.Method == http.MethodPost && (known || i.isPassword(r.PostFormValue("password"))) {
-		i.setCookie(w)
+	sent := r.Method == http.MethodPost
+	if sent && i.isPassword(r.PostFormValue("password")) {
 		code := rand.Text()
 		i.codes.Add(code, grant{redirect.String(), q.Get("code_challenge"), q.Get("nonce"), time.Now().Add(codeLife)})
 		back(w, r, redirect, url.Values{"code": {code}, "iss": {i.url}}) // RFC 9207
 		return
 	}
+	status := http.StatusOK
+	if sent {
+		status = http.StatusForbidden
+	}
+	// A browser compares the redirect after a form, too.
+	show(w, "login.html", status, "form-action 'self' "+origin(redirect), map[string]any{
+		"Ask": !i.isPassword(""), "Wrong": sent, "User": developer, "To": origin(redirect),
+	})
+}
+
+// show answers with a page, which may do nothing but what its own script does.
+func show(w http.ResponseWriter, page string, status int, form string, data map[string]any) {
 	nonce := rand.Text()
+	data["Nonce"] = nonce
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
-	// A browser compares the redirect after a form, too.
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; form-action 'self' "+
-		origin(redirect)+"; base-uri 'none'; frame-ancestors 'none'")
-	wrong := r.Method == http.MethodPost
-	if wrong {
-		w.WriteHeader(http.StatusForbidden)
-	}
-	_ = loginTemplate.Execute(w, map[string]any{ // the client is gone: there is nobody to tell
-		"Nonce": nonce, "Ask": !known, "Wrong": wrong, "User": developer,
-	})
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+"'; "+
+		form+"; base-uri 'none'; frame-ancestors 'none'")
+	w.WriteHeader(status)
+	_ = templates.ExecuteTemplate(w, page, data) // the client is gone: there is nobody to tell
 }
 
 // back sends the browser back to the client.
@@ -104,56 +110,35 @@ func loopback(u *url.URL) bool {
 
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// LoginURL is a link that has a browser remembered, and shows it the page at the root of the issuer's
-// origin. It has the password in it.
+// LoginURL is a link that has a browser remember the password, for this origin alone, and shows it the page
+// at the root of that. The password is in the fragment, which no server is sent.
 func (i *Issuer) LoginURL() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.url + "/login?" + url.Values{"password": {i.password}}.Encode()
+	return i.url + "/login#" + url.Values{"password": {i.password}}.Encode()
 }
 
 // remember is where LoginURL leads to.
-func (i *Issuer) remember(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Cache-Control", "no-store")
-	if i.isPassword(r.URL.Query().Get("password")) {
-		i.setCookie(w)
-	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// cookie is the name of the cookie. Browsers share cookies among the ports of a host.
-func (i *Issuer) cookie() string {
-	u, err := url.Parse(i.url)
-	if err != nil {
-		return "ajour-developer"
-	}
-	return "ajour-developer-" + u.Port()
-}
-
-func (i *Issuer) setCookie(w http.ResponseWriter) {
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // plain HTTP, to this machine alone
-		Name: i.cookie(), Value: i.browser, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
-}
-
-// knows reports whether a browser has shown the password.
-func (i *Issuer) knows(r *http.Request) bool {
-	if i.isPassword("") {
-		return true
-	}
-	c, err := r.Cookie(i.cookie())
-	return err == nil && same(c.Value, i.browser)
+func (i *Issuer) remember(w http.ResponseWriter, _ *http.Request) {
+	show(w, "remember.html", http.StatusOK, "form-action 'none'", map[string]any{"To": "/"})
 }
 
 // logout is the end session endpoint (OpenID Connect RP-Initiated Logout 1.0, section 2).
 func (i *Issuer) logout(w http.ResponseWriter, r *http.Request) {
-	if id, ok := i.sessionOf(r.FormValue("id_token_hint")); ok {
-		i.sessions.Remove(id)
-	}
 	to, err := url.Parse(r.FormValue("post_logout_redirect_uri"))
 	if err != nil || !loopback(to) {
 		to = &url.URL{Path: "/"}
 	}
-	back(w, r, to, nil)
+	if state := r.FormValue("state"); state != "" {
+		query := to.Query()
+		query.Set("state", state)
+		to.RawQuery = query.Encode()
+	}
+	id, ok := i.sessionOf(r.FormValue("id_token_hint"))
+	if !ok { // perhaps not by the user: nothing ends
+		http.Redirect(w, r, to.String(), http.StatusSeeOther)
+		return
+	}
+	i.sessions.Remove(id)
+	show(w, "remember.html", http.StatusOK, "form-action 'none'", map[string]any{"To": to.String(), "Forget": true})
 }

@@ -168,41 +168,33 @@ func TestADeveloperLogsIn(t *testing.T) {
 	); diff != "" {
 		t.Error(diff)
 	}
-	if status, page, _ = b.send(http.MethodGet, b.authorization(nil), nil); strings.Contains(page, "password") {
-		t.Errorf("a browser that has shown the password is asked for it: %d %s", status, page)
+	if status, _, _ = b.send(http.MethodPost, b.authorization(nil), nil); status != http.StatusForbidden {
+		t.Errorf("a browser that has shown the password needs none: %d", status)
 	}
 }
 
-func TestTheLinkIsRemembered(t *testing.T) {
+// TestThePasswordOfTheLinkIsSentToNobody: a browser remembers it by itself, for the origin of the issuer, and
+// the server has no cookie for it, which other ports of the machine would see.
+func TestThePasswordOfTheLinkIsSentToNobody(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
-	if status, _, to := b.send(
-		http.MethodGet,
-		b.issuer.LoginURL(),
-		nil,
-	); status != http.StatusSeeOther ||
-		to.String() != b.root+"/" {
-		t.Fatalf("the link leads to %d %s", status, to)
+	link, err := url.Parse(b.issuer.LoginURL())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if status, _, to := b.send(
-		http.MethodPost,
-		b.authorization(nil),
-		nil,
-	); status != http.StatusSeeOther ||
-		!to.Query().Has("code") {
-		t.Fatalf("the button leads to %d %s", status, to)
+	if link.RawQuery != "" || link.Fragment != "password="+strings.ReplaceAll(password, " ", "+") {
+		t.Errorf("the link is %s", link)
 	}
-	other := newBrowser(t)
-	other.send(http.MethodGet, other.issuer.URL()+"/login?password=wrong", nil)
-	if status, _, _ := other.send(http.MethodPost, other.authorization(nil), nil); status != http.StatusForbidden {
-		t.Errorf("a link with a wrong password logs in: %d", status)
+	b.send(http.MethodGet, link.String(), nil)
+	b.code()
+	if cookies := b.client.Jar.Cookies(link); len(cookies) != 0 {
+		t.Errorf("the browser has %v", cookies)
 	}
 }
 
 func TestNoCodeForOthers(t *testing.T) {
 	t.Parallel()
 	b := newBrowser(t)
-	b.code() // so that this browser is known
 	for name, change := range map[string]map[string]string{
 		"another client":          {"client_id": "other"},
 		"another machine":         {"redirect_uri": "http://example.org/callback"},
@@ -213,7 +205,7 @@ func TestNoCodeForOthers(t *testing.T) {
 		"no PKCE":                 {"code_challenge": ""},
 		"PKCE that hides nothing": {"code_challenge_method": "plain"},
 	} {
-		status, _, to := b.send(http.MethodPost, b.authorization(change), nil)
+		status, _, to := b.send(http.MethodPost, b.authorization(change), url.Values{"password": {password}})
 		if to != nil && to.Query().Has("code") || status == http.StatusOK {
 			t.Errorf("%s: %d %s", name, status, to)
 		}
@@ -262,11 +254,34 @@ func TestACodeIsWorthOneSession(t *testing.T) {
 			t.Fatalf("the session is not renewed: %d %v", status, got)
 		}
 	}
-	status, _, to := b.send(http.MethodGet, b.issuer.URL()+"/logout?"+url.Values{
-		"id_token_hint": {first.ID}, "post_logout_redirect_uri": {b.root + "/login"}, "state": {"x"},
-	}.Encode(), nil)
-	if status != http.StatusSeeOther || to.String() != b.root+"/login?state=x" {
-		t.Errorf("logout leads to %d %s", status, to)
+	end := func(hint, to string) (int, string, *url.URL) {
+		return b.send(http.MethodGet, b.issuer.URL()+"/logout?"+url.Values{
+			"id_token_hint": {hint}, "post_logout_redirect_uri": {to}, "state": {"x"},
+		}.Encode(), nil)
+	}
+	if status, _, to := end(
+		"nobody's",
+		b.root+"/login",
+	); status != http.StatusSeeOther ||
+		to.String() != b.root+"/login?state=x" {
+		t.Errorf("logout of nobody leads to %d %s", status, to)
+	}
+	if status, _, to := end(
+		"nobody's",
+		"http://example.org/",
+	); status != http.StatusSeeOther || to.Path != "/" ||
+		to.Host == "example.org" {
+		t.Errorf("logout leads elsewhere: %d %s", status, to)
+	}
+	if status, got := b.token(renew); status != http.StatusOK || got.Access == "" {
+		t.Errorf("logout of nobody ends a session: %d", status)
+	}
+	if status, page, _ := end(
+		first.ID,
+		b.root+"/login",
+	); status != http.StatusOK ||
+		!strings.Contains(page, "removeItem") {
+		t.Errorf("logout answers %d %s", status, page)
 	}
 	if status, _ := b.token(renew); status != http.StatusBadRequest {
 		t.Errorf("a session goes on after its end: %d", status)
