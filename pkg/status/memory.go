@@ -21,6 +21,8 @@ type memory struct {
 	written map[build.ObjectRef]written
 	// announced are the ends that were announced.
 	announced map[end]bool
+	// counted are the ends that were counted.
+	counted map[end]bool
 	// lost are runs that were deleted before they ended, by their names.
 	lost map[string]build.Run
 }
@@ -87,6 +89,18 @@ func (m *memory) announce(r build.Run) {
 		m.announced = map[end]bool{}
 	}
 	m.announced[end{r.ID, r.Phase}] = true
+}
+
+// count reports whether an end was not counted yet, and remembers that it is now.
+func (m *memory) count(r build.Run) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.counted == nil || len(m.counted) >= maxRemembered {
+		m.counted = map[end]bool{}
+	}
+	e := end{r.ID, r.Phase}
+	defer func() { m.counted[e] = true }()
+	return !m.counted[e]
 }
 
 // lose remembers a run that was deleted before it ended.

@@ -61,7 +61,9 @@ func (s *Service) finish(ctx context.Context, run build.Run) error {
 		return fmt.Errorf("announce the end of build %s: %w", run.ID, err)
 	}
 	s.memory.announce(run)
-	s.Ended(ctx, run)
+	if s.memory.count(run) {
+		s.Ended(ctx, run)
+	}
 	return nil
 }
 
@@ -146,7 +148,7 @@ func (s *Service) wrote(ctx context.Context, run build.Run, did writing, err err
 		return fmt.Errorf("write status of build %s: %w", run.ID, err)
 	}
 	s.memory.wrote(run)
-	if did.ended {
+	if did.ended && s.memory.count(run) {
 		s.Ended(ctx, run)
 	}
 	if !did.written {

@@ -56,7 +56,7 @@ func MeasureStatus(m *server.Metrics, o *status.Options) error {
 		if r.Started.IsZero() {
 			return
 		}
-		waited(ctx, r.Started.Sub(r.Requested))
+		waited(ctx, max(0, r.Started.Sub(r.Requested))) // a start is in whole seconds
 		took(ctx, r.Completed.Sub(r.Started), string(r.Phase))
 		for _, s := range r.Steps {
 			if !s.Started.IsZero() && !s.Completed.IsZero() {
