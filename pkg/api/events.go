@@ -220,8 +220,12 @@ func (s *stream) selects(r *build.Run) bool {
 // isNew reports whether a change is of an application that was not there, or not of the caller, when the
 // registry was asked. It does so once for an application: most of them are of others.
 func (s *stream) isNew(c *change) bool {
-	uid := c.run.UIDs.Application
-	if known, ok := s.applications[c.run.Object.Application]; ok && known == uid || s.refused[uid] {
+	app, uid := c.run.Object.Application, c.run.UIDs.Application
+	if s.query.Application != "" && s.query.Application != app || s.id != "" && s.id != c.run.ID ||
+		s.query.Object.Application != "" && s.query.Object.Application != app {
+		return false
+	}
+	if known, ok := s.applications[app]; ok && known == uid || s.refused[uid] {
 		return false
 	}
 	if s.refused == nil {
