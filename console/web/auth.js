@@ -138,7 +138,7 @@ function payload(token) {
 async function ask(form) {
   const { token_endpoint: endpoint } = await endpoints()
   const answer = await fetch(endpoint, { method: 'POST', body: new URLSearchParams(form) })
-  if (answer.status >= 400 && answer.status < 500) return null
+  if (answer.status === 400 || answer.status === 401) return null
   if (!answer.ok) throw new Error(`The issuer answers ${answer.status}`)
   const tokens = await answer.json()
   return {
@@ -161,9 +161,11 @@ export function renew() {
       const { clientId } = await info()
       const before = session
       const tokens = await ask({ grant_type: 'refresh_token', client_id: clientId, refresh_token: session.refresh })
+      if (session !== before) return session !== null // somebody has logged out meanwhile
       set(tokens && { ...tokens, refresh: tokens.refresh || before.refresh, id: tokens.id || before.id })
       return session !== null
     } catch { // the issuer is away, which ends no session
+      clearTimeout(timer)
       if (session) timer = setTimeout(renew, 10_000)
       return session !== null && session.until > Date.now()
     } finally {

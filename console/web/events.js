@@ -14,7 +14,10 @@ import * as auth from './auth.js'
  * @property {() => void} [poll] is called from time to time while there is no stream
  */
 
+/** How long to wait before the next try, in ms: at first, at most, and when the caller has too many streams. */
 const wait = { first: 1000, most: 30_000, crowded: 10_000 }
+/** How long a stream lasts that is none which ends at once. */
+const steady = 10_000
 
 /**
  * Listens until the signal. A hidden tab does not: a browser has six connections to a server, for all of
@@ -27,12 +30,12 @@ export async function listen(query, on, signal) {
   let delay = wait.first
   while (!signal.aborted) {
     await visible(signal)
-    const cut = new Cut(() => document.hidden)
+    const cut = new Cut(() => document.hidden), began = Date.now()
     try {
+      cut.alive()
       const answer = await call('/events', {
         query, signal: AbortSignal.any([signal, cut.signal]), headers: { Accept: 'text/event-stream' },
       })
-      delay = wait.first
       for await (const event of parse(answer, cut)) {
         if (event.type === 'expired') break
         dispatch(event, on)
@@ -44,15 +47,17 @@ export async function listen(query, on, signal) {
         await loggedIn(signal)
       } else if (error instanceof Problem && error.status === 429) {
         on.poll?.()
-        await sleep(wait.crowded, signal)
-      } else if (!cut.signal.aborted) {
-        if (!(error instanceof Problem)) reached(false) // it was cut off
-        await sleep(delay * (0.75 + Math.random() / 2), signal)
-        delay = Math.min(delay * 2, wait.most)
+        delay = Math.max(delay, wait.crowded)
+      } else if (!cut.signal.aborted && !(error instanceof Problem)) { // it was cut off
+        reached(false)
       }
     } finally {
       cut.end()
     }
+    if (document.hidden) continue
+    if (Date.now() - began > steady) delay = wait.first
+    await sleep(delay * (0.75 + Math.random() / 2), signal)
+    delay = Math.min(delay * 2, wait.most)
   }
 }
 
@@ -79,9 +84,11 @@ export class Cut extends AbortController {
     this.#timer = setTimeout(() => this.abort(), silent)
   }
 
+  /** Ends the call, if it goes on: nobody reads it any more. */
   end() {
     clearTimeout(this.#timer)
     this.#ended.abort()
+    this.abort()
   }
 }
 
@@ -100,7 +107,6 @@ function dispatch({ type, data }, on) {
  */
 async function* parse(answer, cut) {
   let rest = ''
-  cut.alive()
   for await (const text of texts(answer)) {
     cut.alive()
     const events = (rest + text).split('\n\n')

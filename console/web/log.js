@@ -105,6 +105,9 @@ export class Log {
     // Of a build that has succeeded, that of its builder is what people want to see.
     const builder = this.#steps.get('build-firmware')
     if (build.status === 'Succeeded' && builder && !builder.touched && ![...this.#steps.values()].some(s => s.open)) builder.open = true
+    if (build.status === 'Failed' && !this.quoted) {
+      for (const step of this.#steps.values()) step.lines.all.forEach((_, at) => this.#quote(step, at))
+    }
     this.#readAll()
   }
 
@@ -121,8 +124,9 @@ export class Log {
       const cut = new Cut(() => document.hidden && !step.ended)
       try {
         const before = step.lines.all.length
-        await this.#receive(step, AbortSignal.any([signal, cut.signal]))
+        const whole = await this.#receive(step, AbortSignal.any([signal, cut.signal]))
         if (step.lines.all.length > before) delay = 1000
+        if (!whole) throw new Error('The log was cut off')
         step.reading = 'done'
         step.error = undefined
         break
@@ -152,8 +156,13 @@ export class Log {
     this.#at.redraw()
   }
 
-  /** @param {Step} step @param {AbortSignal} signal */
+  /**
+   * Reads what there is. Returns whether it is all: a server that is about to end cuts a log off politely.
+   * @param {Step} step
+   * @param {AbortSignal} signal
+   */
   async #receive(step, signal) {
+    let whole = false
     const offset = step.lines.offset
     const answer = await call(`/builds/${this.#build.id}/log`, {
       query: { step: step.state.name, follow: !step.ended, timestamps: true, offset: offset || undefined },
@@ -161,6 +170,7 @@ export class Log {
     })
     if (step.lines.all.length) {
       step.lines.forget()
+      this.#unhit(step)
       step.drawn = Math.min(step.drawn, step.lines.all.length)
     }
     step.error = undefined
@@ -168,23 +178,37 @@ export class Log {
     for await (const text of texts(answer)) {
       const records = (rest + text).split('\n')
       rest = records.pop() || ''
-      for (const record of records) this.#take(step, JSON.parse(record))
+      for (const record of records) {
+        if (this.#take(step, JSON.parse(record))) whole = true
+      }
       this.#frame()
     }
+    return whole
   }
 
-  /** @param {Step} step @param {any} record */
+  /** Forgets the hits in lines that are not there any more. @param {Step} step */
+  #unhit(step) {
+    for (let last = this.#hits.at(-1); last && last.step === step && last.at >= step.lines.all.length; last = this.#hits.at(-1)) this.#hits.pop()
+    this.#hit = Math.min(this.#hit, this.#hits.length - 1)
+  }
+
+  /** Takes a record. Returns whether it is the last one of the step. @param {Step} step @param {any} record */
   #take(step, record) {
     if (record.gone) {
       step.gone = true
+      return true
     } else if (record.end) {
-      // What the state says comes with the build.
+      return !['Running', 'Waiting'].includes(record.state)
     } else {
       const { all } = step.lines, before = all.length
       step.lines.add(record, !step.ended)
-      if (all.length === before) step.drawn = Math.min(step.drawn, all.length - 1) // it was replaced
+      if (all.length === before) { // it was replaced
+        step.drawn = Math.min(step.drawn, all.length - 1)
+        if (this.#find && this.#hits.at(-1)?.step === step && this.#hits.at(-1)?.at === all.length - 1) this.#hits.pop()
+      }
       if (this.#find) this.#search(step, all.length - 1)
       this.#quote(step, all.length - 1)
+      return false
     }
   }
 
@@ -367,6 +391,7 @@ export class Log {
     const target = this.#target, step = target && this.#steps.get(target.step)
     if (!target || !step) return
     const at = index(step.lines.all, target.from)
+    if (step.ended && step.reading === 'yes') return // which lines are in the page is known at the end
     if (at < 0) {
       if (step.reading === 'done') this.#target = undefined
       return
@@ -383,7 +408,8 @@ export class Log {
     const line = step.lines.all[at]
     if (!line) return
     step.open = true
-    if (at < step.from || at >= (step.to ?? Infinity)) this.#window(step, at - window_ / 2, at + window_ / 2)
+    const { length } = step.lines.all
+    if (at < Math.max(step.from, step.to === undefined ? length - window_ - window_ / 4 : 0) || at >= (step.to ?? Infinity)) this.#window(step, at - window_ / 2, at + window_ / 2)
     else this.#append(step)
     if (line.group && !line.group.open) {
       const head = step.lines.all.find(l => l.heads === line.group)
@@ -452,6 +478,7 @@ export class Log {
     const found = new Highlight(), now = new Highlight()
     for (const other of around) {
       const line = other.step.lines.all[other.at]
+      if (!line) continue
       const row = document.getElementById(`${other.step.state.name}:L${line.n}`), text = row?.querySelector('.text')
       if (!text) continue
       if (other === hit) row?.classList.add('hit')
@@ -478,6 +505,12 @@ export class Log {
     } catch (error) {
       failed(error)
     }
+  }
+
+  /** Copies the link of the line that was found, which the keyboard has no other way to. */
+  #link() {
+    const { step, at } = this.#hits[this.#hit]
+    copyText(`${location.origin}/builds/${this.#build.id}#${step.state.name}:L${step.lines.all[at].n}`, 'the link')
   }
 
   #copy() {
@@ -524,6 +557,8 @@ export class Log {
       <span class="hits" role="status">${this.#wrong || (this.#what ? `${this.#hit + 1} of ${this.#hits.length.toLocaleString()}` : '')}</span>
       <button class="bare" aria-label="Hit before" title="Hit before" ?disabled=${!this.#hits.length} @click=${() => this.#next(-1)}>${icon('up')}</button>
       <button class="bare" aria-label="Next hit" title="Next hit" ?disabled=${!this.#hits.length} @click=${() => this.#next(1)}>${icon('down')}</button>
+      <button class="bare" aria-label="Copy the link of the hit" title="Copy the link of the hit" ?disabled=${this.#hit < 0}
+        @click=${() => this.#link()}>${icon('copy')}</button>
       <span class="gap"></span>
       ${option('times', 'Times')}${option('wrap', 'Wrap')}
       <button @click=${() => this.#raw()}>Raw</button>
@@ -569,7 +604,7 @@ export class Log {
   quotedAt() {
     if (!this.quoted) return undefined
     const { step, at } = this.quoted, line = step.lines.all[at]
-    return line && { href: `#${step.state.name}:L${line.n}`, n: line.n }
+    return line && { href: `/builds/${this.#build.id}#${step.state.name}:L${line.n}`, n: line.n }
   }
 }
 

@@ -132,7 +132,10 @@ function go(to, replace = false) {
   scrollTo = 0
   open(!same)
   if (!same && !replace) window.scrollTo(0, 0)
+  if (same && url.hash) dispatchEvent(new HashChangeEvent('hashchange')) // which a new state is none of
 }
+
+document.addEventListener('ajour:redraw', redraw)
 
 addEventListener('ajour:go', event => {
   const { to, replace } = /** @type {CustomEvent<{to: string, replace: boolean}>} */ (event).detail
@@ -290,10 +293,15 @@ async function begin() {
   }
   open()
   await info().catch(() => reached(false))
-  if (auth.loggedIn()) {
-    await whoAmI().catch(() => {}) // the page says what is wrong
-    header()
-    redraw()
+  for (let delay = 1000; auth.loggedIn(); delay = Math.min(delay * 2, 30_000)) {
+    try {
+      await whoAmI()
+      header()
+      redraw()
+      return
+    } catch { // the page says what is wrong
+      await new Promise(resolve => setTimeout(resolve, delay))
+    }
   }
 }
 

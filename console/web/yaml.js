@@ -6,7 +6,7 @@
 
 // A colon may be in one, as in an image or a URL, and not at an end of a word.
 const plain = /^[A-Za-z_./](?:[\w./@+:-]*[\w./@+-])?(?: [\w./@+-]+)*$/
-const reserved = /^(?:y|n|yes|no|on|off|true|false|null|\.inf|\.nan)$/i
+const reserved = /^(?:y|n|yes|no|on|off|true|false|null|\.inf|\.nan|\.[\d_].*)$/i
 const line = /^[^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufeff]*$/
 
 /** @param {unknown} value */

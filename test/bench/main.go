@@ -84,6 +84,7 @@ func run(ctx context.Context, only string, away time.Duration, out io.Writer) er
 		b.callers(ctx),
 		b.hooks(ctx),
 		b.streams(ctx),
+		b.console(ctx),
 		b.source(ctx),
 		b.outage(ctx),
 	)

@@ -69,6 +69,20 @@ test('what somebody else has written meanwhile is not lost', async ({ page, dev,
   assert.deepEqual([now.image, now.build.timeout], ['both:mine', '7m0s'])
 })
 
+test('what was not saved is there when somebody comes back', async ({ page, dev, go }) => {
+  await dev.app('draft', shell('draft:main', made))
+  await go('/apps/draft/edit')
+  const text = page.getByRole('textbox', { name: /The section/ })
+  await text.fill((await text.inputValue()).replace('draft:main', 'draft:mine'))
+  await page.getByRole('link', { name: 'Builds' }).click()
+  await page.getByRole('heading', { name: 'Builds' }).waitFor()
+  await page.goBack()
+  await page.getByText('This is what you have written before').waitFor()
+  assert.match(await text.inputValue(), /draft:mine/)
+  await page.getByRole('button', { name: 'Discard it' }).click()
+  await until(async () => /draft:main/.test(await text.inputValue()), 'what is saved')
+})
+
 test('the description of a device is edited, whatever its name', async ({ page, dev, go }) => {
   const name = '../é #7'
   await dev.app('fleet', shell('fleet:main', made))

@@ -110,6 +110,37 @@ test('the message of a failure leads to its line', async w => {
   await w.page.locator('.line.marked', { hasText: 'error: \'foo\' undeclared' }).waitFor()
 })
 
+test('it does so for somebody who has watched', async w => {
+  await w.dev.app('watched', shell('watched:main', 'echo begun; sleep 2; echo "a.c:1: error: no such thing" >&2; exit 1'))
+  const id = await w.dev.trigger('watched')
+  await w.go(`/builds/${id}`)
+  await w.page.getByText('begun').waitFor()
+  await w.page.getByRole('link', { name: 'line 2' }).click()
+  await w.page.locator('.line.marked', { hasText: 'no such thing' }).waitFor()
+})
+
+test('a step leads to its log from everywhere', async w => {
+  const b = await printed(w, 'steps', 'echo here')
+  await w.go(`/builds/${b.id}?tab=details`)
+  await w.page.getByRole('list', { name: 'Steps' }).getByRole('link', { name: /build-firmware/ }).click()
+  await w.page.locator('.line', { hasText: 'here' }).waitFor()
+})
+
+test('a log that its server ends politely goes on', async w => {
+  await w.dev.app('polite', shell('polite:main', `for i in 1 2 3 4 5 6; do echo "line $i"; sleep 0.3; done; ${made}`))
+  let cuts = 0
+  await w.page.route('**/log?*step=build-firmware*', async route => {
+    if (cuts++) return route.continue()
+    await route.fulfill({ contentType: 'application/x-ndjson', body: '{"step":"build-firmware","n":1,"o":0,"line":"line 1"}\n' })
+  })
+  const id = await w.dev.trigger('polite')
+  await w.go(`/builds/${id}`)
+  await w.dev.ended(id)
+  await until(async () => (await lines(w.page).count()) === 6, 'all lines')
+  assert.deepEqual(await text(w.page), [1, 2, 3, 4, 5, 6].map(i => `line ${i}`))
+  assert.ok(cuts > 1)
+})
+
 test('times, wrapping and their choice', async w => {
   const b = await printed(w, 'choice', 'echo one')
   await lines(w.page).first().waitFor()
@@ -157,6 +188,11 @@ test('sixteen megabytes are read, and searched', async w => {
   await last.waitFor({ state: 'attached' })
   await w.page.getByRole('button', { name: /^Load earlier/ }).click()
   await until(async () => (await lines(w.page).count()) === 40_000, 'twice as many')
+  for (const n of [100, 80_000, count]) {
+    await w.go('/')
+    await w.go(`/builds/${b.id}#build-firmware:L${n}`)
+    await w.page.locator('.line.marked', { hasText: `line ${n} ` }).waitFor()
+  }
 })
 
 test('a step that printed nothing says so', async w => {

@@ -66,7 +66,7 @@ func TestYAMLMeansTheSame(t *testing.T) {
 		"<<",
 		"=",
 		"2026-11-28",
-		"---",
+		"---", ".", "5", "_", "e3",
 		"...",
 	}
 	text := func() string {

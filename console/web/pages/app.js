@@ -20,6 +20,9 @@ import { announce } from '../parts/toast.js'
 /** @typedef {import('../../types').Build} Build */
 /** @typedef {import('../../types').DrogueObject} DrogueObject */
 
+/** How long the counts of a fleet are good for, in ms. */
+const counted = 30_000
+
 /** @param {import('../page.js').At} at @returns {import('../page.js').Page} */
 export function open(at) {
   const [name] = at.params
@@ -37,10 +40,7 @@ export function open(at) {
   load()
   fleet.load()
   listen({ application: name }, {
-    snapshot: list => {
-      for (const b of list) if (builds.value && !replace(builds.value.list, b)) soon()
-      at.redraw()
-    },
+    snapshot: () => { if (app.value) soon() }, // what has ended meanwhile is not in it
     build: b => {
       const before = builds.value?.list.find((/** @type {Build} */ o) => o.id === b.id)
       if (b.device && !query.has('devices')) return
@@ -51,6 +51,8 @@ export function open(at) {
     gone: soon,
     poll: soon,
   }, at.signal)
+  const counting = setInterval(() => { if (!document.hidden) fleet.load() }, counted)
+  at.signal.addEventListener('abort', () => clearInterval(counting))
   tick(at, () => builds.value?.list.some((/** @type {Build} */ b) => b.started && !b.completed) || false)
 
   /** @param {DrogueObject} a */

@@ -83,6 +83,7 @@ export function open(at) {
       const other = to.get('labels') !== query.get('labels')
       query = to
       if (other) load()
+      else countDevices()
     },
     draw: () => html`<h1 tabindex="-1">Applications</h1>
       <div class="filters" role="group" aria-label="Filters">

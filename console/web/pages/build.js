@@ -76,7 +76,9 @@ export function open(at) {
     const before = build.value
     if (!before) return
     if (before.reason !== now.reason) announce(`${objectName(now)}: ${word(now)}`)
-    build.value = { ...before, ...now }
+    // What an event has not, it is not: but for what a single build says besides.
+    const { actions, recorded, meaning, remedy, supersededBy, supersedes } = before
+    build.value = { actions, recorded, meaning, remedy, supersededBy, supersedes, ...now }
     log?.sync(build.value)
     // What the caller may ask for, and what the object shows, is not in an event.
     if (before.status !== now.status || before.reason !== now.reason || now.completed && !before.recorded) soon()

@@ -38,14 +38,19 @@ const sample = `container:
 export function open(at) {
   const [app] = at.params, device = at.query.get('device') || undefined
   const back = objectPath(app, device), of = { application: app, device }
+  const stored = `ajour.draft ${location.pathname}${location.search}`
   const [path, target] = device ? [appPath(app) + '/device', appPath(app) + '/device-firmware'] : [appPath(app), appPath(app) + '/firmware']
   let text = '', original = '', tag = '', saving = false, compared = false
   /** What somebody else has written meanwhile. @type {string | undefined} */
   let theirs
   /** @type {Validation | undefined} */
   let checked
-  /** @type {unknown} */
+  /** What is wrong with the text, and why it could not be saved. @type {unknown} */
   let wrong
+  /** @type {unknown} */
+  let unsaved
+  /** Whether the text is one that somebody left without saving it. */
+  let draft = false
   const read = async () => {
     const answer = await call(path, { query: { name: device }, signal: at.signal })
     const object = await answer.json()
@@ -55,14 +60,12 @@ export function open(at) {
     const now = await read()
     original = now.text
     tag = now.tag
-    text = original || sample.replace('IMAGE', app)
+    text = sessionStorage.getItem(stored) ?? (original || sample.replace('IMAGE', app))
+    draft = sessionStorage.getItem(stored) !== null
     check()
     return now
   })
   object.load()
-  const leaving = (/** @type {BeforeUnloadEvent} */ e) => { if (text !== original && text !== sample.replace('IMAGE', app)) e.preventDefault() }
-  addEventListener('beforeunload', leaving, { signal: at.signal })
-
   let turn = 0
   async function check() {
     const now = ++turn
@@ -87,31 +90,44 @@ export function open(at) {
   let timer
   const typed = (/** @type {Event} */ e) => {
     text = /** @type {HTMLTextAreaElement} */ (e.target).value
+    unsaved = undefined
+    if (text === original) sessionStorage.removeItem(stored)
+    else sessionStorage.setItem(stored, text)
     clearTimeout(timer)
     timer = setTimeout(check, pause)
     at.redraw()
   }
 
+  /** Forgets what was not saved. */
+  const discard = () => {
+    sessionStorage.removeItem(stored)
+    draft = false
+  }
+
   async function save() {
     saving = true
+    unsaved = undefined
     at.redraw()
     try {
       await call(target, {
         method: 'PUT', body: text, query: { name: device }, headers: { 'Content-Type': 'application/yaml', ...(tag ? { 'If-Match': tag } : {}) },
       })
       original = text
+      discard()
       toast('The description is saved')
       go(back)
       return
     } catch (error) {
       if (error instanceof Problem && error.status === 412) {
-        const now = await read().catch(() => undefined)
-        if (now) {
+        try {
+          const now = await read()
           theirs = now.text
           tag = now.tag
+        } catch (error) {
+          unsaved = error
         }
       } else {
-        wrong = error
+        unsaved = error
       }
     }
     saving = false
@@ -125,7 +141,7 @@ export function open(at) {
     <h2>Somebody else has changed the description meanwhile</h2>
     <p>This is how yours differs from theirs. Take over of theirs what you want to have, then save.</p>
     ${between(theirs || '', text)}
-    <div class="buttons"><button @click=${() => { text = original = theirs || ''; theirs = undefined; check() }}>Take theirs</button>
+    <div class="buttons"><button @click=${() => { text = original = theirs || ''; theirs = undefined; discard(); check() }}>Take theirs</button>
       <button @click=${() => { original = theirs || ''; theirs = undefined; at.redraw() }}>Keep mine to save it</button></div>
   </section>`
 
@@ -136,17 +152,21 @@ export function open(at) {
       <h1 tabindex="-1">Edit the description</h1>
       ${object.draw(() => html`
         ${theirs === undefined ? nothing : conflict()}
+        ${draft ? html`<p class="note odd">${icon('warning')} <span>This is what you have written before, and not saved.
+          <button @click=${() => { discard(); text = original || sample.replace('IMAGE', app); check(); at.redraw() }}>Discard it</button></span></p>` : nothing}
         <div class="editor">
           <label for="text">The section <code>spec.firmware</code>, as YAML</label>
-          <textarea id="text" spellcheck="false" autocapitalize="off" rows=${Math.max(12, text.split('\n').length + 1)} .value=${text} @input=${typed}
+          <textarea id="text" spellcheck="false" autocapitalize="off" rows=${Math.max(12, text.split('\n').length + 1)} .value=${text} @input=${typed} ?readonly=${saving}
             aria-invalid=${checked && !checked.valid || wrong ? 'true' : nothing} aria-describedby="remarks"></textarea>
-          <div id="remarks">${wrong instanceof Problem ? html`${remarks(wrong.violations.length ? wrong.violations : [{ path: '', detail: wrong.message }])}` : nothing}
+          <div id="remarks">${unsaved instanceof Problem ? html`${remarks(unsaved.violations.length ? unsaved.violations
+            : [{ path: 'Not saved:', detail: unsaved.message }])}` : nothing}
+            ${wrong instanceof Problem ? html`${remarks(wrong.violations.length ? wrong.violations : [{ path: '', detail: wrong.message }])}` : nothing}
             ${checked ? remarks(checked.violations, checked.warnings) : nothing}
             ${checked?.valid ? html`<p class="state good">${icon('done')}<span>It can be built</span></p>` : nothing}</div>
           <div class="buttons">
-            <button class="primary" ?disabled=${saving || text === original || Boolean(wrong) || theirs !== undefined || hopeless()}
+            <button class="primary" ?disabled=${saving || text === original || wrong instanceof Problem && wrong.status >= 400 && wrong.status < 500 || theirs !== undefined || hopeless()}
               @click=${() => { if (compared) save(); else { compared = true; at.redraw() } }}>${saving ? 'Saving…' : compared ? 'Save' : 'Review the changes'}</button>
-            <a class="button" href=${back}>Cancel</a>
+            <a class="button" href=${back} @click=${discard}>Cancel</a>
           </div>
           ${compared && theirs === undefined ? html`<h2>What you change</h2>${between(original, text)}
             <p class="quiet">A description that changes is built, unless its triggers say otherwise.</p>` : nothing}

@@ -27,6 +27,8 @@ export function open(at) {
   /** @type {import('../../types').Info | undefined} */
   let about
   let busy = false
+  /** @type {unknown} */
+  let unreachable
   const login = async () => {
     busy = true
     at.redraw()
@@ -38,8 +40,15 @@ export function open(at) {
       at.redraw()
     }
   }
-  info().then(i => {
+  // Back from the issuer, a browser may show the page as it was.
+  addEventListener('pageshow', event => {
+    if (!event.persisted) return
+    busy = false
+    at.redraw()
+  }, { signal: at.signal })
+  const ask = () => info().then(i => {
     about = i
+    reason = reason === unreachable ? undefined : reason
     at.redraw()
     // A browser that has logged in before has a session at the issuer, most probably: it need not be asked.
     if (auth.isKnown() && !reason && to !== '/' && !sessionStorage.getItem(tried)) {
@@ -47,11 +56,13 @@ export function open(at) {
       login()
     }
   }, error => {
-    because(error)
+    because(unreachable = error)
     at.redraw()
   })
+  ask()
   return {
     title: () => 'Log in',
+    reload: ask,
     draw: () => html`<div class="login">
       <h1 tabindex="-1">Ajour</h1>
       <p>Firmware builds for the devices of Drogue IoT: their state, their logs, and what they have made.</p>

@@ -82,6 +82,8 @@ export function table(list, o) {
 
 /** What the caller may ask for, of the builds whose menu was opened. @type {Map<string, string[]>} */
 const allowed = new Map()
+/** The build whose menu is open: those of all others are not drawn. */
+let opened = ''
 
 /** @param {Build} b */
 function menu(b) {
@@ -91,21 +93,24 @@ function menu(b) {
     title=${actions && !actions.includes(action) ? why(action) : nothing} @click=${act}>${label}</button>`
   return html`<details class="menu right" @toggle=${async (/** @type {Event} */ e) => {
     const details = /** @type {HTMLDetailsElement} */ (e.currentTarget)
+    const redraw = () => details.dispatchEvent(new CustomEvent('ajour:redraw', { bubbles: true }))
     if (!details.open) return
+    opened = b.id
+    redraw()
     try {
       allowed.set(b.id, (await get(buildPath(b))).actions || [])
     } catch (error) {
       failed(error)
     }
-    details.dispatchEvent(new CustomEvent('ajour:redraw', { bubbles: true }))
+    redraw()
   }}><summary aria-label="Actions of ${short(b.id)}">${icon('more')}</summary>
-    <div class="sheet" @click=${(/** @type {Event} */ e) => /** @type {HTMLElement} */ (e.currentTarget).closest('details')?.removeAttribute('open')}>
+    ${opened !== b.id ? nothing : html`<div class="sheet" @click=${(/** @type {Event} */ e) => /** @type {HTMLElement} */ (e.currentTarget).closest('details')?.removeAttribute('open')}>
       ${b.completed ? html`
         ${item('rerun', 'Rerun', () => rerun(b))}${item('publish', 'Publish again', () => publish(b))}
         ${item('trigger', 'Build the newest source', () => trigger(b))}` : item('cancel', 'Cancel', () => cancel(b))}
       <button class="item" @click=${() => copyText(b.id, 'the id')}>Copy the id</button>
       <button class="item" @click=${() => copyText(command(b), 'the command')}>Copy the command</button>
-    </div></details>`
+    </div>`}</details>`
 }
 
 export const mayChoose = () => user()?.mayTrigger === true
@@ -117,6 +122,6 @@ export const mayChoose = () => user()?.mayTrigger === true
  */
 export function replace(list, b) {
   const at = list.findIndex(other => other.id === b.id)
-  if (at >= 0) list[at] = { ...list[at], ...b }
+  if (at >= 0) list[at] = b
   return at >= 0
 }

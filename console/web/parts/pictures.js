@@ -60,7 +60,7 @@ export function pipeline(b) {
   return html`<ol class="pipeline" aria-label="Steps">${b.steps.map(s => {
     const [name, kind] = appearance(s.state)
     const ms = s.started ? (s.completed ? Date.parse(s.completed) : Date.now()) - Date.parse(s.started) : NaN
-    return html`<li class=${kind}><a href="#${s.name}" title="${s.state}: show its log">
+    return html`<li class=${kind}><a href="/builds/${b.id}#${s.name}" title="${s.state}: show its log">
       ${icon(name)}<span class="name">${s.name}</span>
       <span class="quiet">${duration(ms) || (s.state === 'Skipped' ? 'skipped' : '')}</span></a></li>`
   })}</ol>`
