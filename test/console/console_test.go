@@ -5,7 +5,6 @@ package console
 
 import (
 	"context"
-	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -19,30 +18,14 @@ import (
 	// when the program changes.
 	_ "github.com/drogue-iot/ajour/pkg/cli"
 	"github.com/drogue-iot/ajour/pkg/git/gittest"
+	"github.com/drogue-iot/ajour/test/devtest"
 	"github.com/drogue-iot/ajour/test/servers"
 )
 
 // program is the path of the program under test.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "ajour-console-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "ajour")
-	if out, err := exec.Command(
-		"go", "build", "-o", program, "github.com/drogue-iot/ajour/cmd/ajour",
-	).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build ajour: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(devtest.Main(m, &program)) }
 
 // TestScripts runs each file of tests, a few at a time: each has an "ajour dev" and a browser of its own.
 func TestScripts(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -152,3 +153,21 @@ func (d *Dev) Kill() error {
 
 // Exited is closed when the process has ended.
 func (d *Dev) Exited() <-chan struct{} { return d.exited }
+
+// Main builds ajour, has a package's tests run with the path of the program, and returns their exit code.
+func Main(m *testing.M, program *string) int {
+	dir, err := os.MkdirTemp("", "ajour-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	*program = filepath.Join(dir, "ajour")
+	if out, err := exec.Command(
+		"go", "build", "-o", *program, "github.com/drogue-iot/ajour/cmd/ajour",
+	).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build ajour: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}

@@ -10,7 +10,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -32,24 +31,7 @@ import (
 // program is the path of the program under test.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "ajour-loop-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "ajour")
-	if out, err := exec.Command(
-		"go", "build", "-o", program, "github.com/drogue-iot/ajour/cmd/ajour",
-	).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build ajour: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(devtest.Main(m, &program)) }
 
 // world is a running "ajour dev" with a git server.
 type world struct {
