@@ -9,6 +9,8 @@ import (
 	"io"
 	"time"
 
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
@@ -39,3 +41,32 @@ func Advance(s *Store, output string) {
 	}
 	s.advance(counts)
 }
+
+// Fed is a reflector that is given what the watches of a cluster would bring, in an order of the
+// test's choice.
+type Fed struct{ *Reflector }
+
+// List gives it the first lists: of one PipelineRun, and of no TaskRun.
+func (f Fed) List(pr *v1.PipelineRun) {
+	h, _, _ := headOf(pr)
+	f.replaceTasks(nil)
+	f.replaceRuns([]*head{h})
+}
+
+// SetRun gives it the next state of a PipelineRun.
+func (f Fed) SetRun(pr *v1.PipelineRun) {
+	h, _, _ := headOf(pr)
+	f.setRun(h)
+}
+
+// SetTask gives it the next state of a TaskRun.
+func (f Fed) SetTask(tr *v1.TaskRun) {
+	t, _ := taskOf(tr)
+	f.setTask(t)
+}
+
+// RemoveTask tells it that a TaskRun was deleted.
+func (f Fed) RemoveTask(tr *v1.TaskRun) { f.removeTask(tr.Name) }
+
+// ListWithout gives it a later list of the TaskRuns, which is without one.
+func (f Fed) ListWithout(*v1.TaskRun) { f.replaceTasks(nil) }

@@ -37,6 +37,29 @@ type head struct {
 	// message is that of a failed build with a line of its output; empty until that was archived.
 	message string
 	timeout time.Duration
+	// children are the names of its TaskRuns, as Tekton has them. lost reports that one of them was
+	// deleted, so that nothing comes of it any more.
+	children []string
+	lost     bool
+}
+
+// missing reports whether a TaskRun of the run is not among those that are known.
+func (h *head) missing(known map[string]*task) bool {
+	return slices.ContainsFunc(h.children, func(name string) bool {
+		t := known[name]
+		return t == nil || string(t.owner) != h.run.UID
+	})
+}
+
+// behind reports whether the run has ended by itself, and what it left is not known yet: runs and
+// TaskRuns come by watches of their own, and the later event by the faster one may be read first.
+// A run that was cancelled or that timed out may end before its TaskRuns, and its reason does not
+// depend on them.
+func (h *head) behind(known map[string]*task) bool {
+	alone := h.condition.ok || h.condition.failed && h.condition.reason == v1.PipelineRunReasonFailed.String()
+	return alone && !h.lost && (h.missing(known) || slices.ContainsFunc(h.children, func(name string) bool {
+		return !known[name].condition.ended()
+	}))
 }
 
 // condition is the condition Succeeded of a run.
@@ -45,6 +68,8 @@ type condition struct {
 	reason, message   string
 	since             time.Time
 }
+
+func (c condition) ended() bool { return c.ok || c.failed }
 
 func conditionOf(c *apis.Condition) condition {
 	if c == nil {
@@ -98,6 +123,9 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 		message: a[annotationMessage],
 		tag:     d.Tag(),
 		timeout: time.Duration(d.Timeout),
+	}
+	for _, c := range pr.Status.ChildReferences {
+		h.children = append(h.children, c.Name)
 	}
 	switch revision := a[annotationRevision]; {
 	case build.ValidCommit(revision):

@@ -49,6 +49,8 @@ type leanRun struct {
 		Conditions     duckv1.Conditions `json:"conditions"`
 		StartTime      *metav1.Time      `json:"startTime"`
 		CompletionTime *metav1.Time      `json:"completionTime"`
+
+		ChildReferences []v1.ChildStatusReference `json:"childReferences"`
 	} `json:"status"`
 }
 
@@ -66,6 +68,7 @@ func (r *leanRun) full() *v1.PipelineRun {
 	}
 	pr.Status.Conditions = r.Status.Conditions
 	pr.Status.StartTime, pr.Status.CompletionTime = r.Status.StartTime, r.Status.CompletionTime
+	pr.Status.ChildReferences = r.Status.ChildReferences
 	return pr
 }
 

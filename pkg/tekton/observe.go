@@ -72,7 +72,7 @@ func observe(h *head, t tasks) build.Run {
 	r.Message = build.Clean(r.Message)
 	r.Steps = t.stepsOf(h.stages, r.Phase.Final())
 	r.Lingering = r.Phase.Final() &&
-		slices.ContainsFunc(t, func(tr *task) bool { return !tr.condition.ok && !tr.condition.failed })
+		slices.ContainsFunc(t, func(tr *task) bool { return !tr.condition.ended() })
 	return r
 }
 

@@ -72,6 +72,9 @@ func pointers[T any](items []T) []*T {
 func (r *Reflector) setRun(h *head) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if was := r.heads[h.run.Name]; was != nil && was.run.UID == h.run.UID {
+		h.lost = was.lost
+	}
 	r.heads[h.run.Name] = h
 	r.warn(h)
 	r.update(h.run.Name)
@@ -89,8 +92,14 @@ func (r *Reflector) removeRun(name string) {
 func (r *Reflector) replaceRuns(list []*head) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	clear(r.heads)
+	were := r.heads
+	r.heads = make(map[string]*head, len(list))
 	for _, h := range list {
+		if was := were[h.run.Name]; was != nil && was.run.UID == h.run.UID {
+			h.lost = was.lost
+		} else {
+			h.lost = r.tasksRead && h.missing(r.taskRuns)
+		}
 		r.heads[h.run.Name] = h
 		r.warn(h)
 	}
@@ -119,7 +128,12 @@ func (r *Reflector) removeTask(name string) {
 	if r.children[t.owner] = rest; len(rest) == 0 {
 		delete(r.children, t.owner)
 	}
-	if h := r.heads[t.run]; h != nil && !h.condition.ok && !h.condition.failed {
+	h := r.heads[t.run]
+	if h == nil || h.run.UID != string(t.owner) {
+		return
+	}
+	h.lost = true
+	if !h.condition.ended() || !t.condition.ended() {
 		r.update(t.run)
 	}
 }
@@ -131,6 +145,9 @@ func (r *Reflector) replaceTasks(list []*task) {
 	clear(r.children)
 	for _, t := range list {
 		r.addTask(t)
+	}
+	for _, h := range r.heads {
+		h.lost = h.lost || h.missing(r.taskRuns)
 	}
 	r.tasksRead = true
 	r.replace()
@@ -149,10 +166,21 @@ func (r *Reflector) addTask(t *task) {
 
 func (r *Reflector) read() bool { return r.runsRead && r.tasksRead }
 
+// observe derives the state of a build from what is known. One whose end was read before those of
+// its TaskRuns still runs until they are: an end is final, and says what was published.
+func (r *Reflector) observe(h *head) build.Run {
+	if h.behind(r.taskRuns) {
+		open := *h
+		open.condition, open.run.Completed = condition{known: true}, time.Time{}
+		h = &open
+	}
+	return observe(h, r.children[types.UID(h.run.UID)])
+}
+
 // update derives the state of one build.
 func (r *Reflector) update(name string) {
 	if h := r.heads[name]; h != nil && r.read() {
-		r.store.Set(observe(h, r.children[types.UID(h.run.UID)]))
+		r.store.Set(r.observe(h))
 	}
 }
 
@@ -163,7 +191,7 @@ func (r *Reflector) replace() {
 	}
 	runs := make([]build.Run, 0, len(r.heads))
 	for _, h := range r.heads {
-		runs = append(runs, observe(h, r.children[types.UID(h.run.UID)]))
+		runs = append(runs, r.observe(h))
 	}
 	r.store.Replace(runs)
 }
@@ -186,7 +214,7 @@ func (r *Reflector) TaskRunEnded(owner metav1.OwnerReference) (time.Time, bool) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t, ok := r.taskRuns[owner.Name]
-	if !ok || t.uid != owner.UID || !t.condition.ok && !t.condition.failed {
+	if !ok || t.uid != owner.UID || !t.condition.ended() {
 		return time.Time{}, false
 	}
 	return t.condition.since, true

@@ -158,6 +158,74 @@ func TestAReflectorFollowsTheCluster(t *testing.T) {
 	r.await(pr.Name, func(_ build.Run, err error) bool { return err != nil })
 }
 
+// TestAnEndWaitsForItsTaskRuns: the watch of the PipelineRuns may be ahead, and an end that was shown
+// without its firmware would be reported like that.
+func TestAnEndWaitsForItsTaskRuns(t *testing.T) {
+	t.Parallel()
+	const none, yes, no, unknown = "", corev1.ConditionTrue, corev1.ConditionFalse, corev1.ConditionUnknown
+	published := &build.Artifact{SHA256: "abc", Size: 3}
+	for name, c := range map[string]struct {
+		known  corev1.ConditionStatus // of the TaskRun before the run ends; none for one that is not known
+		end    corev1.ConditionStatus
+		reason string
+		waits  bool
+		then   func(tekton.Fed, *v1.TaskRun)
+		want   build.Phase
+		left   *build.Artifact
+	}{
+		"a success":          {unknown, yes, "Succeeded", true, tekton.Fed.SetTask, build.Succeeded, published},
+		"a failure":          {unknown, no, "Failed", true, tekton.Fed.SetTask, build.Failed, published},
+		"an unknown TaskRun": {none, yes, "Succeeded", true, tekton.Fed.SetTask, build.Succeeded, published},
+		"an unknown TaskRun that is not in the next list": {
+			none, yes, "Succeeded", true, tekton.Fed.ListWithout, build.Succeeded, &build.Artifact{},
+		},
+		"a TaskRun that is deleted while it runs": {
+			unknown, yes, "Succeeded", true, tekton.Fed.RemoveTask, build.Succeeded, &build.Artifact{},
+		},
+		"a TaskRun that has ended": {yes, yes, "Succeeded", false, nil, build.Succeeded, published},
+		"a TaskRun that is deleted after it ended": {
+			yes, yes, "Succeeded", false, tekton.Fed.RemoveTask, build.Succeeded, published,
+		},
+		"a cancellation": {unknown, no, "Cancelled", false, nil, build.Cancelled, nil},
+		"a timeout":      {unknown, no, "PipelineRunTimeout", false, nil, build.Failed, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := tekton.NewStore()
+			fed := tekton.Fed{Reflector: tekton.NewReflector(store, nil, nil, slog.New(slog.DiscardHandler))}
+			pr := render(t)
+			pr.UID, pr.Spec.Status = "uid", ""
+			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: unknown, Reason: "Running"})
+			fed.List(pr)
+			tr := func(status corev1.ConditionStatus) *v1.TaskRun {
+				tr := pod(status, "Running", "", step("fetch", 0), step("build", -1))["firmware"]
+				if status != unknown {
+					tr = pod(status, "Succeeded", "", step("publish", 0, "checksum", "abc", "size", "3"))["firmware"]
+				}
+				tr.Name, tr.UID = pr.Name+"-firmware", "task"
+				tr.Labels = map[string]string{"tekton.dev/pipelineTask": "firmware"}
+				tr.OwnerReferences = []metav1.OwnerReference{{Name: pr.Name, UID: pr.UID, Controller: new(true)}}
+				return tr
+			}
+			if c.known != none {
+				fed.SetTask(tr(c.known))
+			}
+			pr.Status.ChildReferences = []v1.ChildStatusReference{{Name: pr.Name + "-firmware"}}
+			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: c.end, Reason: c.reason})
+			fed.SetRun(pr)
+			if got, err := store.Find(pr.Name); err != nil || got.Phase.Final() == c.waits {
+				t.Errorf("after the end of the run: %s, %v", got.Phase, err)
+			}
+			if c.then != nil {
+				c.then(fed, tr(c.end))
+			}
+			if got, err := store.Find(pr.Name); err != nil || got.Phase != c.want || !cmp.Equal(got.Artifact, c.left) {
+				t.Errorf("at last: %s, %+v, %v", got.Phase, got.Artifact, err)
+			}
+		})
+	}
+}
+
 // TestChainsIsReported: it would sign what a builder can forge.
 func TestChainsIsReported(t *testing.T) {
 	t.Parallel()
