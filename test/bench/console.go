@@ -24,7 +24,7 @@ const (
 	maxLog  = 3000
 )
 
-// console measures how long pages of the web console take, in a browser, with 1,000 devices and 200 builds.
+// console measures how long pages of the web console take, in a browser, with 10,000 devices and 200 builds.
 func (b *bench) console(ctx context.Context) error {
 	const name = "console"
 	if b.skips(name) {
@@ -70,7 +70,7 @@ func (b *bench) console(ctx context.Context) error {
 	}{
 		{"console: first data of /", took["overview"].AfterLoad, maxPage},
 		{"console: 50 of 200 builds", took["builds"].AfterLoad, maxPage},
-		{"console: 100 of 1,000 devices", took["devices"].AfterLoad, maxPage},
+		{"console: 100 of 10,000 devices", took["devices"].AfterLoad, maxPage},
 		{"console: devices, with its files", took["devices"].All, maxPage},
 		{"console: log of 16 MB", took["log"].All, maxLog},
 	} {

@@ -7,7 +7,7 @@
 import { enter, launch } from './lib/browser.js'
 import { reported, shell, start } from './lib/dev.js'
 
-const devices = 1_000, builds = 200, lines = 160_000, times = 7
+const devices = 10_000, builds = 200, lines = 160_000, times = 7
 const made = 'printf x > firmware.bin'
 
 const dev = await start({ args: ['--parallel=4'] })

@@ -150,7 +150,7 @@ func (t transaction) emitAll(c change, paths []string) ([]uint64, error) {
 
 // dropApplication removes an application and all that is left of its devices.
 func (t transaction) dropApplication(name string) error {
-	devices, err := t.devices(name)
+	devices, err := t.devices(name, everything())
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (s *Server) deleteApplication(w http.ResponseWriter, c *call) error {
 // dropDevices removes the devices without finalizers, without any event (3.5),
 // and reports whether others are left.
 func (t transaction) dropDevices(app string) (left bool, err error) {
-	devices, err := t.devices(app)
+	devices, err := t.devices(app, everything())
 	if err != nil {
 		return false, err
 	}

@@ -49,11 +49,9 @@ func (s *Server) listDevices(w http.ResponseWriter, c *call) error {
 		if _, err := t.permitted(c, read); err != nil {
 			return err
 		}
-		devices, err := t.devices(c.app)
+		devices, err := t.devices(c.app, page)
 		for _, d := range devices {
-			if page.take(d.Object.Labels) {
-				list = append(list, &d.Object)
-			}
+			list = append(list, &d.Object)
 		}
 		return err
 	})
@@ -87,8 +85,8 @@ func (s *Server) postDevice(w http.ResponseWriter, c *call) error {
 		if err != nil || old != nil {
 			return nil, firstError(err, errConflict)
 		}
-		if taken, err := t.aliasTaken(o); err != nil || taken {
-			return nil, firstError(err, errConflict)
+		if t.aliasTaken(o) {
+			return nil, errConflict
 		}
 		o.reset()
 		if err := t.putDevice(&device{Object: *o}); err != nil {
@@ -130,8 +128,8 @@ func (s *Server) putDevice(w http.ResponseWriter, c *call) error {
 		case !matches(o.UID, d.Object.UID) || !matches(o.ResourceVersion, d.Object.ResourceVersion):
 			return nil, errConflict
 		}
-		if taken, err := t.aliasTaken(o); err != nil || taken {
-			return nil, firstError(err, errConflict)
+		if t.aliasTaken(o) {
+			return nil, errConflict
 		}
 		paths := d.Object.replace(o, &d.Revision)
 		if err := checkSections(paths); err != nil || len(paths) == 0 {
@@ -159,9 +157,8 @@ func (t transaction) finish(a *application, name string) error {
 	if err := t.deleteDevice(a.Object.Name, name); err != nil {
 		return err
 	}
-	left, err := t.devices(a.Object.Name)
-	if err != nil || len(left) > 0 || !slices.Contains(a.Object.Finalizers, hasDevices) {
-		return err
+	if t.anyDevices(a.Object.Name) || !slices.Contains(a.Object.Finalizers, hasDevices) {
+		return nil
 	}
 	a.Object.Finalizers = slices.DeleteFunc(a.Object.Finalizers, func(f string) bool { return f == hasDevices })
 	if len(a.Object.Finalizers) == 0 {

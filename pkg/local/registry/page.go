@@ -45,6 +45,22 @@ func parsePage(r *http.Request) (*page, error) {
 	return p, err
 }
 
+// everything returns the page that has all.
+func everything() *page { return &page{limit: -1} }
+
+// full reports that nothing more can be on the page.
+func (p *page) full() bool { return p.limit == 0 }
+
+// skips counts one more candidate and reports whether it is before the page, whatever its labels are.
+// One whose labels matter is not counted.
+func (p *page) skips() bool {
+	if len(p.selector) > 0 || p.offset == 0 {
+		return false
+	}
+	p.offset--
+	return true
+}
+
 // take counts one more candidate and reports whether it is on the page.
 func (p *page) take(labels map[string]string) bool {
 	if !p.selector.matches(labels) || p.limit == 0 {

@@ -20,6 +20,7 @@ import (
 
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
 
 	"github.com/drogue-iot/ajour/pkg/local/registry"
 )
@@ -317,6 +318,81 @@ func TestContract14Aliases(t *testing.T) {
 		conflict, "alice", "PUT", apps+"/a/devices/zz",
 		`{"metadata":{"application":"a","name":"zz"},"spec":{"alias":["al1"]}}`,
 	)
+
+	// A name is free when its device gave it up, or is gone.
+	r.must(
+		"204",
+		"alice",
+		"PUT",
+		apps+"/a/devices/al1",
+		`{"metadata":{"application":"a","name":"al1"},"spec":{"alias":["al4"]}}`,
+	)
+	dev("201", "al2", ``)
+	dev(conflict, "al4", ``)
+	r.must("204", "alice", "DELETE", apps+"/a/devices/al1", "")
+	dev("201", "al4", `"alias":["al1"]`)
+	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"b"}}`)
+	r.must("201", "alice", "POST", apps+"/b/devices", `{"metadata":{"application":"b","name":"al1"}}`)
+
+	// The names are known to a later process, and where an earlier version did not write them.
+	for _, earlier := range []bool{false, true} {
+		if err := r.reg.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if earlier {
+			db, err := bbolt.Open(r.path, 0o600, nil)
+			if err == nil {
+				err = errors.Join(db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("aliases")) }), db.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.open()
+		dev(conflict, "al1", ``)
+		dev(conflict, "uu", ``)
+	}
+}
+
+// BenchmarkNewDevice makes a device of an application that has 10,000 already, and reads a page of them.
+func BenchmarkNewDevice(b *testing.B) {
+	reg, err := registry.Open(filepath.Join(b.TempDir(), "registry"), registry.Options{
+		Credentials: registry.Credentials{
+			Bearer: func(*http.Request, string) (registry.User, bool) { return registry.User{ID: "alice"}, true },
+		},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer reg.Close()
+	call := func(method, path, body string) {
+		w := httptest.NewRecorder()
+		req := httptest.NewRequestWithContext(b.Context(), method, apps+path, strings.NewReader(body))
+		req.Header.Set("Authorization", "Bearer x")
+		req.Header.Set("Content-Type", "application/json")
+		if reg.ServeHTTP(w, req); w.Code >= http.StatusBadRequest {
+			b.Fatal(w.Code, w.Body)
+		}
+	}
+	call(http.MethodPost, "", `{"metadata":{"name":"a"}}`)
+	n := 0
+	device := func() {
+		n++
+		call(http.MethodPost, "/a/devices", fmt.Sprintf(`{"metadata":{"application":"a","name":"d%06d"}}`, n))
+	}
+	for range 10_000 {
+		device()
+	}
+	b.Run("post", func(b *testing.B) {
+		for b.Loop() {
+			device()
+		}
+	})
+	b.Run("page", func(b *testing.B) {
+		for b.Loop() {
+			call(http.MethodGet, "/a/devices?limit=100&offset=9000", "")
+		}
+	})
 }
 
 func TestContract15Locking(t *testing.T) {

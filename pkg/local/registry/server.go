@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -58,9 +59,12 @@ func Open(path string, o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	db, err := boltfile.Open(path, bucketApplications, bucketDevices, bucketOutbox)
+	db, err := boltfile.Open(path, bucketApplications, bucketDevices, bucketAliases, bucketOutbox)
 	if err != nil {
 		return nil, err
+	}
+	if err := db.Update(func(tx *bbolt.Tx) error { return transaction{tx}.indexAliases() }); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
 	}
 	return &Server{db: db, options: o}, nil
 }

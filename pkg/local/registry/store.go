@@ -4,9 +4,10 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"iter"
 
 	"go.etcd.io/bbolt"
 )
@@ -31,7 +32,9 @@ type device struct {
 var (
 	bucketApplications = []byte("applications")
 	bucketDevices      = []byte("devices")
-	bucketOutbox       = []byte("outbox")
+	// bucketAliases has the name of a device under each of its aliases, which its name is one of.
+	bucketAliases = []byte("aliases")
+	bucketOutbox  = []byte("outbox")
 )
 
 // transaction is one request's view of the store.
@@ -81,11 +84,58 @@ func (t transaction) device(app, name string) (*device, error) {
 }
 
 func (t transaction) putDevice(d *device) error {
-	return save(t.Bucket(bucketDevices), deviceKey(d.Object.Application, d.Object.Name), d)
+	app, name := d.Object.Application, d.Object.Name
+	if err := t.deleteAliases(app, name); err != nil {
+		return err
+	}
+	if err := t.putAliases(&d.Object); err != nil {
+		return err
+	}
+	return save(t.Bucket(bucketDevices), deviceKey(app, name), d)
 }
 
 func (t transaction) deleteDevice(app, name string) error {
+	if err := t.deleteAliases(app, name); err != nil {
+		return err
+	}
 	return t.Bucket(bucketDevices).Delete(deviceKey(app, name))
+}
+
+func (t transaction) putAliases(o *object) error {
+	for _, alias := range o.aliases() {
+		if err := t.Bucket(bucketAliases).Put(deviceKey(o.Application, alias), []byte(o.Name)); err != nil {
+			return fmt.Errorf("write alias: %w", err)
+		}
+	}
+	return nil
+}
+
+// deleteAliases removes the names of a device as it is stored.
+func (t transaction) deleteAliases(app, name string) error {
+	old, err := t.device(app, name)
+	if err != nil || old == nil {
+		return err
+	}
+	for _, alias := range old.Object.aliases() {
+		if err := t.Bucket(bucketAliases).Delete(deviceKey(app, alias)); err != nil {
+			return fmt.Errorf("delete alias: %w", err)
+		}
+	}
+	return nil
+}
+
+// indexAliases writes the names of all devices, for a store of a version that did not.
+func (t transaction) indexAliases() error {
+	if key, _ := t.Bucket(bucketAliases).Cursor().First(); key != nil {
+		return nil
+	}
+	return t.Bucket(bucketDevices).ForEach(func(key, _ []byte) error {
+		d, err := load[device](t.Bucket(bucketDevices), key)
+		if err != nil {
+			return err
+		}
+		return t.putAliases(&d.Object)
+	})
 }
 
 // applications calls each in the order of names.
@@ -99,45 +149,56 @@ func (t transaction) applications(each func(*application) error) error {
 	})
 }
 
-// devices returns the devices of an application in the order of their names.
-func (t transaction) devices(app string) ([]*device, error) {
+// deviceKeys are the keys of the devices of an application, in the order of their names.
+func (t transaction) deviceKeys(app string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		prefix := deviceKey(app, "")
+		c := t.Bucket(bucketDevices).Cursor()
+		for key, _ := c.Seek(prefix); bytes.HasPrefix(key, prefix) && yield(key); key, _ = c.Next() {
+		}
+	}
+}
+
+// devices returns the devices of an application that are on a page, in the order of their names. Others
+// are not decoded, as far as that can be.
+func (t transaction) devices(app string, p *page) ([]*device, error) {
 	var list []*device
-	prefix := string(deviceKey(app, ""))
-	c := t.Bucket(bucketDevices).Cursor()
-	key, _ := c.Seek([]byte(prefix))
-	for ; len(key) > len(prefix) && strings.HasPrefix(string(key), prefix); key, _ = c.Next() {
+	for key := range t.deviceKeys(app) {
+		if p.full() {
+			break
+		}
+		if p.skips() {
+			continue
+		}
 		d, err := load[device](t.Bucket(bucketDevices), key)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, d)
+		if p.take(d.Object.Labels) {
+			list = append(list, d)
+		}
 	}
 	return list, nil
 }
 
+// anyDevices reports whether an application has devices.
+func (t transaction) anyDevices(app string) bool {
+	for range t.deviceKeys(app) {
+		return true
+	}
+	return false
+}
+
 // aliasTaken reports whether a second device has one of the names, or the device one of
 // them twice: both break the same key of the database.
-func (t transaction) aliasTaken(o *object) (bool, error) {
-	others, err := t.devices(o.Application)
-	if err != nil {
-		return false, err
-	}
+func (t transaction) aliasTaken(o *object) bool {
 	mine := map[string]bool{}
 	for _, alias := range o.aliases() {
-		if mine[alias] {
-			return true, nil
+		owner := t.Bucket(bucketAliases).Get(deviceKey(o.Application, alias))
+		if mine[alias] || owner != nil && string(owner) != o.Name {
+			return true
 		}
 		mine[alias] = true
 	}
-	for _, other := range others {
-		if other.Object.Name == o.Name {
-			continue
-		}
-		for _, alias := range other.Object.aliases() {
-			if mine[alias] {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	return false
 }
