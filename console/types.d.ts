@@ -50,6 +50,7 @@ export interface Build {
   source?: { uri: string, rev?: string, path: string }
   steps?: Step[]
   publishes?: string
+  log?: { bytes: number, gone: boolean }
   rejected?: boolean
   artifact?: Artifact
   descriptionHash?: string
@@ -89,7 +90,7 @@ export interface DrogueObject {
   drift?: Drift
   firmware?: unknown
   description?: unknown
-  warnings?: string[]
+  warnings?: Violation[]
 }
 
 export interface Fleet {
@@ -101,4 +102,4 @@ export interface Fleet {
   at: string
 }
 
-export interface Validation { valid: boolean, description?: unknown, hash?: string, violations: Violation[], warnings: string[] }
+export interface Validation { valid: boolean, description?: unknown, hash?: string, violations: Violation[], warnings: Violation[] }

@@ -76,10 +76,12 @@ func run(ctx context.Context, c envConfig) error {
 }
 
 // save returns what archives the output of a build, nil if nothing is to be archived.
-func save(cluster *tekton.Cluster, runs *tekton.Client, most int) func(context.Context, build.Run) error {
+func save(
+	cluster *tekton.Cluster, runs *tekton.Client, most int,
+) func(context.Context, build.Run) (build.Log, error) {
 	if most <= 0 {
 		return nil
 	}
 	archived := cluster.LogArchive(most)
-	return func(ctx context.Context, r build.Run) error { return archived.Save(ctx, runs, r) }
+	return func(ctx context.Context, r build.Run) (build.Log, error) { return archived.Save(ctx, runs, r) }
 }

@@ -35,6 +35,8 @@ type Build struct {
 	Queue int `json:"queue,omitempty"`
 	// Publishes is the id of the build whose firmware is republished.
 	Publishes string `json:"publishes,omitempty"`
+	// Log is what is there of its output; nil while that is not known, as before it has ended.
+	Log *build.Log `json:"log,omitempty"`
 	// Rejected says that the build never had a run, since its description is wrong.
 	Rejected bool `json:"rejected,omitempty"`
 	// Detail is there for a single build.
@@ -66,7 +68,7 @@ func (h *handler) shown(r *build.Run) Build {
 	b := Build{
 		Application: r.Object.Application, Device: r.Object.Device, Phase: string(r.Phase), ID: r.ID,
 		Requester: r.Requester, Status: r.Status.UTC(), Source: r.Source, Steps: r.Steps, Updated: updated(r),
-		Publishes: r.Publishes, Rejected: r.Name == "",
+		Publishes: r.Publishes, Log: r.Log, Rejected: r.Name == "",
 	}
 	if r.Active() {
 		b.Estimate = int(h.estimate(r).Round(time.Second).Seconds())

@@ -59,8 +59,9 @@ type world struct {
 	runs     []build.Run
 	sent     []cloudevents.Event
 	fail     map[string]error
-	log      func()      // is called before a log is written
-	output   [][2]string // of steps, by their names
+	log      func()                   // is called before a log is written
+	output   [][2]string              // of steps, by their names
+	left     map[string]build.LeftOut // of the output, by the step
 	watcher  func(build.Run, bool)
 	readable []build.Listed // applications, the default ones if nil
 }
@@ -266,7 +267,11 @@ func (w *world) Log(
 		if o.Step != "" && o.Step != step[0] {
 			continue
 		}
-		if err := f(step[0], strings.NewReader(step[1])); err != nil {
+		var output io.Reader = strings.NewReader(step[1])
+		if left, ok := w.left[step[0]]; ok {
+			output = shortened{output, left}
+		}
+		if err := f(step[0], output); err != nil {
 			return err
 		}
 	}

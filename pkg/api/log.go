@@ -110,9 +110,9 @@ func (h *handler) getLog(w http.ResponseWriter, c *call) error {
 	began := false
 	begin := func() { began = true; beginLog(w, run, q) }
 	out := flushing{w, http.NewResponseController(w)}
-	steps := textLog(out, q)
+	steps, leftOut := textLog(out, q), map[string]*build.LeftOut{}
 	if q.lines {
-		steps = linesLog(out, q)
+		steps = linesLog(out, q, leftOut)
 	}
 	err = h.runs.Log(c.Context(), run.ID, q.LogOptions, func(step string, output io.Reader) error {
 		if !began {
@@ -126,7 +126,7 @@ func (h *handler) getLog(w http.ResponseWriter, c *call) error {
 			begin()
 		}
 		if q.lines {
-			h.endLines(c.Context(), out, run, q)
+			h.endLines(c.Context(), out, run, q, leftOut)
 		}
 		return nil
 	case began && c.Context().Err() == nil:

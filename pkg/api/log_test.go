@@ -95,6 +95,37 @@ func TestALogAsLines(t *testing.T) {
 	}
 }
 
+// shortened is output of which a part is left out.
+type shortened struct {
+	io.Reader
+
+	left build.LeftOut
+}
+
+// LeftOut implements build.Shortened.
+func (s shortened) LeftOut() *build.LeftOut { return &s.left }
+
+// TestTheEndOfALogSaysWhatIsLeftOut of each step, and a build what is there of it.
+func TestTheEndOfALogSaysWhatIsLeftOut(t *testing.T) {
+	t.Parallel()
+	w := logged()
+	w.left = map[string]build.LeftOut{"build-firmware": {16000, 900000}}
+	w.runs[2].Log = &build.Log{Bytes: 17000}
+	res := w.call(t, "read", http.MethodGet, logPath(w), "Accept", "application/x-ndjson")
+	got := strings.Split(strings.TrimSpace(body(t, res)), "\n")
+	want := []string{
+		`{"end":true,"step":"fetch-source","state":"Succeeded","phase":"Failed"}`,
+		`{"end":true,"step":"build-firmware","state":"Failed","exitCode":2,"truncated":[16000,900000],"phase":"Failed"}`,
+	}
+	if diff := cmp.Diff(want, got[len(got)-2:]); diff != "" {
+		t.Error(diff)
+	}
+	res = w.call(t, "read", http.MethodGet, strings.TrimSuffix(logPath(w), "/log"))
+	if text := body(t, res); !strings.Contains(text, `"log":{"bytes":17000,"gone":false}`) {
+		t.Error(text)
+	}
+}
+
 func TestLogsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string]string{

@@ -65,6 +65,8 @@ type LineEnd struct {
 	Step     string          `json:"step,omitempty"`
 	State    build.StepState `json:"state,omitempty"`
 	ExitCode int32           `json:"exitCode,omitempty"`
+	// Truncated is what is left out of what the step printed; nil for nothing, and in the tail of a log.
+	Truncated *build.LeftOut `json:"truncated,omitempty"`
 	// Phase is that of the build.
 	Phase build.Phase `json:"phase"`
 }
@@ -75,8 +77,10 @@ type LineGone struct {
 	Gone bool   `json:"gone"`
 }
 
-// linesLog returns a function that sends the output of steps as JSON lines.
-func linesLog(w io.Writer, q logQuery) func(step string, output io.Reader) error {
+// linesLog returns a function that sends the output of steps as JSON lines, and notes what is left out.
+func linesLog(
+	w io.Writer, q logQuery, leftOut map[string]*build.LeftOut,
+) func(step string, output io.Reader) error {
 	return func(step string, output io.Reader) error {
 		if output == nil {
 			return writeLine(w, LineGone{step, true})
@@ -93,6 +97,9 @@ func linesLog(w io.Writer, q logQuery) func(step string, output io.Reader) error
 			}
 			at, text, err := l.next()
 			if errors.Is(err, io.EOF) {
+				if s, ok := output.(build.Shortened); ok {
+					leftOut[step] = s.LeftOut()
+				}
 				return out.Flush()
 			}
 			if err != nil {
@@ -124,13 +131,15 @@ func writeLine(w io.Writer, v any) error {
 }
 
 // endLines sends how the steps stand, or the one that was asked for, as the last lines of a log.
-func (h *handler) endLines(ctx context.Context, w io.Writer, run *build.Run, q logQuery) {
+func (h *handler) endLines(
+	ctx context.Context, w io.Writer, run *build.Run, q logQuery, leftOut map[string]*build.LeftOut,
+) {
 	run = h.settled(ctx, run, q)
 	for _, s := range run.Steps {
 		if q.Step != "" && q.Step != s.Name {
 			continue
 		}
-		_ = writeLine(w, LineEnd{true, s.Name, s.State, s.ExitCode, run.Phase}) // or the client is gone
+		_ = writeLine(w, LineEnd{true, s.Name, s.State, s.ExitCode, leftOut[s.Name], run.Phase}) // or the client is gone
 	}
 	if len(run.Steps) == 0 {
 		_ = writeLine(w, LineEnd{End: true, Phase: run.Phase})

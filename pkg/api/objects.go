@@ -42,7 +42,7 @@ type Object struct {
 	// there for a single object.
 	Firmware    json.RawMessage    `json:"firmware,omitempty"`
 	Description *build.Description `json:"description,omitempty"`
-	Warnings    []string           `json:"warnings,omitempty"`
+	Warnings    []build.Violation  `json:"warnings,omitempty"`
 }
 
 // view is what is known of an object that has a description.

@@ -102,7 +102,7 @@ func (h *handler) ask(w http.ResponseWriter, c *call, revision string) error {
 	if err != nil {
 		return err
 	}
-	return h.request(w, c, ev, Accepted{ID: id, Warnings: d.Warnings})
+	return h.request(w, c, ev, Accepted{ID: id, Warnings: d.WarningLines()})
 }
 
 // request sends an event that asks for a build, and answers that it is accepted.

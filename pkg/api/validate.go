@@ -21,8 +21,8 @@ type Validation struct {
 	Hash        string             `json:"hash,omitempty"`
 	// Violations say what is wrong with it.
 	Violations []build.Violation `json:"violations"`
-	// Warnings say what of it is not read, and what the update server does not deliver: a line each.
-	Warnings []string `json:"warnings"`
+	// Warnings say what of it is not read, and what the update server does not deliver.
+	Warnings []build.Violation `json:"warnings"`
 }
 
 // validate says of the description in the body what a build of it would say, and builds nothing. The
@@ -54,7 +54,7 @@ func (h *handler) validate(w http.ResponseWriter, c *call) error {
 	case object.Validate() != nil:
 		return object.Validate()
 	}
-	v := Validation{Violations: []build.Violation{}, Warnings: []string{}}
+	v := Validation{Violations: []build.Violation{}, Warnings: []build.Violation{}}
 	d, err := policy.Parse(section, object)
 	var wrong *build.InvalidError
 	switch {

@@ -59,7 +59,7 @@ spec:
 		if got.Valid != tt.valid || got.Valid && got.Description.Image != tt.image || tt.hash != "" && got.Hash != tt.hash ||
 			got.Violations == nil || (len(got.Violations) > 0) != (tt.violations != "") ||
 			!strings.Contains(text, tt.violations) || len(w.sent) > 0 ||
-			got.Warnings == nil || tt.warnings != "" && !strings.Contains(strings.Join(got.Warnings, " "), tt.warnings) {
+			got.Warnings == nil || tt.warnings != "" && !strings.Contains(got.Warnings[0].Detail, tt.warnings) {
 			t.Errorf("%s: %s", name, text)
 		}
 	}

@@ -63,9 +63,17 @@ type Description struct {
 	Timeout  Duration  `json:"timeout"`
 	Triggers []Trigger `json:"triggers,omitempty"`
 	// Warnings say what of the section is not read, and what the update server does not
-	// deliver: a line each, which begins with the path of a member. They are no part of what
-	// is built.
-	Warnings []string `json:"-"`
+	// deliver. They are no part of what is built.
+	Warnings []Violation `json:"-"`
+}
+
+// WarningLines are the warnings, a line each; nil for none.
+func (d *Description) WarningLines() []string {
+	var lines []string
+	for _, w := range d.Warnings {
+		lines = append(lines, w.String())
+	}
+	return lines
 }
 
 // Source says where the firmware's source is.

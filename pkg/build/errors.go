@@ -49,6 +49,9 @@ type Violation struct {
 	Detail string `json:"detail"`
 }
 
+// String is a violation, or a warning, as a line.
+func (v Violation) String() string { return strings.TrimSpace(v.Path + " " + v.Detail) }
+
 // InvalidError reports every violation of a build description at once.
 type InvalidError struct {
 	Violations []Violation

@@ -14,3 +14,21 @@ type LogOptions struct {
 	// Follow has reading go on until the build ends.
 	Follow bool
 }
+
+// Log is what is there of the output of a build that has ended.
+type Log struct {
+	// Bytes is how much it is, of all steps.
+	Bytes int64 `json:"bytes"`
+	// Gone reports that there is nothing: the steps printed nothing, or their pods were gone too early.
+	Gone bool `json:"gone"`
+}
+
+// LeftOut is a part of a step's output that is not stored: the place after which it was, in bytes, and
+// how many bytes it had. A line of the output says so, too.
+type LeftOut [2]int64
+
+// Shortened is implemented by the output of a step of which a part may be left out.
+type Shortened interface {
+	// LeftOut returns that part of output that was read to its end; nil for none.
+	LeftOut() *LeftOut
+}

@@ -55,6 +55,8 @@ type Run struct {
 	Trace string `json:"-"`
 	// Archived reports that the run has ended, and that what would be gone with its pods was archived.
 	Archived bool `json:"-"`
+	// Log is what is there of its output; nil while that is not known.
+	Log *Log `json:"-"`
 	// Controller is the hawkBit target that the description names; empty for none.
 	Controller string `json:"-"`
 	// Retained is what was compiled but published nowhere; nil for nothing.

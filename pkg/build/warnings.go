@@ -124,15 +124,11 @@ func undelivered(root map[string]any, kind string) (warnings []Violation) {
 }
 
 // warningsOf returns what is to be said of a section that is valid.
-func warningsOf(tree any, kind string) []string {
+func warningsOf(tree any, kind string) []Violation {
 	root, _ := tree.(map[string]any)
 	all := append(unread(root[kind], blocks[kind], sectionPath+"."+kind), undelivered(root, kind)...)
 	if len(all) > maxWarnings {
 		all = append(all[:maxWarnings], Violation{sectionPath, fmt.Sprintf("has %d more", len(all)-maxWarnings)})
 	}
-	lines := make([]string, len(all))
-	for i, v := range all {
-		lines[i] = v.Path + " " + v.Detail
-	}
-	return lines
+	return all
 }

@@ -87,7 +87,7 @@ func TestWhatIsNotReadIsAWarning(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.want, d.Warnings); diff != "" {
+			if diff := cmp.Diff(tt.want, append([]string{}, d.WarningLines()...)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -123,7 +123,7 @@ func TestManyWarningsAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.Warnings) != 9 || d.Warnings[8] != "spec.firmware has 2 more" {
+	if len(d.Warnings) != 9 || d.Warnings[8] != (build.Violation{Path: "spec.firmware", Detail: "has 2 more"}) {
 		t.Error(d.Warnings)
 	}
 }

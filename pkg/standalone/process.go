@@ -159,7 +159,9 @@ func (p *process) serve(
 	)
 	p.leader = builder.NewLeader(p.state, runs, builder.Limits{Keep: keepBuilds}, time.Now, o.Log)
 	p.counter = tekton.NewCounter(p.state, runs, progressEvery)
-	p.archiver = tekton.NewArchiver(p.state, runs, nil, o.Log) // the logs stay where they are
+	p.archiver = tekton.NewArchiver(p.state, runs, func(ctx context.Context, r build.Run) (build.Log, error) {
+		return tekton.Measure(ctx, runs, r) // the logs stay where they are
+	}, o.Log)
 	p.status = status.New(status.Deps{State: p.state, Runs: runs, Objects: devices, Sender: events}, status.Options{
 		Log: o.Log, Clock: time.Now, Events: incoming, Resync: resyncEvery,
 	})

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,13 @@ type ConfigMaps interface {
 	Get(ctx context.Context, name string, opts metav1.GetOptions) (*corev1.ConfigMap, error)
 }
 
+// annotationLeftOut is what is left out of the steps, on a ConfigMap, as JSON: a [build.LeftOut] by the
+// name of the step. Its place does not count the times that are archived, what is left out has them.
+const annotationLeftOut = "ajour.drogue.io/left-out"
+
+// maxArchived bounds what is read of one step from an archive, in bytes.
+const maxArchived = 16 << 20
+
 // LogArchive are what the steps of ended builds printed, each in a ConfigMap that has the name of the run
 // and is deleted with it: compressed, with the time of each line, under the names of the steps.
 type LogArchive struct {
@@ -38,27 +46,40 @@ type LogArchive struct {
 // NewLogArchive returns the logs in some ConfigMaps. Of each step, so many bytes are archived.
 func NewLogArchive(maps ConfigMaps, most int) *LogArchive { return &LogArchive{maps, most} }
 
-// Save archives what the steps of a build printed, as long as its pods are there. One that is archived already
-// stays as it is. It returns [build.ErrLogGone] if there is nothing, or too much.
-func (k *LogArchive) Save(ctx context.Context, c *Client, r build.Run) error {
-	data := map[string][]byte{}
-	err := c.steps(ctx, r.ID, build.LogOptions{Timestamps: true}, func(s stage, output io.Reader) error {
+// Save archives what the steps of a build printed, as long as its pods are there, and returns how much that
+// is. One that is archived already stays as it is. It returns [build.ErrLogGone] if there is nothing, or too much.
+func (k *LogArchive) Save(ctx context.Context, c *Client, r build.Run) (l build.Log, err error) {
+	data, left := map[string][]byte{}, map[string]*build.LeftOut{}
+	err = c.steps(ctx, r.ID, build.LogOptions{Timestamps: true}, func(s stage, output io.Reader) error {
 		if output == nil {
 			return nil
 		}
-		text, err := ends(output, k.most)
+		text, out, err := ends(output, k.most)
 		if err != nil {
 			return err
 		}
+		if out != nil {
+			left[s.step] = out
+		}
+		l.Bytes += int64(len(selected(string(text), build.LogOptions{})))
 		data[s.step], err = packed(text)
 		return err
 	})
 	if err != nil || len(data) == 0 {
-		return err
+		return l, err
+	}
+	annotations := map[string]string{}
+	if len(left) > 0 {
+		note, err := json.Marshal(left)
+		if err != nil {
+			return l, fmt.Errorf("archive log of run %s: %w", r.Name, err)
+		}
+		annotations[annotationLeftOut] = string(note)
 	}
 	_, err = k.maps.Create(ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: r.Name, Labels: map[string]string{labelManagedBy: managedBy, labelBuild: r.ID},
+			Annotations: annotations,
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: v1.SchemeGroupVersion.String(), Kind: "PipelineRun", Name: r.Name, UID: types.UID(r.UID),
 			}},
@@ -67,14 +88,27 @@ func (k *LogArchive) Save(ctx context.Context, c *Client, r build.Run) error {
 	}, metav1.CreateOptions{})
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return nil
+		return l, nil
 	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err):
-		return errTooLong
+		return l, errTooLong
 	case err != nil:
-		return fmt.Errorf("archive log of run %s: %w", r.Name, err)
+		return l, fmt.Errorf("archive log of run %s: %w", r.Name, err)
 	default:
-		return nil
+		return l, nil
 	}
+}
+
+// Measure returns how much the steps of a build printed, where all of that stays.
+func Measure(ctx context.Context, c *Client, r build.Run) (l build.Log, err error) {
+	err = c.Log(ctx, r.ID, build.LogOptions{}, func(_ string, output io.Reader) error {
+		if output == nil {
+			return nil
+		}
+		n, err := io.Copy(io.Discard, output)
+		l.Bytes += n
+		return err
+	})
+	return l, err
 }
 
 func packed(text []byte) ([]byte, error) {
@@ -104,12 +138,29 @@ func (k *LogArchive) open(ctx context.Context, run, step string, o build.LogOpti
 	if err != nil {
 		return nil, fmt.Errorf("read archived log of run %s: %w", run, err)
 	}
-	text, err := io.ReadAll(io.LimitReader(r, maxPodLog))
+	text, err := io.ReadAll(io.LimitReader(r, maxArchived))
 	if err != nil {
 		return nil, fmt.Errorf("read archived log of run %s: %w", run, err)
 	}
-	return io.NopCloser(strings.NewReader(selected(string(text), o))), nil
+	left := map[string]*build.LeftOut{}
+	if o.Tail == 0 { // else the place is not known
+		_ = json.Unmarshal([]byte(cm.Annotations[annotationLeftOut]), &left) // an earlier version did not write it
+	}
+	return archived{strings.NewReader(selected(string(text), o)), left[step]}, nil
 }
+
+// archived is the output of a step from an archive. It implements [build.Shortened].
+type archived struct {
+	*strings.Reader
+
+	left *build.LeftOut
+}
+
+// LeftOut implements build.Shortened.
+func (a archived) LeftOut() *build.LeftOut { return a.left }
+
+// Close implements io.Closer.
+func (archived) Close() error { return nil }
 
 // selected returns the lines of a log that are asked for, in which each begins with its time.
 func selected(text string, o build.LogOptions) string {
@@ -132,16 +183,16 @@ func selected(text string, o build.LogOptions) string {
 }
 
 // ends returns the beginning and the end of what a reader gives, each cut at the end of a line, and
-// says what is left out between them.
-func ends(r io.Reader, most int) ([]byte, error) {
+// says what is left out between them. Each line begins with its time.
+func ends(r io.Reader, most int) ([]byte, *build.LeftOut, error) {
 	begin := make([]byte, most/8)
 	n, err := io.ReadFull(r, begin)
 	begin = begin[:n]
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return begin, nil
+		return begin, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var end []byte
 	left, dropped := most-most/8, 0
@@ -156,14 +207,14 @@ func ends(r io.Reader, most int) ([]byte, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if over := len(end) - left; over > 0 {
 		dropped, end = dropped+over, end[over:]
 	}
 	if dropped == 0 {
-		return append(begin, end...), nil
+		return append(begin, end...), nil, nil
 	}
 	whole := bytes.LastIndexByte(begin, '\n') + 1
 	from := bytes.IndexAny(end, "\r\n") + 1
@@ -177,5 +228,6 @@ func ends(r io.Reader, most int) ([]byte, error) {
 	if within {
 		note += string(at) + " "
 	}
-	return append(append(begin[:whole], note...), end[from:]...), nil
+	out := &build.LeftOut{int64(len(selected(string(begin[:whole]), build.LogOptions{}))), int64(dropped)}
+	return append(append(begin[:whole], note...), end[from:]...), out, nil
 }

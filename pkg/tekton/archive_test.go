@@ -82,6 +82,20 @@ func (f *finished) read(t *testing.T, step string, o build.LogOptions) string {
 	return string(text)
 }
 
+// leftOut is what is left out of the output of a step.
+func (f *finished) leftOut(t *testing.T, step string, o build.LogOptions) *build.LeftOut {
+	t.Helper()
+	r, err := tekton.OpenArchived(t.Context(), f.archive, f.run.Name, step, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, ok := r.(build.Shortened)
+	if !ok {
+		t.Fatal("what is archived does not say what is left out")
+	}
+	return s.LeftOut()
+}
+
 func TestWhatStepsPrintedIsArchived(t *testing.T) {
 	t.Parallel()
 	f := newFinished(t, outputs{"fetch": stamped("a", "", "c d"), "build": ""})
@@ -90,8 +104,9 @@ func TestWhatStepsPrintedIsArchived(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // a second time it is there already
-		if err := f.archive.Save(t.Context(), f.client, run); err != nil {
-			t.Fatal(err)
+		l, err := f.archive.Save(t.Context(), f.client, run)
+		if want := (build.Log{Bytes: int64(len("a\n\nc d\n"))}); err != nil || l != want {
+			t.Fatal(l, err)
 		}
 	}
 	for _, tt := range []struct {
@@ -130,8 +145,14 @@ func TestALongLogIsArchivedWithItsBeginningAndItsEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := f.archive.Save(t.Context(), f.client, run); err != nil {
+	if _, err := f.archive.Save(t.Context(), f.client, run); err != nil {
 		t.Fatal(err)
+	}
+	if got := f.leftOut(t, "fetch", build.LogOptions{}); !cmp.Equal(got, &build.LeftOut{24, 2117}) {
+		t.Error(got)
+	}
+	if got := f.leftOut(t, "fetch", build.LogOptions{Tail: 5}); got != nil {
+		t.Error("the place in a tail", got)
 	}
 	got := f.read(t, "fetch", build.LogOptions{Timestamps: true})
 	begin, end := whole[:3*29], whole[len(whole)-24*29:]
@@ -157,9 +178,9 @@ func TestTheArchiverArchivesABuildOnce(t *testing.T) {
 	state := tekton.NewStore()
 	state.Replace([]build.Run{run})
 	saved := make(chan string, 10)
-	k := tekton.NewArchiver(state, f.client, func(_ context.Context, r build.Run) error {
+	k := tekton.NewArchiver(state, f.client, func(_ context.Context, r build.Run) (build.Log, error) {
 		saved <- r.ID
-		return nil
+		return build.Log{Bytes: 36}, nil
 	}, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
@@ -182,7 +203,7 @@ func TestTheArchiverArchivesABuildOnce(t *testing.T) {
 		t.Error(got, message())
 	}
 	stored, err := f.client.Get(t.Context(), id)
-	if err != nil || !stored.Archived || stored.Message != message() {
+	if err != nil || !stored.Archived || stored.Message != message() || !cmp.Equal(stored.Log, &build.Log{Bytes: 36}) {
 		t.Errorf("%v %+v", err, stored)
 	}
 	state.Set(stored)

@@ -5,6 +5,7 @@ package tekton
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,16 +35,16 @@ const (
 type Archiver struct {
 	state  *Store
 	client *Client
-	save   func(ctx context.Context, r build.Run) error
+	save   func(ctx context.Context, r build.Run) (build.Log, error)
 	log    *slog.Logger
 }
 
-// NewArchiver returns an archiver. The function save archives what the steps of a build printed; nothing is archived
-// of that if it is nil.
+// NewArchiver returns an archiver. The function save archives what the steps of a build printed, and returns
+// how much that is; nothing is archived of that if it is nil.
 func NewArchiver(
 	state *Store,
 	c *Client,
-	save func(ctx context.Context, r build.Run) error,
+	save func(ctx context.Context, r build.Run) (build.Log, error),
 	log *slog.Logger,
 ) *Archiver {
 	return &Archiver{state, c, save, log}
@@ -150,22 +151,32 @@ func (a *Archiver) archive(ctx context.Context, run build.Run) error {
 	if err != nil {
 		return err
 	}
-	if a.save != nil && !full.Secret { // its output may show what is secret
-		err := a.save(ctx, full)
-		if errors.Is(err, errTooLong) {
-			a.log.WarnContext(ctx, "what a build printed is not archived", "build", run.ID, "error", err)
-		}
-		if err != nil && !errors.Is(err, build.ErrLogGone) {
-			return err
-		}
-	}
 	message := full.Message
 	if message == "" {
 		message = "-" // an annotation that is there
 	}
-	err = a.client.patch(ctx, full, "archive", []operation{
+	ops := []operation{
 		{"test", "/metadata/uid", full.UID}, {"add", annotationPath(annotationMessage), message},
-	})
+	}
+	if a.save != nil && !full.Secret { // its output may show what is secret
+		l, err := a.save(ctx, full)
+		switch {
+		case errors.Is(err, errTooLong):
+			a.log.WarnContext(ctx, "what a build printed is not archived", "build", run.ID, "error", err)
+		case errors.Is(err, build.ErrLogGone):
+			l = build.Log{Gone: true}
+		case err != nil:
+			return err
+		}
+		if !errors.Is(err, errTooLong) {
+			text, err := json.Marshal(l)
+			if err != nil {
+				return err
+			}
+			ops = append(ops, operation{"add", annotationPath(annotationLog), string(text)})
+		}
+	}
+	err = a.client.patch(ctx, full, "archive", ops)
 	if errors.Is(err, build.ErrChanged) {
 		return nil
 	}

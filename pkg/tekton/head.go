@@ -99,12 +99,13 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 			Requester: a[annotationRequester],
 			Source:    d.Source,
 			Status: build.Status{
-				DescriptionHash: a[annotationHash], Cause: causeOf(a), Requested: requested, Warnings: d.Warnings,
+				DescriptionHash: a[annotationHash], Cause: causeOf(a), Requested: requested, Warnings: d.WarningLines(),
 				Started: instant(pr.Status.StartTime), Completed: instant(pr.Status.CompletionTime),
 			},
 			Secret:     len(d.Secrets) > 0,
 			Controller: d.Controller,
 			Archived:   a[annotationMessage] != "",
+			Log:        logOf(a[annotationLog]),
 			Trace:      trace.ParentIn(a[annotationTrace]),
 			Pending:    pr.Spec.Status == v1.PipelineRunSpecStatusPending,
 			Cancelling: pr.IsCancelled() || pr.IsGracefullyCancelled() || pr.IsGracefullyStopped(),
@@ -150,16 +151,29 @@ func causeOf(annotations map[string]string) build.Cause {
 // read as far as possible.
 func descriptionOf(pr *v1.PipelineRun) (d build.Description) {
 	_ = json.Unmarshal([]byte(pr.Annotations[annotationDescription]), &d)
-	_ = json.Unmarshal([]byte(pr.Annotations[annotationWarnings]), &d.Warnings)
-	for i, w := range d.Warnings {
-		d.Warnings[i] = build.Clean(w)
-	}
+	d.Warnings = warningsOf(pr.Annotations[annotationWarnings])
 	for _, p := range pr.Spec.Params {
 		if p.Name == paramArgs && len(p.Value.ArrayVal) > 0 {
 			d.Args = p.Value.ArrayVal
 		}
 	}
 	return d
+}
+
+// warningsOf also reads the lines that versions before 0.2 wrote.
+func warningsOf(text string) (list []build.Violation) {
+	var lines []string
+	if json.Unmarshal([]byte(text), &lines) == nil {
+		for _, line := range lines {
+			list = append(list, build.Violation{Detail: build.Clean(line)})
+		}
+		return list
+	}
+	_ = json.Unmarshal([]byte(text), &list)
+	for i, w := range list {
+		list[i] = build.Violation{Path: build.Clean(w.Path), Detail: build.Clean(w.Detail)}
+	}
+	return list
 }
 
 // publicationOf returns what a run republishes, nil for one that compiles.
@@ -169,6 +183,15 @@ func publicationOf(pr *v1.PipelineRun) *build.Publication {
 		return nil
 	}
 	return &p
+}
+
+// logOf reads what was archived of the output; nil for nothing that is known.
+func logOf(text string) *build.Log {
+	l := new(build.Log)
+	if text == "" || json.Unmarshal([]byte(text), l) != nil {
+		return nil
+	}
+	return l
 }
 
 func claimOf(workspaces []v1.WorkspaceBinding) string {

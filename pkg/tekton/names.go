@@ -48,6 +48,8 @@ const (
 	// annotationMessage is the message of a build that has ended, written when what is gone with
 	// its pods was archived.
 	annotationMessage = "ajour.drogue.io/message"
+	// annotationLog is what was archived of the output, as JSON.
+	annotationLog = "ajour.drogue.io/log"
 )
 
 // annotationTrace is how Tekton joins a trace, if it records any (upstream

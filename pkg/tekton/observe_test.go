@@ -641,7 +641,7 @@ func TestOtherRunsAreNotOurs(t *testing.T) {
 func TestARunKeepsTheWarningsOfItsDescription(t *testing.T) {
 	t.Parallel()
 	s := spec()
-	s.Description.Warnings = []string{"spec.firmware.x is not read"}
+	s.Description.Warnings = []build.Violation{{Path: "spec.firmware.x", Detail: "is not read"}}
 	pr, err := tekton.Render(s, tekton.Config{Namespace: "builds"})
 	if err != nil {
 		t.Fatal(err)
@@ -650,12 +650,16 @@ func TestARunKeepsTheWarningsOfItsDescription(t *testing.T) {
 	if diff := cmp.Diff(s.Description, got.Description); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(s.Description.Warnings, got.Warnings); diff != "" {
+	if diff := cmp.Diff([]string{"spec.firmware.x is not read"}, got.Warnings); diff != "" {
 		t.Error(diff)
 	}
-	pr.Annotations["ajour.drogue.io/warnings"] = `["a\u001b[31mb"]`
-	got, _ = observe(started(pr), nil)
-	if diff := cmp.Diff([]string{"a [31mb"}, got.Warnings); diff != "" {
-		t.Error(diff)
+	for text, want := range map[string]string{
+		`[{"path":"a","detail":"\u001b[31mb"}]`: "a [31mb", `["a\u001b[31mb"]`: "a [31mb", // the second of a version before
+	} {
+		pr.Annotations["ajour.drogue.io/warnings"] = text
+		got, _ = observe(started(pr), nil)
+		if diff := cmp.Diff([]string{want}, got.Warnings); diff != "" {
+			t.Error(text, diff)
+		}
 	}
 }

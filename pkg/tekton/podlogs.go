@@ -20,9 +20,6 @@ import (
 	"github.com/drogue-iot/ajour/pkg/build"
 )
 
-// maxPodLog bounds what is read of one step's output, in bytes.
-const maxPodLog = 16 << 20
-
 // podLogs reads the output of steps from their pods, and what was archived of those that are gone.
 type podLogs struct {
 	pods    coreclientv1.PodInterface
@@ -35,7 +32,7 @@ func (l *podLogs) Log(
 	ctx context.Context, tr *v1.TaskRun, step string, o build.LogOptions,
 ) (log io.ReadCloser, err error) {
 	options := &corev1.PodLogOptions{
-		Container: "step-" + step, Follow: o.Follow, Timestamps: o.Timestamps, LimitBytes: new(int64(maxPodLog)),
+		Container: "step-" + step, Follow: o.Follow, Timestamps: o.Timestamps,
 	}
 	if o.Tail > 0 {
 		options.TailLines = new(int64(o.Tail))

@@ -8,10 +8,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/test/devtest"
 )
 
@@ -67,12 +69,17 @@ func TestALogOutlivesItsPods(t *testing.T) {
 			t.Errorf("%q is not in the log:\n%s", text, log.String())
 		}
 	}
-	var list []struct{ Message string }
+	var list []struct {
+		Message string
+		Log     build.Log
+	}
 	if err := w.Call(ctx, http.MethodGet, devtest.Builds+"/builds?application="+app, nil, &list); err != nil {
 		t.Fatal(err)
 	}
-	if len(list) == 0 || !strings.Contains(list[0].Message, "'foo' undeclared") {
-		t.Errorf("%+v", list)
+	heading := regexp.MustCompile(`(?m)^== .*\n`)
+	want := build.Log{Bytes: int64(len(heading.ReplaceAll(log.Bytes(), nil)))}
+	if len(list) == 0 || !strings.Contains(list[0].Message, "'foo' undeclared") || list[0].Log != want {
+		t.Errorf("%+v, want %+v", list, want)
 	}
 	owned, err := kubectl(
 		ctx,
@@ -115,8 +122,10 @@ func TestTheStatusServiceChangesNothingThatIsBuilt(t *testing.T) {
 		)
 		return err
 	}
-	if err := patch(`{"metadata":{"annotations":{"ajour.drogue.io/message":"x"}}}`); err != nil {
-		t.Error(err)
+	for _, annotation := range []string{"message", "log"} {
+		if err := patch(`{"metadata":{"annotations":{"ajour.drogue.io/` + annotation + `":"x"}}}`); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, data := range []string{
 		`{"metadata":{"annotations":{"ajour.drogue.io/application":"x"}}}`,

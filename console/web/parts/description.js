@@ -9,10 +9,11 @@ import { icon } from './icon.js'
 
 /** @typedef {import('../../types').DrogueObject} DrogueObject */
 
-/** @param {import('../../types').Violation[]} [violations] @param {string[]} [warnings] */
+/** @param {import('../../types').Violation[]} [violations] @param {(import('../../types').Violation | string)[]} [warnings] */
 export const remarks = (violations = [], warnings = []) => html`
   ${violations.length ? html`<ul class="remarks bad">${violations.map(v => html`<li>${icon('failed')}<span><code>${v.path}</code> ${v.detail}</span></li>`)}</ul>` : nothing}
-  ${warnings.length ? html`<ul class="remarks odd">${warnings.map(w => html`<li>${icon('warning')}<span>${w}</span></li>`)}</ul>` : nothing}`
+  ${warnings.length ? html`<ul class="remarks odd">${warnings.map(w => html`<li>${icon('warning')}<span>${
+    typeof w === 'string' ? w : html`<code>${w.path}</code> ${w.detail}`}</span></li>`)}</ul>` : nothing}`
 
 /**
  * @param {DrogueObject} o

@@ -24,6 +24,12 @@ import (
 // between them is left out: the error mostly is at the end.
 const halfLog = 8 << 20
 
+// leftOut is what stands between them.
+const leftOut = "\n[%d bytes are left out here]\n"
+
+// maxDigits is how many digits a number of bytes has at most.
+const maxDigits = 19
+
 // logFile is the output of a step. The end is in memory until the step ends.
 type logFile struct {
 	mu      sync.Mutex
@@ -76,7 +82,7 @@ func (l *logFile) Close() error {
 	l.shorten()
 	var err error
 	if l.dropped > 0 {
-		_, err = fmt.Fprintf(l.file, "\n[%d bytes are left out here]\n", l.dropped)
+		_, err = fmt.Fprintf(l.file, leftOut, l.dropped)
 	}
 	_, failed := l.file.Write(l.end)
 	return errors.Join(err, failed, l.file.Close(), l.times.file.Close())
@@ -147,6 +153,23 @@ func (l *logReader) read(p []byte) (int, error) {
 		}
 	}
 	return l.file.Read(p)
+}
+
+// LeftOut implements build.Shortened.
+func (l *logReader) LeftOut() *build.LeftOut {
+	if l.file == nil || l.skip > 0 { // the offsets are not those of the whole
+		return nil
+	}
+	note := make([]byte, len(leftOut)+maxDigits)
+	n, err := l.file.ReadAt(note, halfLog)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil
+	}
+	var dropped int64
+	if _, err := fmt.Sscanf(string(note[:n]), leftOut, &dropped); err != nil {
+		return nil
+	}
+	return &build.LeftOut{halfLog, dropped}
 }
 
 func (l *logReader) Close() error {

@@ -294,6 +294,21 @@ func (f *fixture) log(run, task, step string) string {
 	return string(data)
 }
 
+// leftOut is what is left out of the output of a step, once that was read.
+func (f *fixture) leftOut(run, task, step string, o build.LogOptions) *build.LeftOut {
+	f.t.Helper()
+	r, err := f.Log(f.t.Context(), f.task(run, task), step, o)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer r.Close()
+	s, ok := r.(build.Shortened)
+	if _, err := io.Copy(io.Discard, r); err != nil || !ok {
+		f.t.Fatal(err, ok)
+	}
+	return s.LeftOut()
+}
+
 func reason(pr *v1.PipelineRun) string {
 	return pr.Status.GetCondition(apis.ConditionSucceeded).Reason
 }
@@ -707,6 +722,15 @@ func TestALongLogHasItsBeginningAndItsEnd(t *testing.T) {
 	f.create(pipelineRun("run", "echo begin; yes | head -c 20000000; echo end"))
 	if pr := f.ended("run"); reason(pr) != "Succeeded" {
 		t.Fatal(reason(pr))
+	}
+	for _, o := range []build.LogOptions{{}, {Timestamps: true}, {Tail: 1}} {
+		want := &build.LeftOut{8 << 20, 3222794}
+		if o.Tail > 0 { // where it was in the whole is not known
+			want = nil
+		}
+		if got := f.leftOut("run", "second", "run", o); !cmp.Equal(got, want) {
+			t.Error(o, got)
+		}
 	}
 	log := f.log("run", "second", "run")
 	const left = "\n[3222794 bytes are left out here]\n" // of the 20000010

@@ -13,6 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/drogue-iot/ajour/pkg/build"
 )
 
 // timesFile says when the output of a step was written: pairs of a place in it and the time at which
@@ -110,6 +112,9 @@ func (t *timed) next() error {
 	t.fresh = bytes.HasSuffix(line, []byte("\n"))
 	return nil
 }
+
+// LeftOut implements build.Shortened.
+func (t *timed) LeftOut() *build.LeftOut { return t.output.LeftOut() }
 
 // Close implements io.Closer.
 func (t *timed) Close() error { return t.output.Close() }
