@@ -27,7 +27,8 @@ test('the page of a build follows it to its end', async ({ page, dev, go }) => {
   await until(async () => (await page.locator('#live').textContent()) === 'live: Succeeded', 'what is said')
 })
 
-test('the overview counts, and shows what is active', async ({ page, dev }) => {
+test('the overview counts, and shows what is active', async ({ page, dev, go }) => {
+  await go('/')
   await dev.app('slow', shell('slow:main', `sleep 3; ${made}`))
   const id = await dev.trigger('slow')
   const active = page.getByRole('table', { name: 'Active builds' })

@@ -54,7 +54,7 @@ test('groups and steps fold', async w => {
   await inside.waitFor({ state: 'hidden' })
   const step = w.page.getByRole('button', { name: /^build-firmware/ })
   await step.click()
-  assert.equal(await step.getAttribute('aria-expanded'), 'false')
+  await until(async () => await step.getAttribute('aria-expanded') === 'false', 'the step is folded')
   await lines(w.page).first().waitFor({ state: 'detached' })
   await w.page.getByRole('button', { name: /^fetch-source/ }).click()
   await w.page.locator('#fetch-source .line').first().waitFor()

@@ -39,10 +39,24 @@ export async function open(browser, origins, { width = 1280, height = 800, theme
   return { page, context, wrong }
 }
 
-/** Opens the console of an "ajour dev", and logs in there. */
+/**
+ * Opens a window of somebody who has logged in to an "ajour dev". Only the first one does so: the others
+ * begin with what its tab had then, and with no page.
+ */
 export async function enter(browser, dev, options) {
   const window = await open(browser, [dev.url], options)
-  await login(window.page, dev)
+  if (!dev.tab) {
+    await login(window.page, dev)
+    dev.tab = await window.page.evaluate(() => ({ session: { ...sessionStorage }, local: { ...localStorage } }))
+    await window.page.goto('about:blank')
+  } else {
+    await window.context.addInitScript(({ session, local, url }) => {
+      if (location.origin !== url || localStorage.getItem('entered')) return
+      localStorage.setItem('entered', 'yes')
+      Object.assign(localStorage, local)
+      Object.assign(sessionStorage, session)
+    }, { ...dev.tab, url: dev.url })
+  }
   return window
 }
 
