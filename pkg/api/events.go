@@ -4,6 +4,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -172,6 +172,7 @@ func (s *stream) drain(done <-chan struct{}) error {
 			return err
 		}
 	}
+	var text bytes.Buffer // all of them are sent at once
 	for _, c := range changes {
 		if !s.selects(c.run) {
 			continue
@@ -184,11 +185,13 @@ func (s *stream) drain(done <-chan struct{}) error {
 		if c.gone {
 			kind = "gone"
 		}
-		if err := s.send(kind, data); err != nil {
-			return err
-		}
+		writeEvent(&text, kind, data)
 	}
-	return nil
+	if text.Len() == 0 {
+		return nil
+	}
+	_, err := s.out.Write(text.Bytes())
+	return err
 }
 
 // snapshot sends the builds that have not ended, or the one that the stream is about.
@@ -250,11 +253,15 @@ func (s *stream) renew() error {
 
 // send sends one event. Its data is JSON, which has no line breaks.
 func (s *stream) send(kind string, data []byte) error {
-	var text strings.Builder
-	text.Grow(len(data) + len(kind) + 32)
-	fmt.Fprintf(&text, "event: %s\ndata: %s\n\n", kind, data)
-	_, err := io.WriteString(s.out, text.String())
+	var text bytes.Buffer
+	writeEvent(&text, kind, data)
+	_, err := s.out.Write(text.Bytes())
 	return err
+}
+
+func writeEvent(text *bytes.Buffer, kind string, data []byte) {
+	text.Grow(len(data) + len(kind) + 32)
+	fmt.Fprintf(text, "event: %s\ndata: %s\n\n", kind, data)
 }
 
 // gone is the data of an event "gone".

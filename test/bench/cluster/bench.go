@@ -64,28 +64,35 @@ func connect(ctx context.Context) (*bench, error) {
 		Client: devtest.Client{URL: backend, API: api}, runs: client.PipelineRuns(namespace),
 		prefix: fmt.Sprintf("bench-%d", time.Now().Unix()), seen: map[string]*sighting{},
 	}
-	form := url.Values{"username": {"bench"}}
+	if b.Token, err = login(ctx, "bench"); err != nil {
+		return nil, err
+	}
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 2 * clients
+	return b, nil
+}
+
+// login returns a token of a user.
+func login(ctx context.Context, user string) (string, error) {
+	form := url.Values{"username": {user}}
 	req, err := http.NewRequestWithContext(
 		ctx, http.MethodPost, backend+"/realms/drogue/token", strings.NewReader(form.Encode()),
 	)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer res.Body.Close()
 	var answer struct {
 		Token string `json:"access_token"`
 	}
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
-		return nil, err
+		return "", fmt.Errorf("log in as %s: %w", user, err)
 	}
-	b.Token = answer.Token
-	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 2 * clients
-	return b, nil
+	return answer.Token, nil
 }
 
 func kubectl(ctx context.Context, args ...string) (string, error) {

@@ -3,7 +3,8 @@
 
 // Command cluster measures an installation on the cluster of KUBECONFIG: how fast triggers
 // become PipelineRuns, beside a client that creates PipelineRuns directly; the same of pushes; how fast
-// the end of a run is on its object; and what the services need when the cluster has many ended builds. It
+// the end of a run is on its object; how fast a change is with those who watch; and what the services need when the
+// cluster has many ended builds. It
 // prints each figure with its limit, and fails if one is missed.
 //
 // Tekton's controller is scaled to zero while it measures, so that no pod takes part.
@@ -21,17 +22,18 @@ import (
 )
 
 func main() {
+	only := flag.Bool("streams", false, "measure nothing but streams of events")
 	ended := flag.Int("ended", 10_000, "`number` of ended builds that the cluster has for the last part; none if 0")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	if err := run(ctx, *ended); err != nil {
+	if err := run(ctx, *only, *ended); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, ended int) (err error) {
+func run(ctx context.Context, only bool, ended int) (err error) {
 	b, err := connect(ctx)
 	if err != nil {
 		return err
@@ -48,6 +50,9 @@ func run(ctx context.Context, ended int) (err error) {
 	if err := b.watch(ctx); err != nil {
 		return err
 	}
+	if only {
+		return b.streams(ctx)
+	}
 	empty, err := b.triggers(ctx)
 	if err != nil {
 		return err
@@ -56,6 +61,9 @@ func run(ctx context.Context, ended int) (err error) {
 		return err
 	}
 	if err := b.ends(ctx); err != nil {
+		return err
+	}
+	if err := b.streams(ctx); err != nil {
 		return err
 	}
 	if ended > 0 {

@@ -99,6 +99,7 @@ func run(ctx context.Context, c envConfig) error {
 			Basic: func(user, token string) (registry.User, bool) {
 				return registry.User{ID: user, Name: user, Roles: []string{registry.AdminRole}}, user == c.User && token == c.Token
 			},
+			UserID: func(name string) (string, bool) { return issuer.Subject(name), name != "" },
 		},
 		Publish: publish(sink.New(c.Sink, &http.Client{Timeout: 10 * time.Second})), Log: log,
 	})
@@ -126,6 +127,7 @@ func run(ctx context.Context, c envConfig) error {
 	routes := map[string]http.Handler{
 		"/realms/":       tokens,
 		"/api/registry/": devices,
+		"/api/admin/":    devices,
 		"/git/":          http.StripPrefix("/git", repos),
 		"/rest/v1/":      hawkbit,
 		"/DEFAULT/":      hawkbit,
