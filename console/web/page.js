@@ -80,7 +80,8 @@ export function problem(error, retry) {
 }
 
 /**
- * Returns a function that calls f a while later, once for several calls.
+ * Returns a function that calls f a while later, once for several calls: what Drogue says of a build
+ * follows the end of the build.
  * @param {() => void} f
  * @param {number} ms
  */
@@ -92,6 +93,24 @@ export function later(f, ms) {
       timer = undefined
       f()
     }, ms)
+  }
+}
+
+/**
+ * Returns a function that has f called soon, and at most once in some time, however often it is called.
+ * @param {() => void} f
+ * @param {number} ms
+ */
+export function sparing(f, ms) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer
+  let last = -ms
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      last = performance.now()
+      f()
+    }, Math.max(0, last + ms - performance.now()))
   }
 }
 

@@ -22,6 +22,8 @@ const (
 	// milliseconds, and maxLog how long a log of 16 MB to its last line.
 	maxPage = 300
 	maxLog  = 3000
+	// maxChange is how long a change may take to an open page, in milliseconds.
+	maxChange = 200
 )
 
 // console measures how long pages of the web console take, in a browser, with 10,000 devices and 200 builds.
@@ -71,6 +73,7 @@ func (b *bench) console(ctx context.Context) error {
 		{"console: first data of /", took["overview"].AfterLoad, maxPage},
 		{"console: 50 of 200 builds", took["builds"].AfterLoad, maxPage},
 		{"console: 100 of 10,000 devices", took["devices"].AfterLoad, maxPage},
+		{"console: trigger to its row", took["changes"].All, maxChange},
 		{"console: devices, with its files", took["devices"].All, maxPage},
 		{"console: log of 16 MB", took["log"].All, maxLog},
 	} {

@@ -48,7 +48,23 @@ try {
     }
     return { all, afterLoad }
   }
+  /** How long it takes from the answer to a trigger until the build is in the table of a page that is open. */
+  const changes = async () => {
+    const all = []
+    await page.goto(dev.url + '/builds')
+    await page.locator('table.builds tbody tr:nth-child(50)').waitFor()
+    for (let i = 0; i < 3 * times; i++) {
+      const id = await dev.trigger(`app-${i % (builds / 20)}`), from = Date.now()
+      all.push(await page.evaluate(([id, from]) => new Promise(resolve => {
+        const check = () => document.querySelector(`table.builds a[href$="${id}"]`) ? resolve(Date.now() - from) : requestAnimationFrame(check)
+        check()
+      }), [id, from]))
+      await dev.ended(id)
+    }
+    return { all, afterLoad: all }
+  }
   console.log(JSON.stringify({
+    changes: await changes(),
     overview: await load('/', 'table.builds tbody tr'),
     builds: await load('/builds', 'table.builds tbody tr:nth-child(50)'),
     devices: await load('/apps/fleet/devices', 'tbody tr:nth-child(100)'),

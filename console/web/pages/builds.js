@@ -9,7 +9,7 @@ import { trigger } from '../actions.js'
 import { listen } from '../events.js'
 import { count, objectName } from '../format.js'
 import { go } from '../go.js'
-import { Loaded, later, tick } from '../page.js'
+import { Loaded, sparing, tick } from '../page.js'
 import { mayChoose, replace, table } from '../parts/builds.js'
 import { icon } from '../parts/icon.js'
 import { confirm } from '../parts/dialog.js'
@@ -48,7 +48,7 @@ export function open(at) {
     return read
   })
   const apps = new Loaded(at, () => get('/apps', undefined, at.signal))
-  const soon = later(() => builds.load(), 1000)
+  const soon = sparing(() => builds.load(), 1000)
   builds.load()
   apps.load()
 
@@ -79,8 +79,12 @@ export function open(at) {
       }
       replace(list, b)
     } else if (builds.value && (!list.length || b.requested > list[0].requested)) {
-      if (!query.has('cursor')) soon()
-      else more.add(b.id)
+      if (query.has('cursor')) {
+        more.add(b.id)
+        return
+      }
+      if (!query.size) list.unshift(b) // with filters, the server says whether it is one of them
+      soon()
     }
   }
 

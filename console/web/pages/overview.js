@@ -6,7 +6,7 @@
 import { html, nothing } from '../vendor/lit-html.js'
 import { appPath, get, page } from '../api.js'
 import { listen } from '../events.js'
-import { Loaded, later, tick } from '../page.js'
+import { Loaded, sparing, tick } from '../page.js'
 import { replace, table } from '../parts/builds.js'
 import { announce } from '../parts/toast.js'
 import { word } from '../parts/status.js'
@@ -37,7 +37,7 @@ export function open(at) {
     failed.load()
     apps.load().then(countDevices)
   }
-  const soon = later(() => {
+  const soon = sparing(() => {
     ended.load()
     failed.load()
   }, 1000)
