@@ -59,9 +59,9 @@ type world struct {
 	runs     []build.Run
 	sent     []cloudevents.Event
 	fail     map[string]error
-	log      func()                   // is called before a log is written
-	output   [][2]string              // of steps, by their names
-	left     map[string]build.LeftOut // of the output, by the step
+	log      func()                                        // is called before a log is written
+	output   [][2]string                                   // of steps, by their names
+	wrap     func(step string, output io.Reader) io.Reader // what else there is of the output
 	watcher  func(build.Run, bool)
 	readable []build.Listed // applications, the default ones if nil
 }
@@ -268,8 +268,8 @@ func (w *world) Log(
 			continue
 		}
 		var output io.Reader = strings.NewReader(step[1])
-		if left, ok := w.left[step[0]]; ok {
-			output = shortened{output, left}
+		if w.wrap != nil {
+			output = w.wrap(step[0], output)
 		}
 		if err := f(step[0], output); err != nil {
 			return err

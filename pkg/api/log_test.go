@@ -4,6 +4,7 @@
 package api_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
@@ -109,7 +110,12 @@ func (s shortened) LeftOut() *build.LeftOut { return &s.left }
 func TestTheEndOfALogSaysWhatIsLeftOut(t *testing.T) {
 	t.Parallel()
 	w := logged()
-	w.left = map[string]build.LeftOut{"build-firmware": {16000, 900000}}
+	w.wrap = func(step string, output io.Reader) io.Reader {
+		if step == "build-firmware" {
+			return shortened{output, build.LeftOut{16000, 900000}}
+		}
+		return output
+	}
 	w.runs[2].Log = &build.Log{Bytes: 17000}
 	res := w.call(t, "read", http.MethodGet, logPath(w), "Accept", "application/x-ndjson")
 	got := strings.Split(strings.TrimSpace(body(t, res)), "\n")
@@ -123,6 +129,28 @@ func TestTheEndOfALogSaysWhatIsLeftOut(t *testing.T) {
 	res = w.call(t, "read", http.MethodGet, strings.TrimSuffix(logPath(w), "/log"))
 	if text := body(t, res); !strings.Contains(text, `"log":{"bytes":17000,"gone":false}`) {
 		t.Error(text)
+	}
+}
+
+// TestShortLinesAreSentAtOnce, with their times, though nothing may come after them for long.
+func TestShortLinesAreSentAtOnce(t *testing.T) {
+	t.Parallel()
+	for query, output := range map[string]string{
+		"?step=build-firmware&timestamps=true": "2026-11-25T10:01:12Z a\n2026-11-25T10:01:13Z b\n",
+		"?step=build-firmware":                 "a\nb\n",
+	} {
+		w := logged()
+		w.output = [][2]string{{"build-firmware", output}}
+		rest, end := io.Pipe()
+		w.wrap = func(_ string, output io.Reader) io.Reader { return io.MultiReader(output, rest) }
+		res := w.call(t, "read", http.MethodGet, logPath(w)+query, "Accept", "application/x-ndjson")
+		lines := bufio.NewScanner(res.Body)
+		for _, want := range []string{`"line":"a"}`, `"line":"b"}`} {
+			if !lines.Scan() || !strings.HasSuffix(lines.Text(), want) {
+				t.Errorf("%s: %q instead of %s", query, lines.Text(), want)
+			}
+		}
+		_ = end.Close()
 	}
 }
 

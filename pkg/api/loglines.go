@@ -249,16 +249,23 @@ func (l *lines) stamp() (time.Time, error) {
 	if !l.timed {
 		return time.Time{}, nil
 	}
-	there, err := l.input.Peek(maxStamp)
-	if len(there) == 0 {
-		return time.Time{}, err
+	var there []byte
+	end := -1
+	// What comes after a short line may be long in coming.
+	for n := 1; end < 0; n = max(n+1, min(l.input.Buffered(), maxStamp)) {
+		var err error
+		if there, err = l.input.Peek(n); len(there) == 0 {
+			return time.Time{}, err
+		}
+		if end = bytes.IndexAny(there, " \n"); end < 0 && (err != nil || n >= maxStamp) {
+			return time.Time{}, nil //nolint:nilerr // as below
+		}
 	}
-	text, _, ok := bytes.Cut(there, []byte(" "))
-	t, err := time.Parse(time.RFC3339Nano, string(text))
-	if err != nil || !ok { // a line of somebody else, such as the kubelet
+	t, err := time.Parse(time.RFC3339Nano, string(there[:end]))
+	if err != nil || there[end] != ' ' { // a line of somebody else, such as the kubelet
 		return time.Time{}, nil //nolint:nilerr // it is shown without a time
 	}
-	_, err = l.input.Discard(len(text) + 1)
+	_, err = l.input.Discard(end + 1)
 	return t, err
 }
 
