@@ -67,6 +67,8 @@ const silent = 40_000
 /** Ends a call when its tab is hidden, when the browser loses its network, and when the server is silent. */
 export class Cut extends AbortController {
   #ended = new AbortController()
+  /** Whether it ended a call since nothing came. */
+  silent = false
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer
 
@@ -78,10 +80,13 @@ export class Cut extends AbortController {
     addEventListener('offline', () => this.abort(), { signal })
   }
 
-  /** Something has come. */
-  alive() {
+  /** Something has come. The next has to come within some milliseconds. */
+  alive(within = silent) {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.abort(), silent)
+    this.#timer = setTimeout(() => {
+      this.silent = true
+      this.abort()
+    }, within)
   }
 
   /** Ends the call, if it goes on: nobody reads it any more. */

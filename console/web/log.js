@@ -22,6 +22,8 @@ import { failed } from './parts/toast.js'
 const blockSize = 200
 /** How many lines of a step are in the page. */
 const window_ = 20_000
+/** How long a step may print nothing until it is asked once more, in milliseconds: the network may be dead. */
+const quiet = 120_000
 /** How far from its end the page counts as being there, in pixels. */
 const nearEnd = 60
 
@@ -124,7 +126,7 @@ export class Log {
       const cut = new Cut(() => document.hidden && !step.ended)
       try {
         const before = step.lines.all.length
-        const whole = await this.#receive(step, AbortSignal.any([signal, cut.signal]))
+        const whole = await this.#receive(step, cut)
         if (step.lines.all.length > before) delay = 1000
         if (!whole) throw new Error('The log was cut off')
         step.reading = 'done'
@@ -136,6 +138,7 @@ export class Log {
           step.reading = 'no'
           return
         }
+        if (cut.silent) continue // it is asked once more, and goes on where it was
         if (error instanceof Problem && error.status === 410) {
           step.gone = true
           step.reading = 'done'
@@ -159,14 +162,15 @@ export class Log {
   /**
    * Reads what there is. Returns whether it is all: a server that is about to end cuts a log off politely.
    * @param {Step} step
-   * @param {AbortSignal} signal
+   * @param {Cut} cut
    */
-  async #receive(step, signal) {
+  async #receive(step, cut) {
     let whole = false
+    cut.alive(quiet)
     const offset = step.lines.offset
     const answer = await call(`/builds/${this.#build.id}/log`, {
       query: { step: step.state.name, follow: !step.ended, timestamps: true, offset: offset || undefined },
-      headers: { Accept: 'application/x-ndjson' }, signal,
+      headers: { Accept: 'application/x-ndjson' }, signal: AbortSignal.any([this.#at.signal, cut.signal]),
     })
     if (step.lines.all.length) {
       step.lines.forget()
@@ -176,6 +180,7 @@ export class Log {
     step.error = undefined
     let rest = ''
     for await (const text of texts(answer)) {
+      cut.alive(quiet)
       const records = (rest + text).split('\n')
       rest = records.pop() || ''
       for (const record of records) {

@@ -141,6 +141,21 @@ test('a log that its server ends politely goes on', async w => {
   assert.ok(cuts > 1)
 })
 
+test('a step that prints nothing for long is asked once more', async ({ dev, go, page }) => {
+  await dev.app('dead', shell('dead:main', `echo one; echo two; sleep 60; ${made}`))
+  const id = await dev.trigger('dead')
+  await page.addInitScript(() => { // two minutes are a second
+    const real = setTimeout
+    globalThis.setTimeout = (f, ms, ...more) => real(f, ms === 120_000 ? 1000 : ms, ...more)
+  })
+  await go(`/builds/${id}`)
+  await lines(page).getByText('two').waitFor()
+  const again = page.waitForRequest(r => r.url().includes('/log?') && new URL(r.url()).searchParams.get('offset') === '4')
+  await again
+  assert.equal(await page.getByRole('alert').count(), 0)
+  assert.deepEqual(await text(page), ['one', 'two'])
+})
+
 test('times, wrapping and their choice', async w => {
   const b = await printed(w, 'choice', 'echo one')
   await lines(w.page).first().waitFor()
