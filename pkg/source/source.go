@@ -29,6 +29,8 @@ import (
 const (
 	// maxBatch is how many records are passed on between two commits.
 	maxBatch = 2000
+	// maxSends is how many changes are passed on at the same time.
+	maxSends = 16
 	// pollWithin bounds how long a poll waits for records: between them it is asked whether Kafka
 	// is there.
 	pollWithin = 5 * time.Second
@@ -165,28 +167,34 @@ func (s *Source) report(ctx context.Context, fetches kgo.Fetches) error {
 	return err
 }
 
-// passAll passes on what was fetched: the partitions at the same time, each in its order.
+// passAll passes the records on: those of one object in their order, others at the same time. A key is
+// always in the same partition.
 func (s *Source) passAll(ctx context.Context, fetches kgo.Fetches) error {
 	g, ctx := errgroup.WithContext(ctx)
-	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+	g.SetLimit(maxSends)
+	objects := map[string][]*kgo.Record{}
+	fetches.EachRecord(func(r *kgo.Record) {
+		if relevant(r) {
+			objects[string(r.Key)] = append(objects[string(r.Key)], r)
+		} else {
+			s.Count(ctx, Irrelevant)
+		}
+	})
+	for _, records := range objects {
 		g.Go(func() error {
-			for _, r := range p.Records {
+			for _, r := range records {
 				if err := s.pass(ctx, r); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-	})
+	}
 	return g.Wait()
 }
 
 // pass passes one record on. It returns an error if the context ends before.
 func (s *Source) pass(ctx context.Context, r *kgo.Record) error {
-	if !relevant(r) {
-		s.Count(ctx, Irrelevant)
-		return nil
-	}
 	ev, err := decode(r)
 	if err != nil {
 		s.skip(ctx, r, Malformed, err)

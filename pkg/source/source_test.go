@@ -235,6 +235,52 @@ func TestChangesOfDescriptionsArePassedOn(t *testing.T) {
 	}
 }
 
+// pairs is a broker that takes an event when it has one of another object, too.
+type pairs struct{ met chan struct{} }
+
+// Send implements event.Sender.
+func (p pairs) Send(ctx context.Context, _ cloudevents.Event) error {
+	select {
+	case p.met <- struct{}{}:
+	case <-p.met:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// TestObjectsDoNotWaitForEachOther: a broker that is far away would else be asked one change after the
+// other.
+func TestObjectsDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "registry"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	k := source.Kafka{Bootstrap: cluster.ListenAddrs(), Topic: "registry", Group: "ajour", Protocol: source.Plaintext}
+	produce(t, k, change("greenhouse", "a", "."), change("greenhouse", "b", "."))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	sent := 0
+	var mu sync.Mutex
+	s, err := source.New(k, source.Options{
+		Log: slog.New(slog.DiscardHandler), Sender: pairs{make(chan struct{})}, Count: func(context.Context, string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if sent++; sent == 2 {
+				cancel()
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(ctx); err != nil || sent != 2 {
+		t.Errorf("%d changes are passed on: %v", sent, err)
+	}
+}
+
 // TestABrokerThatIsAwayIsWaitedFor, and what it refuses for ever is skipped. What was not taken
 // comes once more after the process has ended, and what was taken does not.
 func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
