@@ -37,29 +37,19 @@ type head struct {
 	// message is that of a failed build with a line of its output; empty until that was archived.
 	message string
 	timeout time.Duration
-	// children are the names of its TaskRuns, as Tekton has them. lost reports that one of them was
-	// deleted, so that nothing comes of it any more.
+	// children are the names of its TaskRuns, as Tekton has them.
 	children []string
-	lost     bool
 }
 
-// missing reports whether a TaskRun of the run is not among those that are known.
-func (h *head) missing(known map[string]*task) bool {
-	return slices.ContainsFunc(h.children, func(name string) bool {
-		t := known[name]
-		return t == nil || string(t.owner) != h.run.UID
-	})
-}
-
-// behind reports whether the run has ended by itself, and what it left is not known yet: runs and
-// TaskRuns come by watches of their own, and the later event by the faster one may be read first.
-// A run that was cancelled or that timed out may end before its TaskRuns, and its reason does not
-// depend on them.
+// behind reports whether the run has ended by itself, and what it left is not known yet (TEK-35): runs and
+// TaskRuns come by watches of their own, and the later event by the faster one may be read first. A run that
+// was cancelled or that timed out may end before its TaskRuns, and its reason does not depend on them.
 func (h *head) behind(known map[string]*task) bool {
 	alone := h.condition.ok || h.condition.failed && h.condition.reason == v1.PipelineRunReasonFailed.String()
-	return alone && !h.lost && (h.missing(known) || slices.ContainsFunc(h.children, func(name string) bool {
-		return !known[name].condition.ended()
-	}))
+	return alone && slices.ContainsFunc(h.children, func(name string) bool {
+		t := known[name]
+		return t == nil || string(t.owner) != h.run.UID || !t.condition.ended()
+	})
 }
 
 // condition is the condition Succeeded of a run.

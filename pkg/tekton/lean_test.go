@@ -62,6 +62,7 @@ func fullRun(tb testing.TB) *v1.PipelineRun {
 		Name: workspaceSource, PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "claim"},
 	}}
 	pr.Status.StartTime, pr.Status.CompletionTime = &at, &at
+	pr.Status.ChildReferences = []v1.ChildStatusReference{{Name: pr.Name + "-firmware", PipelineTaskName: "firmware"}}
 	pr.Status.Conditions = duckv1.Conditions{{
 		Type: apis.ConditionSucceeded, Status: corev1.ConditionFalse, Reason: "Failed", Message: "it failed",
 		LastTransitionTime: apis.VolatileTime{Inner: at},

@@ -72,9 +72,6 @@ func pointers[T any](items []T) []*T {
 func (r *Reflector) setRun(h *head) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if was := r.heads[h.run.Name]; was != nil && was.run.UID == h.run.UID {
-		h.lost = was.lost
-	}
 	r.heads[h.run.Name] = h
 	r.warn(h)
 	r.update(h.run.Name)
@@ -92,14 +89,8 @@ func (r *Reflector) removeRun(name string) {
 func (r *Reflector) replaceRuns(list []*head) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	were := r.heads
-	r.heads = make(map[string]*head, len(list))
+	clear(r.heads)
 	for _, h := range list {
-		if was := were[h.run.Name]; was != nil && was.run.UID == h.run.UID {
-			h.lost = was.lost
-		} else {
-			h.lost = r.tasksRead && h.missing(r.taskRuns)
-		}
 		r.heads[h.run.Name] = h
 		r.warn(h)
 	}
@@ -128,12 +119,7 @@ func (r *Reflector) removeTask(name string) {
 	if r.children[t.owner] = rest; len(rest) == 0 {
 		delete(r.children, t.owner)
 	}
-	h := r.heads[t.run]
-	if h == nil || h.run.UID != string(t.owner) {
-		return
-	}
-	h.lost = true
-	if !h.condition.ended() || !t.condition.ended() {
+	if h := r.heads[t.run]; h != nil && !h.condition.ended() {
 		r.update(t.run)
 	}
 }
@@ -145,9 +131,6 @@ func (r *Reflector) replaceTasks(list []*task) {
 	clear(r.children)
 	for _, t := range list {
 		r.addTask(t)
-	}
-	for _, h := range r.heads {
-		h.lost = h.lost || h.missing(r.taskRuns)
 	}
 	r.tasksRead = true
 	r.replace()
@@ -166,15 +149,34 @@ func (r *Reflector) addTask(t *task) {
 
 func (r *Reflector) read() bool { return r.runsRead && r.tasksRead }
 
+// maxBehind bounds how long an end waits for those of its TaskRuns: one that was deleted never comes.
+const maxBehind = 30 * time.Second
+
 // observe derives the state of a build from what is known. One whose end was read before those of
 // its TaskRuns still runs until they are: an end is final, and says what was published.
 func (r *Reflector) observe(h *head) build.Run {
-	if h.behind(r.taskRuns) {
+	if h.behind(r.taskRuns) && r.waits(h) {
 		open := *h
 		open.condition, open.run.Completed = condition{known: true}, time.Time{}
 		h = &open
 	}
 	return observe(h, r.children[types.UID(h.run.UID)])
+}
+
+// waits reports whether a build whose TaskRuns are behind is not to be shown as ended yet, and has it
+// looked at once more when it is. One that was shown as ended stays so.
+func (r *Reflector) waits(h *head) bool {
+	left := time.Until(h.condition.since.Add(maxBehind))
+	shown, err := r.store.Find(h.run.Name)
+	if left <= 0 || err == nil && shown.UID == h.run.UID && shown.Phase.Final() {
+		return false
+	}
+	time.AfterFunc(left, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.update(h.run.Name)
+	})
+	return true
 }
 
 // update derives the state of one build.

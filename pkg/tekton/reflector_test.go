@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"knative.dev/pkg/apis"
+	duckv1 "knative.dev/pkg/apis/duck/v1"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/tekton"
@@ -169,60 +171,114 @@ func TestAnEndWaitsForItsTaskRuns(t *testing.T) {
 		end    corev1.ConditionStatus
 		reason string
 		waits  bool
-		then   func(tekton.Fed, *v1.TaskRun)
-		want   build.Phase
+		then   func(tekton.Fed, *v1.TaskRun) // what happens ten seconds later
+		want   build.Phase                   // after that
+		last   build.Phase                   // a minute later
 		left   *build.Artifact
 	}{
-		"a success":          {unknown, yes, "Succeeded", true, tekton.Fed.SetTask, build.Succeeded, published},
-		"a failure":          {unknown, no, "Failed", true, tekton.Fed.SetTask, build.Failed, published},
-		"an unknown TaskRun": {none, yes, "Succeeded", true, tekton.Fed.SetTask, build.Succeeded, published},
-		"an unknown TaskRun that is not in the next list": {
-			none, yes, "Succeeded", true, tekton.Fed.ListWithout, build.Succeeded, &build.Artifact{},
+		"a success": {
+			unknown, yes, "Succeeded", true, tekton.Fed.SetTask, build.Succeeded, build.Succeeded, published,
+		},
+		"a failure": {
+			unknown, no, "Failed", true, tekton.Fed.SetTask, build.Failed, build.Failed, published,
+		},
+		"an unknown TaskRun": {
+			none, yes, "Succeeded", true, tekton.Fed.SetTask, build.Succeeded, build.Succeeded, published,
+		},
+		"a TaskRun that never comes": {
+			none, yes, "Succeeded", true, func(tekton.Fed, *v1.TaskRun) {}, build.Running, build.Succeeded, &build.Artifact{},
 		},
 		"a TaskRun that is deleted while it runs": {
-			unknown, yes, "Succeeded", true, tekton.Fed.RemoveTask, build.Succeeded, &build.Artifact{},
+			unknown, yes, "Succeeded", true, tekton.Fed.RemoveTask, build.Running, build.Succeeded, &build.Artifact{},
 		},
-		"a TaskRun that has ended": {yes, yes, "Succeeded", false, nil, build.Succeeded, published},
+		"a TaskRun that is not in the next list": {
+			unknown, yes, "Succeeded", true, tekton.Fed.ListWithout, build.Running, build.Succeeded, &build.Artifact{},
+		},
+		"a TaskRun that has ended": {yes, yes, "Succeeded", false, nil, build.Succeeded, build.Succeeded, published},
 		"a TaskRun that is deleted after it ended": {
-			yes, yes, "Succeeded", false, tekton.Fed.RemoveTask, build.Succeeded, published,
+			yes, yes, "Succeeded", false, tekton.Fed.RemoveTask, build.Succeeded, build.Succeeded, published,
 		},
-		"a cancellation": {unknown, no, "Cancelled", false, nil, build.Cancelled, nil},
-		"a timeout":      {unknown, no, "PipelineRunTimeout", false, nil, build.Failed, nil},
+		"a TaskRun that is not in a list after it ended": {
+			yes, yes, "Succeeded", false, tekton.Fed.ListWithout, build.Succeeded, build.Succeeded, &build.Artifact{},
+		},
+		"a cancellation": {unknown, no, "Cancelled", false, nil, build.Cancelled, build.Cancelled, nil},
+		"a timeout":      {unknown, no, "PipelineRunTimeout", false, nil, build.Failed, build.Failed, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store := tekton.NewStore()
-			fed := tekton.Fed{Reflector: tekton.NewReflector(store, nil, nil, slog.New(slog.DiscardHandler))}
-			pr := render(t)
-			pr.UID, pr.Spec.Status = "uid", ""
-			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: unknown, Reason: "Running"})
-			fed.List(pr)
-			tr := func(status corev1.ConditionStatus) *v1.TaskRun {
-				tr := pod(status, "Running", "", step("fetch", 0), step("build", -1))["firmware"]
-				if status != unknown {
-					tr = pod(status, "Succeeded", "", step("publish", 0, "checksum", "abc", "size", "3"))["firmware"]
+			synctest.Test(t, func(t *testing.T) {
+				store := tekton.NewStore()
+				fed := tekton.Fed{Reflector: tekton.NewReflector(store, nil, nil, slog.New(slog.DiscardHandler))}
+				pr := render(t)
+				pr.UID, pr.Spec.Status = "uid", ""
+				pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: unknown, Reason: "Running"})
+				fed.List(pr)
+				tr := func(status corev1.ConditionStatus) *v1.TaskRun {
+					tr := pod(status, "Running", "", step("fetch", 0), step("build", -1))["firmware"]
+					if status != unknown {
+						tr = pod(status, "Succeeded", "", step("publish", 0, "checksum", "abc", "size", "3"))["firmware"]
+					}
+					tr.Name, tr.UID = pr.Name+"-firmware", "task"
+					tr.Labels = map[string]string{"tekton.dev/pipelineTask": "firmware"}
+					tr.OwnerReferences = []metav1.OwnerReference{{Name: pr.Name, UID: pr.UID, Controller: new(true)}}
+					return tr
 				}
-				tr.Name, tr.UID = pr.Name+"-firmware", "task"
-				tr.Labels = map[string]string{"tekton.dev/pipelineTask": "firmware"}
-				tr.OwnerReferences = []metav1.OwnerReference{{Name: pr.Name, UID: pr.UID, Controller: new(true)}}
-				return tr
-			}
-			if c.known != none {
-				fed.SetTask(tr(c.known))
-			}
-			pr.Status.ChildReferences = []v1.ChildStatusReference{{Name: pr.Name + "-firmware"}}
-			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: c.end, Reason: c.reason})
-			fed.SetRun(pr)
-			if got, err := store.Find(pr.Name); err != nil || got.Phase.Final() == c.waits {
-				t.Errorf("after the end of the run: %s, %v", got.Phase, err)
-			}
-			if c.then != nil {
-				c.then(fed, tr(c.end))
-			}
-			if got, err := store.Find(pr.Name); err != nil || got.Phase != c.want || !cmp.Equal(got.Artifact, c.left) {
-				t.Errorf("at last: %s, %+v, %v", got.Phase, got.Artifact, err)
-			}
+				if c.known != none {
+					fed.SetTask(tr(c.known))
+				}
+				phase := func() build.Phase {
+					got, err := store.Find(pr.Name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return got.Phase
+				}
+				pr.Status.ChildReferences = []v1.ChildStatusReference{{Name: pr.Name + "-firmware"}}
+				pr.Status.Conditions = duckv1.Conditions{{
+					Type: apis.ConditionSucceeded, Status: c.end, Reason: c.reason,
+					LastTransitionTime: apis.VolatileTime{Inner: metav1.Now()},
+				}}
+				fed.SetRun(pr)
+				if got := phase(); got.Final() == c.waits {
+					t.Errorf("after the end of the run: %s", got)
+				}
+				time.Sleep(10 * time.Second)
+				if c.then != nil {
+					c.then(fed, tr(c.end))
+				}
+				fed.SetRun(pr) // as when something else of it changes
+				if got := phase(); got != c.want {
+					t.Errorf("then: %s", got)
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if got, err := store.Find(pr.Name); err != nil || got.Phase != c.last {
+					t.Errorf("at last: %s, %v", got.Phase, err)
+				}
+				if got, _ := store.Find(pr.Name); c.then != nil && name != "a TaskRun that is deleted after it ended" &&
+					!cmp.Equal(got.Artifact, c.left) {
+					t.Errorf("at last: %+v", got.Artifact)
+				}
+			})
 		})
+	}
+}
+
+// TestARunThatEndedLongAgoDoesNotWait for TaskRuns that are gone.
+func TestARunThatEndedLongAgoDoesNotWait(t *testing.T) {
+	t.Parallel()
+	store := tekton.NewStore()
+	fed := tekton.Fed{Reflector: tekton.NewReflector(store, nil, nil, slog.New(slog.DiscardHandler))}
+	pr := render(t)
+	pr.UID, pr.Spec.Status = "uid", ""
+	pr.Status.ChildReferences = []v1.ChildStatusReference{{Name: pr.Name + "-firmware"}}
+	pr.Status.Conditions = duckv1.Conditions{{
+		Type: apis.ConditionSucceeded, Status: corev1.ConditionTrue, Reason: "Succeeded",
+		LastTransitionTime: apis.VolatileTime{Inner: metav1.NewTime(time.Now().Add(-time.Hour))},
+	}}
+	fed.List(pr)
+	if got, err := store.Find(pr.Name); err != nil || got.Phase != build.Succeeded {
+		t.Errorf("%s, %v", got.Phase, err)
 	}
 }
 
