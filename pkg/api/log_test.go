@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -142,6 +143,7 @@ func TestShortLinesAreSentAtOnce(t *testing.T) {
 		w := logged()
 		w.output = [][2]string{{"build-firmware", output}}
 		rest, end := io.Pipe()
+		stop := time.AfterFunc(10*time.Second, func() { _ = end.Close() }).Stop
 		w.wrap = func(_ string, output io.Reader) io.Reader { return io.MultiReader(output, rest) }
 		res := w.call(t, "read", http.MethodGet, logPath(w)+query, "Accept", "application/x-ndjson")
 		lines := bufio.NewScanner(res.Body)
@@ -149,6 +151,9 @@ func TestShortLinesAreSentAtOnce(t *testing.T) {
 			if !lines.Scan() || !strings.HasSuffix(lines.Text(), want) {
 				t.Errorf("%s: %q instead of %s", query, lines.Text(), want)
 			}
+		}
+		if !stop() {
+			t.Errorf("%s: the lines were sent at the end of the log", query)
 		}
 		_ = end.Close()
 	}

@@ -19,7 +19,7 @@ type LogOptions struct {
 type Log struct {
 	// Bytes is how much it is, of all steps.
 	Bytes int64 `json:"bytes"`
-	// Gone reports that there is nothing: the steps printed nothing, or their pods were gone too early.
+	// Gone reports that there is none: its pods were gone before it was archived, or no step ran.
 	Gone bool `json:"gone"`
 }
 

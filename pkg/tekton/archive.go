@@ -29,7 +29,7 @@ type ConfigMaps interface {
 }
 
 // annotationLeftOut is what is left out of the steps, on a ConfigMap, as JSON: a [build.LeftOut] by the
-// name of the step. Its place does not count the times that are archived, what is left out has them.
+// name of the step.
 const annotationLeftOut = "ajour.drogue.io/left-out"
 
 // maxArchived bounds what is read of one step from an archive, in bytes.
@@ -44,7 +44,9 @@ type LogArchive struct {
 }
 
 // NewLogArchive returns the logs in some ConfigMaps. Of each step, so many bytes are archived.
-func NewLogArchive(maps ConfigMaps, most int) *LogArchive { return &LogArchive{maps, most} }
+func NewLogArchive(maps ConfigMaps, most int) *LogArchive {
+	return &LogArchive{maps, min(most, maxArchived)}
+}
 
 // Save archives what the steps of a build printed, as long as its pods are there, and returns how much that
 // is. One that is archived already stays as it is. It returns [build.ErrLogGone] if there is nothing, or too much.
@@ -88,7 +90,7 @@ func (k *LogArchive) Save(ctx context.Context, c *Client, r build.Run) (l build.
 	}, metav1.CreateOptions{})
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return l, nil
+		return k.size(ctx, r.Name)
 	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err):
 		return l, errTooLong
 	case err != nil:
@@ -96,6 +98,22 @@ func (k *LogArchive) Save(ctx context.Context, c *Client, r build.Run) (l build.
 	default:
 		return l, nil
 	}
+}
+
+// size returns how much is archived of a run.
+func (k *LogArchive) size(ctx context.Context, run string) (l build.Log, err error) {
+	cm, err := k.maps.Get(ctx, run, metav1.GetOptions{})
+	if err != nil {
+		return l, fmt.Errorf("read archived log of run %s: %w", run, err)
+	}
+	for _, data := range cm.BinaryData {
+		text, err := unpacked(data)
+		if err != nil {
+			return l, fmt.Errorf("read archived log of run %s: %w", run, err)
+		}
+		l.Bytes += int64(len(selected(text, build.LogOptions{})))
+	}
+	return l, nil
 }
 
 // Measure returns how much the steps of a build printed, where all of that stays.
@@ -119,6 +137,15 @@ func packed(text []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+func unpacked(data []byte) (string, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxArchived))
+	return string(text), err
+}
+
 // open returns what a step of a run printed, or [build.ErrLogGone].
 func (k *LogArchive) open(ctx context.Context, run, step string, o build.LogOptions) (io.ReadCloser, error) {
 	gone := fmt.Errorf("step %s of run %s: %w", step, run, build.ErrLogGone)
@@ -134,11 +161,7 @@ func (k *LogArchive) open(ctx context.Context, run, step string, o build.LogOpti
 	case cm.BinaryData[step] == nil:
 		return nil, gone
 	}
-	r, err := gzip.NewReader(bytes.NewReader(cm.BinaryData[step]))
-	if err != nil {
-		return nil, fmt.Errorf("read archived log of run %s: %w", run, err)
-	}
-	text, err := io.ReadAll(io.LimitReader(r, maxArchived))
+	text, err := unpacked(cm.BinaryData[step])
 	if err != nil {
 		return nil, fmt.Errorf("read archived log of run %s: %w", run, err)
 	}
@@ -146,7 +169,7 @@ func (k *LogArchive) open(ctx context.Context, run, step string, o build.LogOpti
 	if o.Tail == 0 { // else the place is not known
 		_ = json.Unmarshal([]byte(cm.Annotations[annotationLeftOut]), &left) // an earlier version did not write it
 	}
-	return archived{strings.NewReader(selected(string(text), o)), left[step]}, nil
+	return archived{strings.NewReader(selected(text, o)), left[step]}, nil
 }
 
 // archived is the output of a step from an archive. It implements [build.Shortened].
@@ -195,12 +218,16 @@ func ends(r io.Reader, most int) ([]byte, *build.LeftOut, error) {
 		return nil, nil, err
 	}
 	var end []byte
-	left, dropped := most-most/8, 0
+	var out printed // what is left out, from the last whole line of the beginning on
+	whole := bytes.LastIndexByte(begin, '\n') + 1
+	out.count(begin[whole:])
+	left, dropped := most-most/8, false
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
 		if end = append(end, buf[:n]...); len(end) > 2*left {
-			dropped += len(end) - left
+			out.count(end[:len(end)-left])
+			dropped = true
 			end = append(end[:0], end[len(end)-left:]...)
 		}
 		if errors.Is(err, io.EOF) {
@@ -211,23 +238,38 @@ func ends(r io.Reader, most int) ([]byte, *build.LeftOut, error) {
 		}
 	}
 	if over := len(end) - left; over > 0 {
-		dropped, end = dropped+over, end[over:]
+		out.count(end[:over])
+		dropped, end = true, end[over:]
 	}
-	if dropped == 0 {
+	if !dropped {
 		return append(begin, end...), nil, nil
 	}
-	whole := bytes.LastIndexByte(begin, '\n') + 1
 	from := bytes.IndexAny(end, "\r\n") + 1
 	if from == len(end) { // all of it is one line
 		from = 0
 	}
 	within := from == 0 || end[from-1] == '\r' // what is left of a line has lost its time
-	dropped += len(begin) - whole + from
+	out.count(end[:from])
 	at, _, _ := bytes.Cut(begin[bytes.LastIndexByte(begin[:max(whole-1, 0)], '\n')+1:], []byte(" "))
-	note := fmt.Sprintf("%s [%d bytes are left out here]\n", at, dropped)
+	note := fmt.Sprintf("%s [%d bytes are left out here]\n", at, out.bytes)
 	if within {
 		note += string(at) + " "
 	}
-	out := &build.LeftOut{int64(len(selected(string(begin[:whole]), build.LogOptions{}))), int64(dropped)}
-	return append(append(begin[:whole], note...), end[from:]...), out, nil
+	place := int64(len(selected(string(begin[:whole]), build.LogOptions{})))
+	return append(append(begin[:whole], note...), end[from:]...), &build.LeftOut{place, out.bytes}, nil
+}
+
+// printed counts what a step printed, in pieces of lines that begin with their times.
+type printed struct {
+	bytes  int64
+	within bool // the time of the line has been read
+}
+
+func (p *printed) count(text []byte) {
+	for _, c := range text {
+		if p.within {
+			p.bytes++
+		}
+		p.within = c != '\n' && (p.within || c == ' ')
+	}
 }

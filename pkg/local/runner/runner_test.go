@@ -161,8 +161,11 @@ func observe(pr *v1.PipelineRun, tasks []*v1.TaskRun) (build.Run, bool) {
 	switch c := pr.Status.GetCondition(apis.ConditionSucceeded); {
 	case c.IsTrue():
 		r.Phase = build.Succeeded
+		r.Archived, r.Log, r.Publishes, r.Controller = true, &build.Log{Bytes: 7}, "earlier", "pump"
+		r.Secret, r.UIDs = true, build.UIDs{Application: "a"}
 	case c.IsFalse():
 		r.Phase = build.Failed
+		r.Retained = &build.Retained{Build: "b"}
 	case pr.HasStarted():
 		r.Phase = build.Running
 	}
@@ -570,9 +573,17 @@ func TestTheStateIsThatOfTheRuns(t *testing.T) {
 		}
 	}
 	check()
+	good, _ := f.state.get("good")
+	bad, _ := f.state.get("bad")
 	f.stop()
 	f = start(t, dir)
 	check()
+	for name, before := range map[string]build.Run{"good": good, "bad": bad} {
+		after, _ := f.state.get(name)
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Error("a restart changes it:", diff)
+		}
+	}
 	if err := f.PipelineRuns().Delete(t.Context(), "bad", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -39,19 +39,20 @@ type stored struct {
 	Cancelling bool            `json:"cancelling,omitempty"`
 	Publishes  string          `json:"publishes,omitempty"`
 	Retained   *build.Retained `json:"retained,omitempty"`
+	Log        *build.Log      `json:"log,omitempty"`
 }
 
 func storedOf(r build.Run) stored {
 	return stored{
 		Run: r, UID: r.UID, UIDs: r.UIDs, Secret: r.Secret, Pending: r.Pending, Cancelling: r.Cancelling,
-		Archived: r.Archived, Controller: r.Controller, Publishes: r.Publishes, Retained: r.Retained,
+		Archived: r.Archived, Controller: r.Controller, Publishes: r.Publishes, Retained: r.Retained, Log: r.Log,
 	}
 }
 
 func (s stored) run() build.Run {
 	r := s.Run
 	r.UID, r.UIDs, r.Secret, r.Pending, r.Cancelling = s.UID, s.UIDs, s.Secret, s.Pending, s.Cancelling
-	r.Archived, r.Controller, r.Publishes, r.Retained = s.Archived, s.Controller, s.Publishes, s.Retained
+	r.Archived, r.Controller, r.Publishes, r.Retained, r.Log = s.Archived, s.Controller, s.Publishes, s.Retained, s.Log
 	return r
 }
 
