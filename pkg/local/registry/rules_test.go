@@ -334,7 +334,18 @@ func TestContract14Aliases(t *testing.T) {
 	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"b"}}`)
 	r.must("201", "alice", "POST", apps+"/b/devices", `{"metadata":{"application":"b","name":"al1"}}`)
 
-	// The names are known to a later process, and where an earlier version did not write them.
+	// So are those of the devices of an application that is deleted.
+	r.must("204", "alice", "DELETE", apps+"/b", "")
+	r.must("201", "alice", "POST", apps, `{"metadata":{"name":"b"}}`)
+	r.must(
+		"201",
+		"alice",
+		"POST",
+		apps+"/b/devices",
+		`{"metadata":{"application":"b","name":"al9"},"spec":{"alias":["al1"]}}`,
+	)
+
+	// The names are known to a later process, and where an earlier version did not write them, or not all.
 	for _, earlier := range []bool{false, true} {
 		if err := r.reg.Close(); err != nil {
 			t.Fatal(err)
@@ -342,7 +353,10 @@ func TestContract14Aliases(t *testing.T) {
 		if earlier {
 			db, err := bbolt.Open(r.path, 0o600, nil)
 			if err == nil {
-				err = errors.Join(db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("aliases")) }), db.Close())
+				err = errors.Join(db.Update(func(tx *bbolt.Tx) error {
+					b := tx.Bucket([]byte("aliases"))
+					return errors.Join(b.Delete([]byte("a\x00uu")), b.Put([]byte("a\x00gone"), []byte("gone")))
+				}), db.Close())
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -352,6 +366,7 @@ func TestContract14Aliases(t *testing.T) {
 		dev(conflict, "al1", ``)
 		dev(conflict, "uu", ``)
 	}
+	dev("201", "gone", ``)
 }
 
 // BenchmarkNewDevice makes a device of an application that has 10,000 already, and reads a page of them.

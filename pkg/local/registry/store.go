@@ -116,18 +116,26 @@ func (t transaction) deleteAliases(app, name string) error {
 	if err != nil || old == nil {
 		return err
 	}
+	b := t.Bucket(bucketAliases)
 	for _, alias := range old.Object.aliases() {
-		if err := t.Bucket(bucketAliases).Delete(deviceKey(app, alias)); err != nil {
+		key := deviceKey(app, alias)
+		if string(b.Get(key)) != name { // not of this device, or deleted already
+			continue
+		}
+		if err := b.Delete(key); err != nil {
 			return fmt.Errorf("delete alias: %w", err)
 		}
 	}
 	return nil
 }
 
-// indexAliases writes the names of all devices, for a store of a version that did not.
+// indexAliases writes the names of all devices anew: a version that did not may have had the store.
 func (t transaction) indexAliases() error {
-	if key, _ := t.Bucket(bucketAliases).Cursor().First(); key != nil {
-		return nil
+	if err := t.DeleteBucket(bucketAliases); err != nil {
+		return fmt.Errorf("write aliases: %w", err)
+	}
+	if _, err := t.CreateBucket(bucketAliases); err != nil {
+		return fmt.Errorf("write aliases: %w", err)
 	}
 	return t.Bucket(bucketDevices).ForEach(func(key, _ []byte) error {
 		d, err := load[device](t.Bucket(bucketDevices), key)
