@@ -67,8 +67,9 @@ const silent = 40_000
 /** Ends a call when its tab is hidden, when the browser loses its network, and when the server is silent. */
 export class Cut extends AbortController {
   #ended = new AbortController()
-  /** Whether it ended a call since nothing came. */
+  /** Whether it ended a call since nothing came, after an answer had begun or not. */
   silent = false
+  answered = false
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer
 

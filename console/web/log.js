@@ -23,7 +23,7 @@ const blockSize = 200
 /** How many lines of a step are in the page. */
 const window_ = 20_000
 /** How long a step may print nothing until it is asked once more, in milliseconds: the network may be dead. */
-const quiet = 120_000
+const quiet = 600_000
 /** How far from its end the page counts as being there, in pixels. */
 const nearEnd = 60
 
@@ -138,7 +138,10 @@ export class Log {
           step.reading = 'no'
           return
         }
-        if (cut.silent) continue // it is asked once more, and goes on where it was
+        if (cut.silent && cut.answered) { // it is asked once more, and goes on where it was
+          delay = 500
+          continue
+        }
         if (error instanceof Problem && error.status === 410) {
           step.gone = true
           step.reading = 'done'
@@ -172,6 +175,7 @@ export class Log {
       query: { step: step.state.name, follow: !step.ended, timestamps: true, offset: offset || undefined },
       headers: { Accept: 'application/x-ndjson' }, signal: AbortSignal.any([this.#at.signal, cut.signal]),
     })
+    cut.answered = true
     if (step.lines.all.length) {
       step.lines.forget()
       this.#unhit(step)

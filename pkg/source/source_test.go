@@ -235,7 +235,7 @@ func TestChangesOfDescriptionsArePassedOn(t *testing.T) {
 	}
 }
 
-// pairs is a broker that takes an event when it has one of another object, too.
+// pairs is a broker that takes an event when it has one of a second object, too.
 type pairs struct{ met chan struct{} }
 
 // Send implements event.Sender.

@@ -55,8 +55,9 @@ try {
     await page.locator('table.builds tbody tr:nth-child(50)').waitFor()
     for (let i = 0; i < 3 * times; i++) {
       const id = await dev.trigger(`app-${i % (builds / 20)}`), from = Date.now()
-      all.push(await page.evaluate(([id, from]) => new Promise(resolve => {
-        const check = () => document.querySelector(`table.builds a[href$="${id}"]`) ? resolve(Date.now() - from) : requestAnimationFrame(check)
+      all.push(await page.evaluate(([id, from]) => new Promise((resolve, reject) => {
+        const check = () => document.querySelector(`table.builds a[href$="${id}"]`) ? resolve(Date.now() - from)
+          : Date.now() - from > 30_000 ? reject(new Error('it does not come')) : requestAnimationFrame(check)
         check()
       }), [id, from]))
       await dev.ended(id)

@@ -45,6 +45,10 @@ export function open(at) {
   const builds = new Loaded(at, async () => {
     const read = await page('/builds', asked(query), at.signal)
     more = new Set()
+    if (!query.size) { // what a replica of the server has not heard of yet
+      const newer = (builds.value?.list || []).filter((/** @type {Build} */ b) => b.requested > (read.list[0]?.requested || ''))
+      read.list.unshift(...newer)
+    }
     return read
   })
   const apps = new Loaded(at, () => get('/apps', undefined, at.signal))
@@ -63,7 +67,9 @@ export function open(at) {
       at.redraw()
     },
     gone: id => {
-      if (builds.value?.list.some((/** @type {Build} */ b) => b.id === id)) soon()
+      if (!builds.value?.list.some((/** @type {Build} */ b) => b.id === id)) return
+      builds.value.list = builds.value.list.filter((/** @type {Build} */ b) => b.id !== id)
+      soon()
     },
     poll: () => builds.load(),
   }, at.signal)

@@ -6,7 +6,7 @@
 import { html, nothing } from '../vendor/lit-html.js'
 import { appPath, get, page } from '../api.js'
 import { listen } from '../events.js'
-import { Loaded, sparing, tick } from '../page.js'
+import { Loaded, later, sparing, tick } from '../page.js'
 import { replace, table } from '../parts/builds.js'
 import { announce } from '../parts/toast.js'
 import { word } from '../parts/status.js'
@@ -37,10 +37,16 @@ export function open(at) {
     failed.load()
     apps.load().then(countDevices)
   }
-  const soon = sparing(() => {
+  const ends = () => {
     ended.load()
     failed.load()
-  }, 1000)
+  }
+  const now = sparing(ends, 1000), again = later(ends, 2000)
+  /** Reads the ends, and once more: a replica of the server may not have heard of the last one yet. */
+  const soon = () => {
+    now()
+    again()
+  }
 
   async function countDevices() {
     const list = /** @type {import('../../types').DrogueObject[]} */ (apps.value || [])

@@ -50,29 +50,32 @@ func run(ctx context.Context, only bool, ended int) (err error) {
 	if err := b.watch(ctx); err != nil {
 		return err
 	}
+	measure := b.all
 	if only {
-		return b.streams(ctx)
+		measure = func(ctx context.Context, _ int) error { return b.streams(ctx) }
 	}
+	if err := measure(ctx, ended); err != nil {
+		return err
+	}
+	if b.missed > 0 {
+		return fmt.Errorf("%d limits are missed", b.missed)
+	}
+	return nil
+}
+
+// all measures everything.
+func (b *bench) all(ctx context.Context, ended int) error {
 	empty, err := b.triggers(ctx)
 	if err != nil {
 		return err
 	}
-	if err := b.pushes(ctx); err != nil {
-		return err
-	}
-	if err := b.ends(ctx); err != nil {
-		return err
-	}
-	if err := b.streams(ctx); err != nil {
-		return err
-	}
-	if ended > 0 {
-		if err := b.many(ctx, ended, empty); err != nil {
+	for _, measure := range []func(context.Context) error{b.pushes, b.ends, b.streams} {
+		if err := measure(ctx); err != nil {
 			return err
 		}
 	}
-	if b.missed > 0 {
-		return fmt.Errorf("%d limits are missed", b.missed)
+	if ended > 0 {
+		return b.many(ctx, ended, empty)
 	}
 	return nil
 }
