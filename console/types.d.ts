@@ -47,6 +47,7 @@ export interface Build {
   queue?: number
   cause?: string
   commit?: string
+  committed?: string
   source?: { uri: string, rev?: string, path: string }
   steps?: Step[]
   publishes?: string

@@ -24,6 +24,8 @@ type Build struct {
 	build.Status
 	// Source is where the source is, by the description.
 	Source build.Source `json:"source,omitzero"`
+	// Committed is when the commit was made that was fetched.
+	Committed time.Time `json:"committed,omitzero"`
 	// Steps are what the build does, in their order.
 	Steps []build.Step `json:"steps,omitempty"`
 	// Updated is when something of it changed last.
@@ -66,9 +68,19 @@ func (h *handler) show(runs []*build.Run) []Build {
 
 func (h *handler) shown(r *build.Run) Build {
 	b := Build{
-		Application: r.Object.Application, Device: r.Object.Device, Phase: string(r.Phase), ID: r.ID,
-		Requester: r.Requester, Status: r.Status.UTC(), Source: r.Source, Steps: r.Steps, Updated: updated(r),
-		Publishes: r.Publishes, Log: r.Log, Rejected: r.Name == "",
+		Application: r.Object.Application,
+		Device:      r.Object.Device,
+		Phase:       string(r.Phase),
+		ID:          r.ID,
+		Requester:   r.Requester,
+		Status:      r.Status.UTC(),
+		Source:      r.Source,
+		Committed:   r.Committed.UTC(),
+		Steps:       r.Steps,
+		Updated:     updated(r),
+		Publishes:   r.Publishes,
+		Log:         r.Log,
+		Rejected:    r.Name == "",
 	}
 	if r.Active() {
 		b.Estimate = int(h.estimate(r).Round(time.Second).Seconds())

@@ -118,6 +118,7 @@ func TestTheEndOfALogSaysWhatIsLeftOut(t *testing.T) {
 		return output
 	}
 	w.runs[2].Log = &build.Log{Bytes: 17000}
+	w.runs[2].Committed = time.Date(2026, 11, 20, 9, 30, 0, 0, time.FixedZone("", 3600))
 	res := w.call(t, "read", http.MethodGet, logPath(w), "Accept", "application/x-ndjson")
 	got := strings.Split(strings.TrimSpace(body(t, res)), "\n")
 	want := []string{
@@ -128,7 +129,8 @@ func TestTheEndOfALogSaysWhatIsLeftOut(t *testing.T) {
 		t.Error(diff)
 	}
 	res = w.call(t, "read", http.MethodGet, strings.TrimSuffix(logPath(w), "/log"))
-	if text := body(t, res); !strings.Contains(text, `"log":{"bytes":17000,"gone":false}`) {
+	if text := body(t, res); !strings.Contains(text, `"log":{"bytes":17000,"gone":false}`) ||
+		!strings.Contains(text, `"committed":"2026-11-20T08:30:00Z"`) {
 		t.Error(text)
 	}
 }

@@ -37,6 +37,8 @@ type Run struct {
 	// Source is where the description says that the source is; empty for a build that never had a
 	// run.
 	Source Source `json:"source,omitzero"`
+	// Committed is when the commit was made that was fetched; zero before that, and for one that compiles nothing.
+	Committed time.Time `json:"committed,omitzero"`
 	// Steps are what it does, in their order; none for a build that never had a run.
 	Steps []Step `json:"steps,omitempty"`
 	Status

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 
@@ -36,6 +37,7 @@ func Observe(pr *v1.PipelineRun, children []*v1.TaskRun) (build.Run, bool) {
 func observe(h *head, t tasks) build.Run {
 	r := h.run
 	r.Commit = cmp.Or(t.result(stageFetch, "commit"), r.Commit)
+	r.Committed, _ = time.Parse(time.RFC3339, t.result(stageFetch, "commit-time")) // zero for none
 	r.Artifact = h.artifact(t, build.Artifact{Version: t.result(stageFetch, "version")})
 	if p := h.publication; p != nil {
 		r.Commit, r.Publishes = p.Commit, p.Build

@@ -636,6 +636,20 @@ func TestOtherRunsAreNotOurs(t *testing.T) {
 	}
 }
 
+// TestARunSaysWhenItsCommitWasMade, which nobody but the step that fetches knows.
+func TestARunSaysWhenItsCommitWasMade(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Time{
+		"2026-11-20T09:30:00+01:00": time.Date(2026, 11, 20, 8, 30, 0, 0, time.UTC), "yesterday": {}, "": {},
+	} {
+		fetched := step("fetch", 0, "commit", "4f1c2abx", "commit-time", text)
+		got, _ := observe(started(render(t)), pod(corev1.ConditionUnknown, "Running", "", fetched, step("build", -1)))
+		if !got.Committed.Equal(want) {
+			t.Errorf("%q is read as %s", text, got.Committed)
+		}
+	}
+}
+
 // TestARunKeepsTheWarningsOfItsDescription from the section to the condition, and gives them to
 // the run that republishes it.
 func TestARunKeepsTheWarningsOfItsDescription(t *testing.T) {

@@ -213,6 +213,7 @@ export function open(at) {
       ${b.recorded === undefined ? nothing : html`<dt>On the object</dt><dd>${b.recorded ? 'It shows this end, or a newer build' : 'It does not show this end yet'}</dd>`}
       <dt>Source</dt><dd>${b.source?.uri || ''} ${b.source?.path && b.source.path !== '.' ? html`<span class="quiet">folder</span> ${b.source.path}` : nothing}</dd>
       ${b.commit ? html`<dt>Commit</dt><dd><code>${b.commit}</code> ${copy(b.commit, 'the commit')}</dd>` : nothing}
+      ${b.committed ? html`<dt>Committed</dt><dd>${exact(b.committed)}</dd>` : nothing}
       <dt>Asked for</dt><dd>${exact(b.requested)}${b.requester ? ` by ${b.requester}` : ''}</dd>
       ${b.started ? html`<dt>Began</dt><dd>${exact(b.started)}</dd>` : nothing}
       ${b.completed ? html`<dt>Ended</dt><dd>${exact(b.completed)}</dd>` : nothing}
