@@ -17,11 +17,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	clientv1 "github.com/tektoncd/pipeline/pkg/client/clientset/versioned/typed/pipeline/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/drogue-iot/ajour/pkg/build"
+	"github.com/drogue-iot/ajour/pkg/tekton"
 	"github.com/drogue-iot/ajour/test/devtest"
 )
 
@@ -181,6 +184,26 @@ func (b *bench) await(ctx context.Context, ids []string, started bool) ([]sighti
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// createRun creates a run directly, as the builder would. The function changes it before.
+func (b *bench) createRun(
+	ctx context.Context, o build.ObjectRef, d build.Description, requested time.Time, change func(*v1.PipelineRun),
+) (id string, err error) {
+	id = uuid.Must(uuid.NewV7()).String()
+	pr, err := tekton.Render(
+		build.Spec{ID: id, Object: o, Description: d, Hash: d.Hash(), Cause: build.CauseAPI, Requested: requested},
+		tekton.Config{Namespace: namespace, ServiceAccount: "ajour-build", Layout: tekton.OnePod},
+	)
+	if err != nil {
+		return "", err
+	}
+	change(pr)
+	_, err = b.runs.Create(ctx, pr, metav1.CreateOptions{})
+	return id, err
+}
+
+// begun has a run that is created begin at once.
+func begun(pr *v1.PipelineRun) { pr.Spec.Status = "" }
 
 // row prints a figure with its limit.
 func (b *bench) row(what, figure string, met bool, limit string) {

@@ -13,12 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/drogue-iot/ajour/pkg/build"
-	"github.com/drogue-iot/ajour/pkg/tekton"
 	"github.com/drogue-iot/ajour/test/devtest"
 )
 
@@ -95,20 +92,9 @@ func (b *bench) fill(ctx context.Context, n int) error {
 		return err
 	}
 	return parallel(n, func(i int) error {
-		id := uuid.Must(uuid.NewV7()).String()
-		pr, err := tekton.Render(build.Spec{
-			ID:          id,
-			Object:      build.ObjectRef{Application: b.application(i / perObject)},
-			Description: d,
-			Hash:        d.Hash(),
-			Cause:       build.CauseAPI,
-			Requested:   time.Now().Add(-24 * time.Hour),
-		}, tekton.Config{Namespace: namespace, ServiceAccount: "ajour-build", Layout: tekton.OnePod})
+		o := build.ObjectRef{Application: b.application(i / perObject)}
+		id, err := b.createRun(ctx, o, d, time.Now().Add(-24*time.Hour), begun)
 		if err != nil {
-			return err
-		}
-		pr.Spec.Status = ""
-		if _, err := b.runs.Create(ctx, pr, metav1.CreateOptions{}); err != nil {
 			return err
 		}
 		return b.end(ctx, id)

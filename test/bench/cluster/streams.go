@@ -13,13 +13,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/drogue-iot/ajour/pkg/build"
-	"github.com/drogue-iot/ajour/pkg/tekton"
 	"github.com/drogue-iot/ajour/test/devtest"
 )
 
@@ -114,16 +112,9 @@ func (b *bench) change(ctx context.Context, app string, s *changes) error {
 	for n := range watchedBuilds {
 		<-tick.C
 		g.Go(func() error {
-			id := uuid.Must(uuid.NewV7()).String()
-			pr, err := tekton.Render(build.Spec{
-				ID: id, Object: build.ObjectRef{Application: app, Device: fmt.Sprint("device-", n)}, Description: d, Hash: d.Hash(),
-				Cause: build.CauseAPI, Requested: time.Now(),
-			}, tekton.Config{Namespace: namespace, ServiceAccount: "ajour-build", Layout: tekton.OnePod})
+			o := build.ObjectRef{Application: app, Device: fmt.Sprint("device-", n)}
+			id, err := b.createRun(ctx, o, d, time.Now(), begun)
 			if err != nil {
-				return err
-			}
-			pr.Spec.Status = ""
-			if _, err := b.runs.Create(ctx, pr, metav1.CreateOptions{}); err != nil {
 				return err
 			}
 			s.changed(id, build.Running)
@@ -132,7 +123,14 @@ func (b *bench) change(ctx context.Context, app string, s *changes) error {
 				`{"status":{"conditions":[{"type":"Succeeded","status":"Unknown","reason":"Running","lastTransitionTime":%q}]}}`,
 				time.Now().UTC().Format(time.RFC3339),
 			)
-			if _, err := b.runs.Patch(ctx, pr.Name, types.MergePatchType, running, metav1.PatchOptions{}, "status"); err != nil {
+			if _, err := b.runs.Patch(
+				ctx,
+				build.RunName(id),
+				types.MergePatchType,
+				running,
+				metav1.PatchOptions{},
+				"status",
+			); err != nil {
 				return err
 			}
 			time.Sleep(time.Second)

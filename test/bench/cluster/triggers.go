@@ -10,11 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 
 	"github.com/drogue-iot/ajour/pkg/build"
-	"github.com/drogue-iot/ajour/pkg/tekton"
 	"github.com/drogue-iot/ajour/test/devtest"
 )
 
@@ -58,7 +56,6 @@ func (b *bench) trigger(ctx context.Context, i int) (string, error) {
 
 // create creates a pending run directly, of an object that nothing else is built for.
 func (b *bench) create(ctx context.Context, what string, i int) (string, error) {
-	id := uuid.Must(uuid.NewV7()).String()
 	d := build.Description{
 		Registry: build.OCI,
 		Image:    "bench:latest",
@@ -68,21 +65,11 @@ func (b *bench) create(ctx context.Context, what string, i int) (string, error) 
 		Source:   build.Source{URI: "https://git.example.org/acme/fw.git", Path: "."},
 		Args:     []string{"true"},
 	}
-	pr, err := tekton.Render(build.Spec{
-		ID:          id,
-		Object:      build.ObjectRef{Application: fmt.Sprintf("%s-%s-%d", b.prefix, what, i)},
-		Description: d,
-		Hash:        d.Hash(),
-		Cause:       build.CauseAPI,
-		Requested:   time.Now(),
-	}, tekton.Config{Namespace: namespace, ServiceAccount: "ajour-build", Layout: tekton.OnePod})
-	if err != nil {
-		return "", err
-	}
-	// With a different manager, the leader of the builder leaves it alone.
-	pr.Labels["app.kubernetes.io/managed-by"] = "bench"
-	_, err = b.runs.Create(ctx, pr, metav1.CreateOptions{})
-	return id, err
+	o := build.ObjectRef{Application: fmt.Sprintf("%s-%s-%d", b.prefix, what, i)}
+	return b.createRun(ctx, o, d, time.Now(), func(pr *v1.PipelineRun) {
+		// With a different manager, the leader of the builder leaves it alone.
+		pr.Labels["app.kubernetes.io/managed-by"] = "bench"
+	})
 }
 
 // triggers measures how triggers become runs. It returns the latency at a steady rate.
