@@ -17,9 +17,9 @@ endif
 help: ## show the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-build: ## build bin/ajour
+build: ## build bin/ajour, and bin/ajour-step that it needs beside it
 	@echo "Compiling bin/ajour; the first time takes some minutes."
-	@$(GO) build -trimpath -o bin/ajour ./cmd/ajour
+	@mkdir -p bin && $(GO) build -trimpath -o bin/ ./cmd/ajour ./cmd/ajour-step
 
 demo: build ## build a firmware on this machine and show it; ONCE=1 ends after that
 	@$(GO) run -trimpath ./test/demo $(if $(ONCE),-once)

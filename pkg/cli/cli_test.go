@@ -96,6 +96,17 @@ func TestWrongCallsAreUsageErrors(t *testing.T) {
 	}
 }
 
+// TestDevSaysWhichProgramIsMissing when it was copied without the one that runs steps.
+func TestDevSaysWhichProgramIsMissing(t *testing.T) {
+	t.Parallel()
+	code, out, errs := run(t, nil, "", "dev", "--engine", "none")
+	want := "ajour: the program ajour-step is not beside this one: \"make build\" makes both: " +
+		"stat /bin/ajour-step: no such file or directory\n"
+	if code != 1 || out != "" || errs != want {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+}
+
 // installation is an API that answers with what it is given.
 func installation(t *testing.T, answers map[string]any) string {
 	t.Helper()

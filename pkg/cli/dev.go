@@ -154,7 +154,6 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 	o := standalone.Options{
 		Dir:               f.data,
 		Listen:            f.listen,
-		Step:              []string{env.Program, "step"},
 		Builders:          map[string]string{},
 		BuilderEnv:        f.builderEnv,
 		Registry:          f.registry,
@@ -164,9 +163,6 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 		IgnoreChanges:     f.manual,
 		Traces:            env.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "",
 		Log:               slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level})),
-	}
-	if env.Program == "" {
-		return o, errors.New("the path of this program is not known: call it by its path")
 	}
 	if err := loopback(f.listen); err != nil {
 		return o, err
@@ -205,8 +201,22 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 			return o, &usageError{fmt.Errorf("--builder-env %q: write NAME=VALUE", e)}
 		}
 	}
-	o.Engine, err = findEngine(f.engine)
+	if o.Engine, err = findEngine(f.engine); err != nil {
+		return o, err
+	}
+	o.Step, err = findStep(env.Program)
 	return o, err
+}
+
+// findStep returns the path of the program that runs steps, which lies beside that of this process.
+func findStep(program string) (string, error) {
+	file := filepath.Join(filepath.Dir(program), "ajour-step")
+	if _, err := os.Stat(file); err != nil {
+		return "", fmt.Errorf(
+			"the program ajour-step is not beside this one: \"make build\" makes both: %w", err,
+		)
+	}
+	return file, nil
 }
 
 func (f *devFlags) policy() (p build.Policy, err error) {

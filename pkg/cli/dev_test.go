@@ -13,8 +13,11 @@ import (
 func TestABuilderIsTheProgramThatWasNamed(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "build.sh")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil {
-		t.Fatal(err)
+	ajour := filepath.Join(t.TempDir(), "ajour")
+	for _, file := range []string{program, ajour + "-step"} {
+		if err := os.WriteFile(file, []byte("#!/bin/sh\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	here, err := os.Getwd()
 	if err != nil {
@@ -32,7 +35,7 @@ func TestABuilderIsTheProgramThatWasNamed(t *testing.T) {
 		images:      "application",
 		controllers: "any",
 	}
-	o, err := f.options(Env{Program: "/bin/ajour", Getenv: func(string) string { return "" }})
+	o, err := f.options(Env{Program: ajour, Getenv: func(string) string { return "" }})
 	if err != nil || o.Builders["b"] != program {
 		t.Errorf("%q is %q: %v", relative, o.Builders["b"], err)
 	}

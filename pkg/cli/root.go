@@ -102,7 +102,7 @@ any other installation that --url and --token name.`,
 	flags.StringVar(&c.token, "token", "", "access `token` (env AJOUR_TOKEN; default: that of the running \"ajour dev\")")
 	root.AddCommand(
 		newDev(env), newTrigger(c), newPublish(c), newGet(env, c), newLogs(env, c), newCancel(env, c),
-		newHook(env, c), newVersion(env), newStep(env),
+		newHook(env, c), newVersion(env),
 	)
 	return root
 }

@@ -20,7 +20,7 @@ import (
 // assembled returns all parts, which do not run.
 func assembled(t *testing.T) *process {
 	t.Helper()
-	o := Options{Dir: t.TempDir(), Step: []string{"false"}, Log: slog.New(slog.DiscardHandler)}
+	o := Options{Dir: t.TempDir(), Step: "false", Log: slog.New(slog.DiscardHandler)}
 	p, err := assemble(o, "127.0.0.1:1", "127.0.0.1:2")
 	if err != nil {
 		t.Fatal(err)

@@ -245,7 +245,7 @@ func openRunner(o Options, state runner.State, events event.Sender) (*runner.Run
 	}
 	steps := map[string][]string{}
 	for _, name := range []string{"fetch", "publish"} {
-		steps["ko://github.com/drogue-iot/ajour/cmd/"+name] = append(append([]string{}, o.Step...), name)
+		steps["ko://github.com/drogue-iot/ajour/cmd/"+name] = []string{o.Step, name}
 	}
 	return runner.Open(runner.Options{
 		Dir:        o.Dir,

@@ -29,9 +29,9 @@ type Options struct {
 	Dir string
 	// Listen is the address for people, "127.0.0.1:0" for any free port.
 	Listen string
-	// Step is the command whose further arguments are the name of a step and
-	// its flags: this very program.
-	Step []string
+	// Step is the path of the program whose first argument is the name of a step and whose
+	// further ones are those of the step: see cmd/ajour-step.
+	Step string
 	// Builders maps builder images to programs of this machine.
 	Builders map[string]string
 	// BuilderEnv is added to the environment of mapped builders, "NAME=VALUE".

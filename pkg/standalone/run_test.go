@@ -47,7 +47,7 @@ func begin(t *testing.T, dir string) (s standalone.Session, stop func() error) {
 	ready, done := make(chan standalone.Session, 1), make(chan error, 1)
 	go func() {
 		o := standalone.Options{
-			Dir: dir, Listen: "127.0.0.1:0", Step: []string{"false"}, Log: slog.New(slog.DiscardHandler),
+			Dir: dir, Listen: "127.0.0.1:0", Step: "false", Log: slog.New(slog.DiscardHandler),
 		}
 		done <- standalone.Run(ctx, o,
 			func(s standalone.Session) error { ready <- s; return nil })

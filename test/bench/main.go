@@ -63,7 +63,7 @@ func run(ctx context.Context, only string, away time.Duration, out io.Writer) er
 	}
 	flags := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", dir + "/"}
 	for _, args := range [][]string{
-		append(slices.Clone(flags), "./cmd/fetch", "./cmd/publish", "./cmd/ajour"),
+		append(slices.Clone(flags), "./cmd/fetch", "./cmd/publish", "./cmd/ajour", "./cmd/ajour-step"),
 		append(
 			[]string{"build", "-C", "test/bench/tools", "-trimpath", "-o", dir + "/"}, "oras.land/oras/cmd/oras",
 			"github.com/google/go-containerregistry/cmd/crane",

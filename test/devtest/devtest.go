@@ -164,7 +164,7 @@ func Main(m *testing.M, program *string) int {
 	defer os.RemoveAll(dir)
 	*program = filepath.Join(dir, "ajour")
 	if out, err := exec.Command(
-		"go", "build", "-o", *program, "github.com/drogue-iot/ajour/cmd/ajour",
+		"go", "build", "-o", dir, "github.com/drogue-iot/ajour/cmd/ajour", "github.com/drogue-iot/ajour/cmd/ajour-step",
 	).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build ajour: %v\n%s", err, out)
 		return 1
