@@ -19,6 +19,7 @@ import (
 
 	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/internal/proxy"
+	"github.com/drogue-iot/ajour/pkg/local/runner"
 	"github.com/drogue-iot/ajour/pkg/standalone"
 )
 
@@ -124,7 +125,7 @@ func (f *devFlags) run(cmd *cobra.Command, env Env) (err error) {
 		if o.Dir, err = os.MkdirTemp("", "ajour-dev-"); err != nil {
 			return fmt.Errorf("make data folder: %w", err)
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
+		defer func() { err = errors.Join(err, runner.RemoveAll(o.Engine, o.Dir)) }()
 	}
 	forget := func() {}
 	defer func() { forget() }()

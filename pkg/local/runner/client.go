@@ -100,7 +100,7 @@ func (c PipelineRuns) Delete(_ context.Context, name string, opts metav1.DeleteO
 		return apierrors.NewConflict(resourcePipelineRuns, name, errors.New("it has not ended"))
 	}
 	// The run last: what is left of one that is half removed is removed the next time.
-	if err := removeAll(c.r.runDir(name)); err != nil {
+	if err := c.r.removeAll(c.r.runDir(name)); err != nil {
 		return err
 	}
 	return c.r.store.remove(name)

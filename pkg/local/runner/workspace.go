@@ -44,7 +44,7 @@ func (r *Runner) newWorkspace(run string) (string, error) {
 		return "", err
 	}
 	for _, d := range old {
-		if err := removeAll(d); err != nil {
+		if err := r.removeAll(d); err != nil {
 			return "", err
 		}
 	}
@@ -99,7 +99,7 @@ func (p *pipeline) findVolume() (folder string, err error) {
 // over later, what [Runner.removeUnused] finds otherwise.
 func (p *pipeline) leave(ctx context.Context, end error) {
 	if errors.Is(end, errStopped) && p.workspace != "" {
-		if err := removeAll(p.workspace); err != nil {
+		if err := p.removeAll(p.workspace); err != nil {
 			p.options.Log.WarnContext(ctx, "workspace cannot be removed", "folder", p.workspace, "error", err)
 		}
 	}
@@ -134,7 +134,7 @@ func (r *Runner) removeWorkspaces() error {
 		pr, failed := get[v1.PipelineRun](r.store, bucketPipelineRuns, filepath.Base(filepath.Dir(folder)))
 		switch {
 		case apierrors.IsNotFound(failed):
-			failed = removeAll(folder)
+			failed = r.removeAll(folder)
 		case failed == nil && pr.IsDone() && !used[claimOf(pr.Name)]:
 			all = append(all, ended{folder, pr})
 		}
@@ -148,7 +148,7 @@ func (r *Runner) removeWorkspaces() error {
 			retained++
 			e.folder = filepath.Join(e.folder, "tasks") // the rest of it
 		}
-		err = errors.Join(err, removeAll(e.folder))
+		err = errors.Join(err, r.removeAll(e.folder))
 	}
 	return err
 }
@@ -188,22 +188,4 @@ func (r *Runner) keeps(pr *v1.PipelineRun) bool {
 	}
 	b, ours := r.options.Observe(pr, trs)
 	return ours && r.options.Retain(b)
-}
-
-// removeAll is os.RemoveAll for folders that a build made read-only, as the
-// module cache of Go is.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			return os.Chmod(path, 0o700) //nolint:gosec // a folder of ours that is about to go
-		}
-		return err
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove %s: %w", dir, err)
-	}
-	return os.RemoveAll(dir)
 }
