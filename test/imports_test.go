@@ -61,6 +61,7 @@ var only = map[string][]string{
 	"github.com/spf13/":                       {"pkg/cli"},
 	"github.com/twmb/franz-go/":               {"pkg/source", "test"},
 	"oras.land/":                              {"pkg/publish"},
+	"golang.org/x/oauth2":                     {"pkg/auth"},
 	"github.com/golang-jwt/":                  {"pkg/auth", "pkg/local/issuer", "test/servers"},
 	"go.etcd.io/bbolt":                        {"pkg/local", "pkg/internal/boltfile", "test/bench"},
 	"github.com/kelseyhightower/":             {"cmd", "test/e2e/backend"},

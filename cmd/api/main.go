@@ -58,7 +58,7 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	policy, wrong := c.Policy.Policy()
-	user, err := c.User()
+	user, credentials, err := c.Identity(c.Transport, s.HTTP)
 	if err := errors.Join(wrong, err); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func run(ctx context.Context, c envConfig) error {
 	verifier := auth.New(auth.Options{Issuer: c.Issuer, Audience: c.ClientID, Clients: c.Clients, Log: s.Log})
 	// What callers see of the registry, they see with their own token. Ours tells whether the
 	// builder will be able to read an object.
-	devices := drogue.New(c.Registry, s.HTTP, c.Auth())
+	devices := drogue.New(c.Registry, s.HTTP, credentials)
 	return server.Service{
 		Handler: api.New(
 			api.Deps{

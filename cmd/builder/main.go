@@ -60,10 +60,11 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.User(); err != nil {
+	s, err := c.Setup(ctx)
+	if err != nil {
 		return err
 	}
-	s, err := c.Setup(ctx)
+	_, credentials, err := c.Identity(c.Transport, s.HTTP)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	state := tekton.NewStore()
-	registry := drogue.New(c.Registry, s.HTTP, c.Auth())
+	registry := drogue.New(c.Registry, s.HTTP, credentials)
 	deps := builder.Deps{State: state, Runs: runs, Canceller: runs, Objects: registry, List: registry, Sender: s.Sender}
 	options := builder.Options{
 		Log: s.Log, Clock: time.Now, Events: s.Incoming, Applications: c.Applications, IgnoreChanges: c.IgnoreChanges,

@@ -39,6 +39,10 @@ func run(ctx context.Context, c envConfig) error {
 	if err != nil {
 		return err
 	}
+	_, credentials, err := c.Identity(c.Transport, common.HTTP)
+	if err != nil {
+		return err
+	}
 	cluster, err := tekton.Connect(c.Namespace, common.Log)
 	if err != nil {
 		return err
@@ -54,7 +58,7 @@ func run(ctx context.Context, c envConfig) error {
 		return err
 	}
 	s := status.New(status.Deps{
-		State: state, Runs: runs, Objects: drogue.New(c.Registry, common.HTTP, c.Auth()), Sender: common.Sender,
+		State: state, Runs: runs, Objects: drogue.New(c.Registry, common.HTTP, credentials), Sender: common.Sender,
 	}, options)
 	lead := func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)

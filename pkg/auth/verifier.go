@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -140,28 +139,9 @@ func (v *Verifier) Run(ctx context.Context) error {
 }
 
 func (v *Verifier) discover(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		strings.TrimSuffix(v.options.Issuer, "/")+"/.well-known/openid-configuration", nil)
+	doc, err := Discover(ctx, v.options.HTTP, v.options.Issuer)
 	if err != nil {
-		return fmt.Errorf("discover issuer: %w", err)
-	}
-	res, err := v.options.HTTP.Do(req)
-	if err != nil {
-		return fmt.Errorf("discover issuer: %w", err)
-	}
-	defer res.Body.Close()
-	var doc struct {
-		Issuer string `json:"issuer"`
-		Keys   string `json:"jwks_uri"`
-	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("discover issuer: %s answered %s", req.URL.Redacted(), res.Status)
-	}
-	if err := json.NewDecoder(http.MaxBytesReader(nil, res.Body, 1<<20)).Decode(&doc); err != nil {
-		return fmt.Errorf("discover issuer: read %s: %w", req.URL.Redacted(), err)
-	}
-	if doc.Issuer != v.options.Issuer {
-		return fmt.Errorf("discover issuer: it calls itself %q, not %q", doc.Issuer, v.options.Issuer)
+		return err
 	}
 	strict := false
 	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{doc.Keys}, keyfunc.Override{

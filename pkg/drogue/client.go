@@ -35,14 +35,15 @@ const (
 
 // Auth writes credentials into the header of a request. The registry compares
 // "Bearer" and "Basic" case-sensitively, and takes a request without usable
-// credentials for an anonymous one (X4, AUTH-1).
-type Auth func(http.Header) error
+// credentials for an anonymous one (X4, AUTH-1). An error that is not [ErrUnauthenticated] says that there
+// are none at the moment.
+type Auth func(context.Context, http.Header) error
 
 // Bearer authenticates with an access token.
 func Bearer(token string) Auth {
-	return func(h http.Header) error {
+	return func(_ context.Context, h http.Header) error {
 		if strings.TrimSpace(token) == "" {
-			return errors.New("empty token: the call would be anonymous")
+			return fmt.Errorf("%w: empty token, the call would be anonymous", ErrUnauthenticated)
 		}
 		h.Set("Authorization", "Bearer "+token)
 		return nil
@@ -51,9 +52,9 @@ func Bearer(token string) Auth {
 
 // Basic authenticates with a user name and a personal access token.
 func Basic(user, token string) Auth {
-	return func(h http.Header) error {
+	return func(_ context.Context, h http.Header) error {
 		if user == "" || token == "" {
-			return errors.New("empty user or token: the call would be anonymous")
+			return fmt.Errorf("%w: empty user or token, the call would be anonymous", ErrUnauthenticated)
 		}
 		(&http.Request{Header: h}).SetBasicAuth(user, token)
 		return nil
@@ -235,8 +236,10 @@ func (c *Client) open(ctx context.Context, method, path string, body []byte) (io
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	if err := c.auth(req.Header); err != nil {
-		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrUnauthenticated, err)
+	if err := c.auth(ctx, req.Header); errors.Is(err, ErrUnauthenticated) {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
+	} else if err != nil { // the issuer does not answer, say
+		return nil, fmt.Errorf("%s %s: %w: %w", method, path, ErrUnavailable, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")

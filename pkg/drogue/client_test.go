@@ -205,6 +205,12 @@ func TestErrorsByKind(t *testing.T) {
 		{"a foreign device looks missing", get(url, "bob", dev), drogue.ErrNotFound},
 		{"bad credentials", get(url, "bad", app), drogue.ErrUnauthenticated},
 		{"an empty token is never sent", get(url, " ", app), drogue.ErrUnauthenticated},
+		{"an issuer that is away", func() error {
+			_, err := drogue.New(url, http.DefaultClient, func(context.Context, http.Header) error {
+				return errors.New("no token")
+			}).Get(ctx, app)
+			return err
+		}(), drogue.ErrUnavailable},
 		{"a registry that is away", get(closed.URL, "alice", app), drogue.ErrUnavailable},
 		{
 			"an object that became too large",

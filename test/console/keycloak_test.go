@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ import (
 )
 
 // TestKeycloak logs people in at a real Keycloak, whose realm is that of Drogue's chart. The API is the
-// one of an installation, without builds.
+// one of an installation, without builds. Its services get a token of their own client there.
 func TestKeycloak(t *testing.T) {
 	t.Parallel()
 	k := servers.StartKeycloak(t)
@@ -39,6 +40,16 @@ func TestKeycloak(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- verifier.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-ended })
+	token, err := auth.NewTokens(http.DefaultClient).Of(
+		t.Context(),
+		auth.Client{ID: "services", Secret: servers.ServiceSecret, Issuer: k.Issuer},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if roles := servers.Roles(t, token); !slices.Contains(roles, "drogue-admin") {
+		t.Errorf("the client of the services has the roles %v", roles)
+	}
 	devices, makeApp := registryOf(t, verifier)
 	pages, err := console.New(k.Issuer)
 	if err != nil {

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // keycloakVersion is what Maven fetches.
@@ -60,7 +62,8 @@ func fetchKeycloak(dir string) error {
 
 // Keycloak is a running server with the realm "drogue", as Drogue's Helm chart makes it: its client
 // "drogue" is public, for pages of any origin, and sends people back to http://localhost alone. The users
-// "ada", who has the role trigger-build, and "bob" have the password "secret".
+// "ada", who has the role trigger-build, and "bob" have the password "secret". The client "services" has
+// a service account, which is an administrator, and [ServiceSecret].
 type Keycloak struct {
 	// Issuer is the URL of the realm.
 	Issuer string
@@ -71,6 +74,9 @@ type Keycloak struct {
 }
 
 const keycloakPassword = "secret"
+
+// ServiceSecret is that of the client "services".
+const ServiceSecret = "secret-of-the-services"
 
 // StartKeycloak starts one. The first time on a machine it is fetched, which takes a minute or two.
 func StartKeycloak(t testing.TB) *Keycloak {
@@ -117,9 +123,16 @@ func realm() map[string]any {
 	return map[string]any{
 		"realm": "drogue", "enabled": true, "accessTokenLifespan": 10,
 		"roles": map[string]any{"realm": []any{
-			map[string]any{"name": "drogue-user"}, map[string]any{"name": "trigger-build"},
+			map[string]any{
+				"name": "drogue-user",
+			},
+			map[string]any{"name": "trigger-build"},
+			map[string]any{"name": "drogue-admin"},
 		}},
-		"users": []any{user("ada", "trigger-build"), user("bob")},
+		"users": []any{user("ada", "trigger-build"), user("bob"), map[string]any{
+			"username": "service-account-services", "enabled": true, "serviceAccountClientId": "services",
+			"realmRoles": []string{"drogue-admin"},
+		}},
 		"clients": []any{map[string]any{
 			"clientId": "drogue", "enabled": true, "publicClient": true, "standardFlowEnabled": true,
 			"directAccessGrantsEnabled": true, "redirectUris": []string{"http://localhost:*"}, "webOrigins": []string{"*"},
@@ -128,6 +141,9 @@ func realm() map[string]any {
 				"name": "aud", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
 				"config": map[string]any{"included.client.audience": "drogue", "access.token.claim": "true"},
 			}},
+		}, map[string]any{
+			"clientId": "services", "enabled": true, "secret": ServiceSecret, "serviceAccountsEnabled": true,
+			"standardFlowEnabled": false,
 		}},
 	}
 }
@@ -162,6 +178,21 @@ func (k *Keycloak) password(issuer, client, user string) string {
 		k.t.Fatalf("token of %s: %s: %v %s", user, res.Status, err, answer.Error)
 	}
 	return answer.Token
+}
+
+// Roles returns the realm roles that an access token names.
+func Roles(t testing.TB, token string) []string {
+	t.Helper()
+	var claims struct {
+		jwt.RegisteredClaims
+		Realm struct {
+			Roles []string `json:"roles"`
+		} `json:"realm_access"`
+	}
+	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil {
+		t.Fatal(err)
+	}
+	return claims.Realm.Roles
 }
 
 // EndSessions ends all sessions of a user, as an administrator does.

@@ -23,7 +23,6 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/drogue-iot/ajour/pkg/build"
-	"github.com/drogue-iot/ajour/pkg/drogue"
 	"github.com/drogue-iot/ajour/pkg/event"
 	"github.com/drogue-iot/ajour/pkg/server"
 	"github.com/drogue-iot/ajour/pkg/sink"
@@ -79,11 +78,6 @@ type Replica struct {
 	PodNamespace string `envconfig:"POD_NAMESPACE" required:"true" desc:"namespace of the service, which holds its Lease"`
 }
 
-// Credentials are those of a service that acts on its own behalf.
-type Credentials struct {
-	Folder string `envconfig:"DROGUE_CREDENTIALS" default:"/drogue" desc:"folder with the files user and token: a user of the Drogue registry that the service acts as, and a personal access token of that; read for each call"`
-}
-
 // Policy is read by the services that read descriptions.
 type Policy struct {
 	Images      build.Ownership `envconfig:"IMAGE_POLICY" default:"application" desc:"application: an application publishes to images of its own name and below; any: to every image below the prefix, those of others too"`
@@ -103,42 +97,6 @@ func (p Policy) Policy() (build.Policy, error) {
 		}
 	}
 	return build.Policy{Images: p.Images, Controllers: p.Controllers, Builders: p.Builders, MaxTimeout: p.MaxTimeout}, nil
-}
-
-// Auth returns what authenticates calls to the device registry. A token that was replaced counts
-// from the next call on.
-func (c Credentials) Auth() drogue.Auth {
-	return func(h http.Header) error {
-		user, err := c.read("user")
-		if err != nil {
-			return err
-		}
-		token, err := c.read("token")
-		if err != nil {
-			return err
-		}
-		return drogue.Basic(user, token)(h)
-	}
-}
-
-// User returns the name of the user, or an error if the folder is not as it should be.
-func (c Credentials) User() (string, error) {
-	if _, err := c.read("token"); err != nil {
-		return "", err
-	}
-	return c.read("user")
-}
-
-func (c Credentials) read(name string) (string, error) {
-	data, err := os.ReadFile(filepath.Join(c.Folder, name)) //nolint:gosec // the operator says where it is
-	if err != nil {
-		return "", fmt.Errorf("DROGUE_CREDENTIALS: %w", err)
-	}
-	text := strings.TrimSpace(string(data))
-	if text == "" {
-		return "", fmt.Errorf("DROGUE_CREDENTIALS: the file %s of %s is empty", name, c.Folder)
-	}
-	return text, nil
 }
 
 // Common is what every service works with.
