@@ -45,14 +45,14 @@ func (b *bench) long(ctx context.Context, s *gittest.Server, root, base string) 
 	url := base + repo.Path()
 	if !b.skips(short) {
 		other := []string{"sh", "-c", byHand, "URL", "DIR", commit[:12], "BUNDLE"}
-		if err := b.compareFetch(ctx, short, 5, url, commit[:12], other); err != nil {
+		if err := b.compareFetch(ctx, short, 11, url, commit[:12], other); err != nil {
 			return err
 		}
 	}
 	if b.skips(tags) {
 		return nil
 	}
-	return b.compareFetch(ctx, tags, 5, url, "main", []string{
+	return b.compareFetch(ctx, tags, 11, url, "main", []string{
 		"git", "-c", "http.sslCAInfo=BUNDLE", "clone", "--quiet", "--branch=main", "--filter=tree:0", "URL", "DIR",
 	}, "--history=tags")
 }

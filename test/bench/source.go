@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,19 +24,24 @@ import (
 )
 
 const (
-	// sourceRecords are in the topic. One in twenty is a change of a description: a build makes
-	// some twenty changes of status.
 	sourceRecords = 200_000
-	relevantOf    = 20
 	// maxSourceRatio is how much longer the source may take than a loop that only reads.
 	maxSourceRatio = 2.0
 	sourceRuns     = 3
 )
 
 // source measures how long the source takes for a topic, beside a loop of the same client that does
-// nothing with what it reads.
+// nothing with what it reads. A build makes some twenty changes of status, which is all that there
+// is if every device has a description of its own. Where an application has one for its devices, the
+// update server adds some of each device.
 func (b *bench) source(ctx context.Context) error {
-	const name = "registry's topic, 200,000 records"
+	return errors.Join(
+		b.topic(ctx, "registry topic, 1 in 20 relevant", 20),
+		b.topic(ctx, "registry topic, 1 in 100 relevant", 100),
+	)
+}
+
+func (b *bench) topic(ctx context.Context, name string, relevantOf int) error {
 	if b.skips(name) {
 		return nil
 	}
@@ -44,7 +50,7 @@ func (b *bench) source(ctx context.Context) error {
 		return err
 	}
 	defer cluster.Close()
-	if err := produceChanges(ctx, cluster.ListenAddrs()); err != nil {
+	if err := produceChanges(ctx, cluster.ListenAddrs(), relevantOf); err != nil {
 		return err
 	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -72,7 +78,7 @@ func (b *bench) source(ctx context.Context) error {
 	return nil
 }
 
-func produceChanges(ctx context.Context, servers []string) error {
+func produceChanges(ctx context.Context, servers []string, relevantOf int) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(servers...), kgo.MaxBufferedRecords(10_000))
 	if err != nil {
 		return err
