@@ -14,6 +14,7 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 )
 
@@ -34,9 +35,10 @@ func relevant(r *kgo.Record) bool {
 	return true // what it is, decode says
 }
 
-// decode reads a record as the event that it is. Names of devices stay as they are; the registry
-// puts them into the source without escaping, which is no URI then (contract 3.2).
-func decode(r *kgo.Record) (cloudevents.Event, error) {
+// decode reads a record as the event that it is, and the object that it is about. Names of devices
+// stay as they are; the registry puts them into the source without escaping, which is no URI then
+// (contract 3.2).
+func decode(r *kgo.Record) (cloudevents.Event, build.ObjectRef, error) {
 	ev := cloudevents.NewEvent()
 	for _, h := range r.Headers {
 		value := string(h.Value)
@@ -46,24 +48,24 @@ func decode(r *kgo.Record) (cloudevents.Event, error) {
 			ev.SetDataContentType(value)
 		case !ok:
 		case !utf8.ValidString(value):
-			return ev, fmt.Errorf("header %s is no text", h.Key)
+			return ev, build.ObjectRef{}, fmt.Errorf("header %s is no text", h.Key)
 		default:
 			if err := set(&ev, name, value); err != nil {
-				return ev, err
+				return ev, build.ObjectRef{}, err
 			}
 		}
 	}
 	if ev.Type() != event.TypeApplicationChange && ev.Type() != event.TypeDeviceChange {
-		return ev, fmt.Errorf("the type %q is no change of the registry", ev.Type())
+		return ev, build.ObjectRef{}, fmt.Errorf("the type %q is no change of the registry", ev.Type())
 	}
 	if len(r.Value) > 0 {
 		ev.DataEncoded = r.Value
 	}
 	if err := ev.Validate(); err != nil {
-		return ev, fmt.Errorf("no event: %w", err)
+		return ev, build.ObjectRef{}, fmt.Errorf("no event: %w", err)
 	}
-	_, err := event.DecodeChange(ev)
-	return ev, err
+	c, err := event.DecodeChange(ev)
+	return ev, c.Object, err
 }
 
 func set(ev *cloudevents.Event, name, value string) error {

@@ -4,8 +4,8 @@
 // Package source passes the changes of the Drogue registry on from its topic in Kafka to the broker
 // (contract 3).
 //
-// Offsets are committed when the broker has taken an event, so a change is passed on at least once:
-// whoever gets it reads the object, and builds a description once. Most of the topic are the changes
+// Offsets are committed when the broker has taken an event, so the last change of an object is passed
+// on at least once: whoever gets it reads the object, and builds a description once. Most of the topic are the changes
 // of status that the project makes itself, which are dropped by a header.
 package source
 
@@ -19,9 +19,11 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 	"github.com/drogue-iot/ajour/pkg/sink"
 )
@@ -53,6 +55,8 @@ const (
 	Sent = "sent"
 	// Irrelevant is a change that cannot concern a build description.
 	Irrelevant = "irrelevant"
+	// Superseded is one that a later change of the same object, read with it, was sent in place of.
+	Superseded = "superseded"
 	// Malformed is no change of the registry, and will never be one.
 	Malformed = "malformed"
 	// Refused is one that the broker does not take, however often it comes.
@@ -167,43 +171,45 @@ func (s *Source) report(ctx context.Context, fetches kgo.Fetches) error {
 	return err
 }
 
-// passAll passes the records on: those of one object in their order, others at the same time. A key is
-// always in the same partition.
+// change is a record that may concern a build description.
+type change struct {
+	record *kgo.Record
+	event  cloudevents.Event
+}
+
+// passAll passes the last change of each object on, all at the same time. Whoever gets it reads the
+// object, and so has those before it.
 func (s *Source) passAll(ctx context.Context, fetches kgo.Fetches) error {
+	last := map[build.ObjectRef]change{}
+	fetches.EachRecord(func(r *kgo.Record) {
+		if !relevant(r) {
+			s.Count(ctx, Irrelevant)
+			return
+		}
+		ev, object, err := decode(r)
+		if err != nil {
+			s.skip(ctx, r, Malformed, err)
+			return
+		}
+		if _, ok := last[object]; ok {
+			s.Count(ctx, Superseded)
+		}
+		last[object] = change{r, ev}
+	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxSends)
-	objects := map[string][]*kgo.Record{}
-	fetches.EachRecord(func(r *kgo.Record) {
-		if relevant(r) {
-			objects[string(r.Key)] = append(objects[string(r.Key)], r)
-		} else {
-			s.Count(ctx, Irrelevant)
-		}
-	})
-	for _, records := range objects {
-		g.Go(func() error {
-			for _, r := range records {
-				if err := s.pass(ctx, r); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	for _, c := range last {
+		g.Go(func() error { return s.pass(ctx, c) })
 	}
 	return g.Wait()
 }
 
-// pass passes one record on. It returns an error if the context ends before.
-func (s *Source) pass(ctx context.Context, r *kgo.Record) error {
-	ev, err := decode(r)
-	if err != nil {
-		s.skip(ctx, r, Malformed, err)
-		return nil
-	}
+// pass passes one change on. It returns an error if the context ends before.
+func (s *Source) pass(ctx context.Context, c change) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.MaxInterval = maxWait
-	_, err = backoff.Retry(ctx, func() (struct{}, error) {
-		err := s.Sender.Send(ctx, ev)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := s.Sender.Send(ctx, c.event)
 		if final(err) {
 			err = backoff.Permanent(err)
 		}
@@ -215,7 +221,7 @@ func (s *Source) pass(ctx context.Context, r *kgo.Record) error {
 	case err == nil:
 		s.Count(ctx, Sent)
 	case final(err):
-		s.skip(ctx, r, Refused, err)
+		s.skip(ctx, c.record, Refused, err)
 	default:
 		return err
 	}

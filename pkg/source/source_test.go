@@ -23,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/drogue-iot/ajour/pkg/build"
 	"github.com/drogue-iot/ajour/pkg/event"
 	"github.com/drogue-iot/ajour/pkg/sink"
 	"github.com/drogue-iot/ajour/pkg/source"
@@ -184,8 +185,8 @@ func run(t *testing.T, k source.Kafka, b *broker) (*source.Source, func()) {
 	return s, stop
 }
 
-// TestChangesOfDescriptionsArePassedOn, in the order of each object, with names as they are; changes
-// of status are not, nor is what is no change at all.
+// TestChangesOfDescriptionsArePassedOn with names as they are; changes of status are not, nor is what is
+// no change at all.
 func TestChangesOfDescriptionsArePassedOn(t *testing.T) {
 	t.Parallel()
 	k, b := kafka(t), &broker{}
@@ -193,15 +194,14 @@ func TestChangesOfDescriptionsArePassedOn(t *testing.T) {
 	var records []*kgo.Record
 	var want []string
 	for _, name := range names {
-		for _, subject := range []string{".", ".metadata", ".spec.firmware", ".status.firmware", ".status.firmwareBuild", ".spec.other"} {
+		for _, subject := range []string{".spec.firmware", ".status.firmware", ".status.firmwareBuild", ".spec.other"} {
 			records = append(records, change("greenhouse", name, subject))
 		}
-		want = append(
-			want,
-			"greenhouse/"+name+" . <nil>",
-			"greenhouse/"+name+" .metadata <nil>",
-			"greenhouse/"+name+" .spec.firmware <nil>",
-		)
+		want = append(want, "greenhouse/"+name+" .spec.firmware <nil>")
+	}
+	for app, subject := range map[string]string{"new": ".", "renamed": ".metadata"} {
+		records = append(records, change(app, "", subject))
+		want = append(want, app+"/ "+subject+" <nil>")
 	}
 	malformed := []*kgo.Record{
 		{Topic: "registry", Value: []byte("x")},
@@ -215,23 +215,47 @@ func TestChangesOfDescriptionsArePassedOn(t *testing.T) {
 	s, _ := run(t, k, b)
 	b.until(t, len(records)+len(malformed))
 	got := b.names()
-	slices.SortStableFunc(got, func(x, y string) int {
-		return strings.Compare(x[:strings.LastIndex(x, " .")], y[:strings.LastIndex(y, " .")])
-	})
-	slices.SortStableFunc(want, func(x, y string) int {
-		return strings.Compare(x[:strings.LastIndex(x, " .")], y[:strings.LastIndex(y, " .")])
-	})
+	slices.Sort(got)
+	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(
-		map[string]int{source.Sent: 3 * len(names), source.Irrelevant: 3 * len(names), source.Malformed: len(malformed)},
+		map[string]int{source.Sent: len(names) + 2, source.Irrelevant: 3 * len(names), source.Malformed: len(malformed)},
 		maps.Collect(maps.All(b.counts)),
 	); diff != "" {
 		t.Error(diff)
 	}
 	if err := s.Ready(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTheLastChangeOfAnObjectIsEnough: whoever gets it reads the object. One that is no change does not
+// take the place of one that is.
+func TestTheLastChangeOfAnObjectIsEnough(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "registry"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	k := source.Kafka{Bootstrap: cluster.ListenAddrs(), Topic: "registry", Group: "ajour", Protocol: source.Plaintext}
+	produce(t, k, // as one batch, which is read at once
+		change("a", "", "."), change("a", "d", "."), change("a", "", ".metadata"), change("b", "", "."),
+		change("a", "", ".spec.firmware"), change("a", "", ".status.firmware"), without(change("b", "", "."), "ce_id"),
+	)
+	b := &broker{}
+	run(t, k, b)
+	b.until(t, 7)
+	got := b.names()
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"a/ .spec.firmware <nil>", "a/d . <nil>", "b/ . <nil>"}, got); diff != "" {
+		t.Error(diff)
+	}
+	want := map[string]int{source.Sent: 3, source.Superseded: 2, source.Irrelevant: 1, source.Malformed: 1}
+	if diff := cmp.Diff(want, maps.Collect(maps.All(b.counts))); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -286,7 +310,7 @@ func TestObjectsDoNotWaitForEachOther(t *testing.T) {
 func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	k := kafka(t)
-	produce(t, k, change("a", "", "."), change("a", "", ".metadata"), change("a", "", ".spec.firmware"))
+	produce(t, k, change("a", "", "."), change("b", "", ".metadata"), change("c", "", ".spec.firmware"))
 	away := errors.New("away")
 	b := &broker{answer: func(n int, ev cloudevents.Event) error {
 		switch {
@@ -299,7 +323,9 @@ func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	}}
 	s, stop := run(t, k, b)
 	b.until(t, 3)
-	if diff := cmp.Diff([]string{"a/ . <nil>", "a/ .spec.firmware <nil>"}, b.names()); diff != "" {
+	got := b.names()
+	slices.Sort(got)
+	if diff := cmp.Diff([]string{"a/ . <nil>", "c/ .spec.firmware <nil>"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]int{source.Sent: 2, source.Refused: 1}, maps.Collect(maps.All(b.counts))); diff != "" {
@@ -312,7 +338,7 @@ func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 		}
 	}
 	stop()
-	produce(t, k, change("b", "", "."))
+	produce(t, k, change("d", "", "."))
 	tried := make(chan struct{}, 1)
 	never := &broker{answer: func(int, cloudevents.Event) error {
 		select {
@@ -327,7 +353,7 @@ func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
 	last := &broker{}
 	run(t, k, last)
 	last.until(t, 1)
-	if diff := cmp.Diff([]string{"b/ . <nil>"}, last.names()); diff != "" {
+	if diff := cmp.Diff([]string{"d/ . <nil>"}, last.names()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -409,12 +435,14 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src, subject, app, device, version string) {
 		r := change(app, device, subject)
 		without(without(r, "ce_source", src), "ce_specversion", version)
-		ev, err := source.Decode(r)
+		ev, object, err := source.Decode(r)
 		if err != nil {
 			return
 		}
-		if c, err := event.DecodeChange(ev); err != nil || c.Object.Application != app || c.Object.Device != device {
-			t.Errorf("%+v %v", c, err)
+		c, err := event.DecodeChange(ev)
+		want := build.ObjectRef{Application: app, Device: device}
+		if err != nil || c.Object != want || object != want {
+			t.Errorf("%+v %+v %v", c, object, err)
 		}
 	})
 }
