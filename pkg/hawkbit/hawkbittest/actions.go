@@ -75,7 +75,7 @@ func (s *Server) listActions(r *http.Request) (int, any, error) {
 
 // statusKnown refuses a status that the generation does not have.
 func (s *Server) statusKnown(q query) error {
-	for _, t := range q {
+	for _, t := range q.terms() {
 		plain := slices.Contains([]string{"pending", "finished"}, t.values[0])
 		if t.field == "status" && (s.old() && !plain || !s.old() && t.values[0] == "pending") {
 			return &fault{

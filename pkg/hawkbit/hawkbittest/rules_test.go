@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -484,4 +485,58 @@ func TestADeviceThatReports(t *testing.T) {
 	c.call("DELETE", fmt.Sprintf("/rest/v1/targets/dev-1/actions/%d", second), "")
 	report("cancelAction", second, "success", 200)
 	report("cancelAction", second, "success", 200)
+}
+
+// TestFiltersAreFIQL with groups, "and", "or" and both kinds of quotes.
+func TestFiltersAreFIQL(t *testing.T) {
+	t.Parallel()
+	c := start(t, hawkbittest.V1)
+	for _, name := range []string{"a", "b", "c, d", "(e)"} {
+		c.call("POST", modulesPath, `[{"name":"`+name+`","version":"1","type":"os"}]`)
+	}
+	for filter, want := range map[string]string{
+		`name==a`:                                    "a",
+		`name==a,name==b`:                            "a b",
+		`name==a or name==b`:                         "a b",
+		`name==a;version==2`:                         "",
+		`name==a and version==1`:                     "a",
+		`name==a,name==b;version==2`:                 "a",
+		`(name==a,name==b);version==1`:               "a b",
+		`(name==a,(name==b;version==2)),name=="(e)"`: "a (e)",
+		`name=='c, d'`:                               "c, d",
+		`name=in=(a,"c, d",'(e)')`:                   "a c, d (e)",
+		`name=out=(a,b)`:                             "c, d (e)",
+		`name!=a;name!=b`:                            "c, d (e)",
+		`NAME==A*`:                                   "a",
+		``:                                           "400",
+		`name`:                                       "400",
+		`name==`:                                     "400",
+		`name==a,`:                                   "400",
+		`(name==a`:                                   "400",
+		`name==a)`:                                   "400",
+		`name=in=(a`:                                 "400",
+		`name==c, d`:                                 "400",
+		`name=like=a`:                                "400",
+		`name=="a`:                                   "400",
+		`name==a or `:                                "400",
+	} {
+		status, body := c.call("GET", modulesPath+"?q="+url.QueryEscape(filter), "")
+		var page struct {
+			Content []struct{ Name string }
+		}
+		got := strconv.Itoa(status)
+		if status == http.StatusOK {
+			if err := json.Unmarshal([]byte(body), &page); err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, m := range page.Content {
+				names = append(names, m.Name)
+			}
+			got = strings.Join(names, " ")
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", filter, got, want)
+		}
+	}
 }
