@@ -167,6 +167,47 @@ func TestALongLogIsArchivedWithItsBeginningAndItsEnd(t *testing.T) {
 	}
 }
 
+// TestABuildOfAnEarlierVersionIsArchivedOnceMore, for its state, and its message stays.
+func TestABuildOfAnEarlierVersionIsArchivedOnceMore(t *testing.T) {
+	t.Parallel()
+	f := newFinished(t, outputs{"build": "other.c:1:1: error: 'y' undeclared\n"})
+	runs := f.tekton.TektonV1().PipelineRuns(f.run.Namespace)
+	f.run.Annotations["ajour.drogue.io/message"] = "The builder exited with code 1: main.c:1:1: error: 'x' undeclared"
+	if _, err := runs.Update(t.Context(), f.run, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := f.client.Get(t.Context(), id)
+	if err != nil || before.Archived {
+		t.Fatal(err, before)
+	}
+	state := tekton.NewStore()
+	state.Replace([]build.Run{before})
+	k := tekton.NewArchiver(state, f.client, nil, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- k.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	for {
+		pr, err := runs.Get(t.Context(), f.run.Name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pr.Annotations["ajour.drogue.io/state"] != "" {
+			break
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal("its state is not recorded")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	after, err := f.client.Get(t.Context(), id)
+	before.Archived = true
+	if diff := cmp.Diff(before, after); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}
+
 // TestTheArchiverArchivesABuildOnce, its message last, and tries what fails once more.
 func TestTheArchiverArchivesABuildOnce(t *testing.T) {
 	t.Parallel()
@@ -205,6 +246,16 @@ func TestTheArchiverArchivesABuildOnce(t *testing.T) {
 	stored, err := f.client.Get(t.Context(), id)
 	if err != nil || !stored.Archived || stored.Message != message() || !cmp.Equal(stored.Log, &build.Log{Bytes: 36}) {
 		t.Errorf("%v %+v", err, stored)
+	}
+	tasks := f.tekton.TektonV1().TaskRuns(f.run.Namespace)
+	for _, task := range []string{"fetch-source", "build-firmware"} {
+		if err := tasks.Delete(t.Context(), f.run.Name+"-"+task, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later, err := f.client.Get(t.Context(), id)
+	if diff := cmp.Diff(stored, later); err != nil || diff != "" || len(later.Steps) == 0 {
+		t.Error("without its TaskRuns", err, diff)
 	}
 	state.Set(stored)
 	cancel()

@@ -30,8 +30,8 @@ const (
 )
 
 // Archiver archives of builds that have ended what is gone with their pods: the line of the output that
-// explains a failure, as an annotation of the run, and what their steps printed. It is for the leader
-// alone.
+// explains a failure, as an annotation of the run, and what their steps printed. With it, it records their
+// state on the run. It is for the leader alone.
 type Archiver struct {
 	state  *Store
 	client *Client
@@ -142,7 +142,8 @@ func (b *backlog) done(name string, err error) time.Duration {
 	return wait
 }
 
-// archive archives one build. The annotation comes last: a build that has it is complete.
+// archive archives one build. The annotations come last: a build that has them is complete. One of an earlier
+// version, which recorded no state, is archived once more.
 func (a *Archiver) archive(ctx context.Context, run build.Run) error {
 	full, err := a.client.Get(ctx, run.ID)
 	if errors.Is(err, build.ErrNotFound) || err == nil && full.UID != run.UID {
@@ -150,6 +151,9 @@ func (a *Archiver) archive(ctx context.Context, run build.Run) error {
 	}
 	if err != nil {
 		return err
+	}
+	if full.Lingering {
+		return errLingers
 	}
 	message := full.Message
 	if message == "" {
@@ -174,14 +178,24 @@ func (a *Archiver) archive(ctx context.Context, run build.Run) error {
 				return err
 			}
 			ops = append(ops, operation{"add", annotationPath(annotationLog), string(text)})
+			full.Log = &l
 		}
 	}
+	full.Archived = true
+	record, err := recordFor(full)
+	if err != nil {
+		return err
+	}
+	ops = append(ops, operation{"add", annotationPath(annotationState), record})
 	err = a.client.patch(ctx, full, "archive", ops)
 	if errors.Is(err, build.ErrChanged) {
 		return nil
 	}
 	return err
 }
+
+// errLingers says that the state of a build that has ended is not the last one.
+var errLingers = errors.New("a part of the build still runs")
 
 // errTooLong says that what steps printed is more than can be archived.
 var errTooLong = fmt.Errorf("%w: it is too long to be archived", build.ErrLogGone)

@@ -91,7 +91,7 @@ func (c *Client) Get(ctx context.Context, id string) (build.Run, error) {
 	if !ours {
 		return build.Run{}, fmt.Errorf("run %s is not ours: %w", pr.Name, build.ErrNotFound)
 	}
-	if run.Reason == build.ReasonBuildFailed && !run.Secret && !run.Archived {
+	if run.Reason == build.ReasonBuildFailed && !run.Secret && pr.Annotations[annotationMessage] == "" {
 		if line := c.excerpt(ctx, pr, children); line != "" {
 			run.Message = build.Clean(run.Message + ": " + line)
 		}

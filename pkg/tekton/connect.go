@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"time"
 
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	clientv1 "github.com/tektoncd/pipeline/pkg/client/clientset/versioned/typed/pipeline/v1"
 	"k8s.io/client-go/gentype"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	coreclientv1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 )
@@ -29,6 +31,7 @@ type Cluster struct {
 	runs      *clientv1.TektonV1Client
 	leanRuns  leanRuns
 	leanTasks leanTasks
+	briefs    metadata.Interface
 	core      *coreclientv1.CoreV1Client
 	leases    *coordinationv1.CoordinationV1Client
 }
@@ -60,6 +63,9 @@ func connect(rc *rest.Config, namespace string) (c *Cluster, err error) {
 		func() *leanRun { return &leanRun{} }, func() *leanList[leanRun] { return &leanList[leanRun]{} })
 	c.leanTasks.client = gentype.NewClientWithList("taskruns", lean, params, namespace,
 		func() *leanTask { return &leanTask{} }, func() *leanList[leanTask] { return &leanList[leanTask]{} })
+	if c.briefs, err = metadata.NewForConfig(rc); err != nil {
+		return nil, fmt.Errorf("connect to Tekton: %w", err)
+	}
 	if c.core, err = coreclientv1.NewForConfig(rc); err != nil {
 		return nil, fmt.Errorf("connect to cluster: %w", err)
 	}
@@ -88,7 +94,10 @@ func (c *Cluster) LogArchive(most int) *LogArchive {
 
 // Reflector returns a reflector that feeds a store.
 func (c *Cluster) Reflector(s *Store, log *slog.Logger) *Reflector {
-	return NewReflector(s, c.leanRuns, c.leanTasks, log)
+	briefs := func(resource string) Briefs {
+		return c.briefs.Resource(v1.SchemeGroupVersion.WithResource(resource)).Namespace(c.namespace)
+	}
+	return NewReflector(s, Listers{c.leanRuns, c.leanTasks, briefs("pipelineruns"), briefs("taskruns")}, log)
 }
 
 // Reaper returns a reaper of the pods of ended builds.

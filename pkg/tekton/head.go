@@ -39,6 +39,8 @@ type head struct {
 	timeout time.Duration
 	// children are the names of its TaskRuns, as Tekton has them.
 	children []string
+	// recorded reports that run is the state that was recorded at its end, and depends on nothing else.
+	recorded bool
 }
 
 // behind reports whether the run has ended by itself, and what it left is not known yet (TEK-35): runs and
@@ -46,7 +48,7 @@ type head struct {
 // was cancelled or that timed out may end before its TaskRuns, and its reason does not depend on them.
 func (h *head) behind(known map[string]*task) bool {
 	alone := h.condition.ok || h.condition.failed && h.condition.reason == v1.PipelineRunReasonFailed.String()
-	return alone && slices.ContainsFunc(h.children, func(name string) bool {
+	return alone && !h.recorded && slices.ContainsFunc(h.children, func(name string) bool {
 		t := known[name]
 		return t == nil || string(t.owner) != h.run.UID || !t.condition.ended()
 	})
@@ -94,7 +96,6 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 			},
 			Secret:     len(d.Secrets) > 0,
 			Controller: d.Controller,
-			Archived:   a[annotationMessage] != "",
 			Log:        logOf(a[annotationLog]),
 			Trace:      trace.ParentIn(a[annotationTrace]),
 			Pending:    pr.Spec.Status == v1.PipelineRunSpecStatusPending,
@@ -128,6 +129,9 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 	if pr.Labels[labelManagedBy] != managedBy || err != nil || h.run.Object.Validate() != nil ||
 		build.RunName(h.run.ID) != pr.Name {
 		return nil, d, false
+	}
+	if r := recordOf(&pr.ObjectMeta); r != nil && h.condition.ended() {
+		h.run, h.recorded = *r, true
 	}
 	return h, d, true
 }

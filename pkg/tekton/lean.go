@@ -20,7 +20,8 @@ import (
 // A service that starts reads every run of the namespace, and each has its parameters, its
 // pipeline and the fields that managers own, which nobody looks at. So the reflectors decode
 // the types below, which name what is looked at, and hand it on as Tekton's own types.
-// BenchmarkDecode has what that saves; the API server still sends the whole of each run.
+// BenchmarkDecode has what that saves; the API server still sends the whole of each run. Of those that have
+// ended it sends no more than their metadata: see recordOf.
 
 // ignored is a member that is skipped.
 type ignored struct{}
@@ -141,6 +142,14 @@ type leanRuns struct {
 	client *gentype.ClientWithList[*leanRun, *leanList[leanRun]]
 }
 
+func (l leanRuns) Get(ctx context.Context, name string, opts metav1.GetOptions) (*v1.PipelineRun, error) {
+	o, err := l.client.Get(ctx, name, opts)
+	if err != nil {
+		return nil, err
+	}
+	return o.full(), nil
+}
+
 func (l leanRuns) List(ctx context.Context, opts metav1.ListOptions) (*v1.PipelineRunList, error) {
 	list, err := l.client.List(ctx, opts)
 	if err != nil {
@@ -161,6 +170,14 @@ func (l leanRuns) Watch(ctx context.Context, opts metav1.ListOptions) (watch.Int
 // leanTasks implements [Lister] for TaskRuns.
 type leanTasks struct {
 	client *gentype.ClientWithList[*leanTask, *leanList[leanTask]]
+}
+
+func (l leanTasks) Get(ctx context.Context, name string, opts metav1.GetOptions) (*v1.TaskRun, error) {
+	o, err := l.client.Get(ctx, name, opts)
+	if err != nil {
+		return nil, err
+	}
+	return o.full(), nil
 }
 
 func (l leanTasks) List(ctx context.Context, opts metav1.ListOptions) (*v1.TaskRunList, error) {

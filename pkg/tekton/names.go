@@ -50,6 +50,8 @@ const (
 	annotationMessage = "ajour.drogue.io/message"
 	// annotationLog is what was archived of the output, as JSON.
 	annotationLog = "ajour.drogue.io/log"
+	// annotationState is the state of a build that has ended, a [build.StoredRun] as JSON: see recordOf.
+	annotationState = "ajour.drogue.io/state"
 )
 
 // annotationTrace is how Tekton joins a trace, if it records any (upstream

@@ -35,6 +35,9 @@ func Observe(pr *v1.PipelineRun, children []*v1.TaskRun) (build.Run, bool) {
 
 // observe derives the state of a build.
 func observe(h *head, t tasks) build.Run {
+	if h.recorded {
+		return h.run
+	}
 	r := h.run
 	r.Commit = cmp.Or(t.result(stageFetch, "commit"), r.Commit)
 	r.Committed, _ = time.Parse(time.RFC3339, t.result(stageFetch, "commit-time")) // zero for none

@@ -34,14 +34,17 @@ type Pods interface {
 // reserves until its deadline, one and a half times the timeout of the build.
 type Reaper struct {
 	pods  Pods
-	ended func(owner metav1.OwnerReference) (time.Time, bool)
+	ended func(owner metav1.OwnerReference, id string) (time.Time, bool)
 	clock func() time.Time
 	log   *slog.Logger
 }
 
-// NewReaper returns a reaper. The function ended says when the TaskRun that owns a pod ended.
+// NewReaper returns a reaper. The function ended says when the TaskRun that owns a pod of a build ended.
 func NewReaper(
-	pods Pods, ended func(metav1.OwnerReference) (time.Time, bool), clock func() time.Time, log *slog.Logger,
+	pods Pods,
+	ended func(owner metav1.OwnerReference, id string) (time.Time, bool),
+	clock func() time.Time,
+	log *slog.Logger,
 ) *Reaper {
 	return &Reaper{pods, ended, clock, log}
 }
@@ -77,7 +80,7 @@ func (r *Reaper) Reap(ctx context.Context) error {
 		if owner == nil || pod.DeletionTimestamp != nil {
 			continue
 		}
-		if at, ok := r.ended(*owner); !ok || r.clock().Sub(at) <= reapAfter {
+		if at, ok := r.ended(*owner, pod.Labels[labelBuild]); !ok || r.clock().Sub(at) <= reapAfter {
 			continue
 		}
 		err := r.pods.Delete(ctx, pod.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}})

@@ -71,7 +71,7 @@ func TestPodsThatOutliveTheirTaskRunsAreDeleted(t *testing.T) {
 	c.add("ended-now", time.Second) // Tekton deletes it
 	c.add("deleted", time.Minute).DeletionTimestamp = &metav1.Time{Time: now}
 	c.add("foreign", time.Minute).OwnerReferences = nil
-	ended := func(owner metav1.OwnerReference) (time.Time, bool) {
+	ended := func(owner metav1.OwnerReference, _ string) (time.Time, bool) {
 		at, ok := c.ended[owner.UID]
 		return at, ok
 	}

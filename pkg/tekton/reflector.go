@@ -21,9 +21,8 @@ import (
 // watches both, and resumes a watch that broke, by client-go's own reflectors.
 type Reflector struct {
 	store *Store
-	runs  Lister[*v1.PipelineRunList]
-	tasks Lister[*v1.TaskRunList]
-	log   *slog.Logger
+	Listers
+	log *slog.Logger
 
 	mu sync.Mutex
 	// heads are by the name of the PipelineRun, children by its uid.
@@ -33,32 +32,62 @@ type Reflector struct {
 	// runsRead and tasksRead report that the first list of each is complete.
 	runsRead, tasksRead bool
 	warned              bool
+	// runsListed is closed when the first list of PipelineRuns is complete.
+	runsListed func()
+}
+
+// Listers are what a reflector reads with.
+type Listers struct {
+	Runs       Lister[*v1.PipelineRun, *v1.PipelineRunList]
+	Tasks      Lister[*v1.TaskRun, *v1.TaskRunList]
+	RunBriefs  Briefs
+	TaskBriefs Briefs
 }
 
 // NewReflector returns a reflector. Nothing is read before [Reflector.Run].
-func NewReflector(
-	s *Store, runs Lister[*v1.PipelineRunList], taskRuns Lister[*v1.TaskRunList], log *slog.Logger,
-) *Reflector {
+func NewReflector(s *Store, from Listers, log *slog.Logger) *Reflector {
 	return &Reflector{
-		store: s, runs: runs, tasks: taskRuns, log: log,
+		store: s, Listers: from, log: log, runsListed: func() {},
 		heads: map[string]*head{}, children: map[types.UID]tasks{}, taskRuns: map[string]*task{},
 	}
 }
 
 // Run keeps the store up to date until the context ends.
 func (r *Reflector) Run(ctx context.Context) error {
+	at, listed := make(chan struct{}), make(chan struct{})
+	close(at)
+	r.runsListed = sync.OnceFunc(func() { close(listed) })
+	runs := mirror[*v1.PipelineRun, *v1.PipelineRunList, *head]{
+		kind: "PipelineRun", client: r.Runs, briefs: r.RunBriefs, begin: at,
+		items:  func(l *v1.PipelineRunList) []*v1.PipelineRun { return pointers(l.Items) },
+		reduce: func(pr *v1.PipelineRun) (*head, bool) { h, _, ours := headOf(pr); return h, ours },
+		brief:  func(m *metav1.PartialObjectMetadata) (any, bool) { return briefHeadOf(m) },
+		feed:   feed[*head]{set: r.setRun, remove: r.removeRun, replace: r.replaceRuns},
+	}
+	tasks := mirror[*v1.TaskRun, *v1.TaskRunList, *task]{
+		kind: "TaskRun", client: r.Tasks, briefs: r.TaskBriefs, begin: listed,
+		items:  func(l *v1.TaskRunList) []*v1.TaskRun { return pointers(l.Items) },
+		reduce: taskOf,
+		brief:  func(m *metav1.PartialObjectMetadata) (any, bool) { return nil, r.needless(m) },
+		feed:   feed[*task]{set: r.setTask, remove: r.removeTask, replace: r.replaceTasks},
+	}
 	var g sync.WaitGroup
-	g.Go(func() {
-		mirror(ctx, "PipelineRun", r.runs, func(l *v1.PipelineRunList) []*v1.PipelineRun { return pointers(l.Items) },
-			func(pr *v1.PipelineRun) (*head, bool) { h, _, ours := headOf(pr); return h, ours },
-			feed[*head]{set: r.setRun, remove: r.removeRun, replace: r.replaceRuns})
-	})
-	g.Go(func() {
-		mirror(ctx, "TaskRun", r.tasks, func(l *v1.TaskRunList) []*v1.TaskRun { return pointers(l.Items) }, taskOf,
-			feed[*task]{set: r.setTask, remove: r.removeTask, replace: r.replaceTasks})
-	})
+	g.Go(func() { runs.run(ctx) })
+	g.Go(func() { tasks.run(ctx) })
 	g.Wait()
 	return nil
+}
+
+// needless reports whether nothing depends on a TaskRun: the state of its run was recorded, or it has none.
+func (r *Reflector) needless(m *metav1.PartialObjectMetadata) bool {
+	owner := metav1.GetControllerOf(m)
+	if owner == nil {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.heads[owner.Name]
+	return h != nil && h.recorded && h.run.UID == string(owner.UID)
 }
 
 func pointers[T any](items []T) []*T {
@@ -95,6 +124,7 @@ func (r *Reflector) replaceRuns(list []*head) {
 		r.warn(h)
 	}
 	r.runsRead = true
+	r.runsListed()
 	r.replace()
 }
 
@@ -210,14 +240,18 @@ func (r *Reflector) warn(h *head) {
 	}
 }
 
-// TaskRunEnded returns when the TaskRun that owns an object ended. It reports false for one
-// that has not ended, or is not known.
-func (r *Reflector) TaskRunEnded(owner metav1.OwnerReference) (time.Time, bool) {
+// TaskRunEnded returns when the TaskRun that owns an object of a build ended. It reports false for one
+// that has not ended, or is not known. All TaskRuns of a build whose end was recorded have.
+func (r *Reflector) TaskRunEnded(owner metav1.OwnerReference, id string) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t, ok := r.taskRuns[owner.Name]
-	if !ok || t.uid != owner.UID || !t.condition.ended() {
+	if ok {
+		return t.condition.since, t.uid == owner.UID && t.condition.ended()
+	}
+	h := r.heads[build.RunName(id)]
+	if h == nil || !h.recorded {
 		return time.Time{}, false
 	}
-	return t.condition.since, true
+	return h.run.Completed, true
 }

@@ -16,6 +16,7 @@ import (
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"github.com/tektoncd/pipeline/pkg/client/clientset/versioned/fake"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -37,15 +38,15 @@ type reflected struct {
 	changed chan struct{}
 }
 
-// listed is a client whose server does not stream lists, as that of the doubles. It says when it
-// watches: what is made between a list and its watch, a double does not send.
-type listed[L runtime.Object] struct {
-	tekton.Lister[L]
+// listed is a client that says when it watches: what is made between a list and its watch, a double does
+// not send.
+type listed[O any, L runtime.Object] struct {
+	tekton.Lister[O, L]
 
 	watches chan<- struct{}
 }
 
-func (l listed[L]) Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+func (l listed[O, L]) Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
 	w, err := l.Lister.Watch(ctx, opts)
 	select {
 	case l.watches <- struct{}{}:
@@ -54,14 +55,39 @@ func (l listed[L]) Watch(ctx context.Context, opts metav1.ListOptions) (watch.In
 	return w, err
 }
 
-// IsWatchListSemanticsUnSupported is the name that client-go gave it.
-func (listed[L]) IsWatchListSemanticsUnSupported() bool { return true }
+// briefs lists the metadata of what a client lists.
+type briefs[L runtime.Object] func(ctx context.Context, opts metav1.ListOptions) (L, error)
 
-func reflect(t *testing.T, log *slog.Logger, runs ...*v1.PipelineRun) *reflected {
+func (list briefs[L]) List(ctx context.Context, opts metav1.ListOptions) (*metav1.PartialObjectMetadataList, error) {
+	full, err := list(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	items, err := meta.ExtractList(full)
+	if err != nil {
+		return nil, err
+	}
+	brief := &metav1.PartialObjectMetadataList{}
+	for _, o := range items {
+		a, err := meta.Accessor(o)
+		if err != nil {
+			return nil, err
+		}
+		brief.Items = append(brief.Items, *meta.AsPartialObjectMetadata(a))
+	}
+	return brief, nil
+}
+
+func reflect(t *testing.T, log *slog.Logger, runs []*v1.PipelineRun, tasks ...*v1.TaskRun) *reflected {
 	t.Helper()
 	r := &reflected{T: t, cluster: fake.NewSimpleClientset(), store: tekton.NewStore(), changed: make(chan struct{}, 1000)}
 	for _, pr := range runs {
 		r.create(pr)
+	}
+	for _, tr := range tasks {
+		if _, err := r.cluster.TektonV1().TaskRuns("builds").Create(t.Context(), tr, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -70,10 +96,13 @@ func reflect(t *testing.T, log *slog.Logger, runs ...*v1.PipelineRun) *reflected
 	watches := make(chan struct{}, 2)
 	go func() {
 		defer close(done)
-		_ = tekton.NewReflector(
-			r.store, listed[*v1.PipelineRunList]{r.cluster.TektonV1().PipelineRuns("builds"), watches},
-			listed[*v1.TaskRunList]{r.cluster.TektonV1().TaskRuns("builds"), watches}, log,
-		).Run(ctx)
+		runs, tasks := r.cluster.TektonV1().PipelineRuns("builds"), r.cluster.TektonV1().TaskRuns("builds")
+		_ = tekton.NewReflector(r.store, tekton.Listers{
+			Runs:       listed[*v1.PipelineRun, *v1.PipelineRunList]{runs, watches},
+			Tasks:      listed[*v1.TaskRun, *v1.TaskRunList]{tasks, watches},
+			RunBriefs:  briefs[*v1.PipelineRunList](runs.List),
+			TaskBriefs: briefs[*v1.TaskRunList](tasks.List),
+		}, log).Run(ctx)
 	}()
 	synced := errors.New("synced")
 	if err := r.store.WhenSynced(ctx, func(context.Context) error { return synced }); !errors.Is(err, synced) {
@@ -114,7 +143,7 @@ func TestAReflectorFollowsTheCluster(t *testing.T) {
 	pr.UID = "uid"
 	foreign := render(t)
 	foreign.Name = "fw-of-somebody-else"
-	r := reflect(t, slog.New(slog.DiscardHandler), pr, foreign)
+	r := reflect(t, slog.New(slog.DiscardHandler), []*v1.PipelineRun{pr, foreign})
 	r.await(pr.Name, func(b build.Run, err error) bool { return err == nil && b.Pending && b.Phase == build.Queued })
 	if got := r.store.List(build.Query{}); len(got) != 1 || !cmp.Equal(got[0].Description, build.Description{}) {
 		t.Errorf("%+v", got)
@@ -208,7 +237,7 @@ func TestAnEndWaitsForItsTaskRuns(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				store := tekton.NewStore()
-				fed := tekton.Fed{Reflector: tekton.NewReflector(store, nil, nil, slog.New(slog.DiscardHandler))}
+				fed := tekton.Fed{Reflector: tekton.NewReflector(store, tekton.Listers{}, slog.New(slog.DiscardHandler))}
 				pr := render(t)
 				pr.UID, pr.Spec.Status = "uid", ""
 				pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: unknown, Reason: "Running"})
@@ -268,7 +297,7 @@ func TestAnEndWaitsForItsTaskRuns(t *testing.T) {
 func TestARunThatEndedLongAgoDoesNotWait(t *testing.T) {
 	t.Parallel()
 	store := tekton.NewStore()
-	fed := tekton.Fed{Reflector: tekton.NewReflector(store, nil, nil, slog.New(slog.DiscardHandler))}
+	fed := tekton.Fed{Reflector: tekton.NewReflector(store, tekton.Listers{}, slog.New(slog.DiscardHandler))}
 	pr := render(t)
 	pr.UID, pr.Spec.Status = "uid", ""
 	pr.Status.ChildReferences = []v1.ChildStatusReference{{Name: pr.Name + "-firmware"}}
@@ -292,7 +321,7 @@ func TestChainsIsReported(t *testing.T) {
 			t.Fatal(err)
 		}
 		pr.UID, pr.Finalizers = types.UID("uid"), []string{"chains.tekton.dev"}
-		r := reflect(t, slog.New(slog.NewTextHandler(&log, nil)), pr)
+		r := reflect(t, slog.New(slog.NewTextHandler(&log, nil)), []*v1.PipelineRun{pr})
 		r.await(pr.Name, func(_ build.Run, err error) bool { return err == nil })
 		if got := strings.Count(log.String(), "Tekton Chains"); got != want {
 			t.Errorf("%s: %q", layout, log.String())

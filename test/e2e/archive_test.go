@@ -122,7 +122,7 @@ func TestTheStatusServiceChangesNothingThatIsBuilt(t *testing.T) {
 		)
 		return err
 	}
-	for _, annotation := range []string{"message", "log"} {
+	for _, annotation := range []string{"message", "log", "state"} {
 		if err := patch(`{"metadata":{"annotations":{"ajour.drogue.io/` + annotation + `":"x"}}}`); err != nil {
 			t.Error(err)
 		}
