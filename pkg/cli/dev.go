@@ -211,6 +211,12 @@ func (f *devFlags) options(env Env) (standalone.Options, error) {
 
 // findStep returns the path of the program that runs steps, which lies beside that of this process.
 func findStep(program string) (string, error) {
+	if program == "" {
+		return "", errors.New("the path of this program is not known: call it by its path")
+	}
+	if file, err := filepath.EvalSymlinks(program); err == nil {
+		program = file
+	}
 	file := filepath.Join(filepath.Dir(program), "ajour-step")
 	if _, err := os.Stat(file); err != nil {
 		return "", fmt.Errorf(

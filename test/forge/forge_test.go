@@ -41,7 +41,9 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	program, ajour = filepath.Join(dir, "fetch"), filepath.Join(dir, "ajour")
 	const cmd = "github.com/drogue-iot/ajour/cmd/"
-	if out, err := exec.Command("go", "build", "-o", dir+"/", cmd+"fetch", cmd+"ajour").CombinedOutput(); err != nil {
+	if out, err := exec.Command(
+		"go", "build", "-o", dir+"/", cmd+"fetch", cmd+"ajour", cmd+"ajour-step",
+	).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build fetch and ajour: %v\n%s", err, out)
 		return 1
 	}

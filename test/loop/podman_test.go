@@ -75,7 +75,8 @@ func newPodman(t *testing.T, withoutRights bool) *podman {
 		"containers.conf": containersConf,
 		"passwd":          fmt.Sprintf("%sbuilder:x:%d:%d::%s:/bin/sh\n", passwd, rootlessUser, rootlessUser, p.home),
 		"subids":          "builder:200000:65536\n",
-		"ajour":           fmt.Sprintf("#!/bin/sh\nexec %q %q \"$@\"\n", p.as, program),
+		// In a folder that a user without rights may not enter: podman has to do without.
+		"ajour": fmt.Sprintf("#!/bin/sh\ncd %q && exec %q %q \"$@\"\n", t.TempDir(), p.as, program),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)

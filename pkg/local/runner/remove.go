@@ -35,6 +35,7 @@ func RemoveAll(engine, dir string) error {
 		return err
 	}
 	cmd := exec.Command(engine, "unshare", "rm", "-rf", "--", dir) //nolint:gosec,noctx // it ends by itself
+	cmd.Dir = path.Dir(dir)                                        // podman refuses a folder that the user may not enter
 	if out, failed := cmd.CombinedOutput(); failed != nil {
 		return fmt.Errorf("%w; podman unshare: %w: %s", err, failed, out)
 	}

@@ -27,6 +27,35 @@ type State interface {
 	Remove(name string)
 }
 
+// stored is the form in which an observed build is stored: with what [build.Run] shows to nobody.
+type stored struct {
+	build.Run
+	UID        string          `json:"uid"`
+	UIDs       build.UIDs      `json:"uids"`
+	Secret     bool            `json:"secret,omitempty"`
+	Archived   bool            `json:"archived,omitempty"`
+	Controller string          `json:"controller,omitempty"`
+	Pending    bool            `json:"pending,omitempty"`
+	Cancelling bool            `json:"cancelling,omitempty"`
+	Publishes  string          `json:"publishes,omitempty"`
+	Retained   *build.Retained `json:"retained,omitempty"`
+	Log        *build.Log      `json:"log,omitempty"`
+}
+
+func storedOf(r build.Run) stored {
+	return stored{
+		Run: r, UID: r.UID, UIDs: r.UIDs, Secret: r.Secret, Pending: r.Pending, Cancelling: r.Cancelling,
+		Archived: r.Archived, Controller: r.Controller, Publishes: r.Publishes, Retained: r.Retained, Log: r.Log,
+	}
+}
+
+func (s stored) run() build.Run {
+	r := s.Run
+	r.UID, r.UIDs, r.Secret, r.Pending, r.Cancelling = s.UID, s.UIDs, s.Secret, s.Pending, s.Cancelling
+	r.Archived, r.Controller, r.Publishes, r.Retained, r.Log = s.Archived, s.Controller, s.Publishes, s.Retained, s.Log
+	return r
+}
+
 // change runs a transaction that concerns one PipelineRun, and has the state follow.
 func (s *store) change(run string, f func(*bbolt.Tx) error) error {
 	s.changes.Lock()
@@ -70,7 +99,7 @@ func (s *store) project(tx *bbolt.Tx, name string) (r build.Run, there bool, err
 	if !ours {
 		return r, false, nil
 	}
-	if data, err = json.Marshal(build.Stored(r)); err != nil {
+	if data, err = json.Marshal(storedOf(r)); err != nil {
 		return r, false, fmt.Errorf("write state of %s: %w", name, err)
 	}
 	return r, true, builds.Put([]byte(name), data)
@@ -99,11 +128,11 @@ func (s *store) builds() (runs []build.Run, err error) {
 			}
 		}
 		return tx.Bucket(bucketBuilds).ForEach(func(k, data []byte) error {
-			var b build.StoredRun
+			var b stored
 			if err := json.Unmarshal(data, &b); err != nil {
 				return fmt.Errorf("read state of %s: %w", k, err)
 			}
-			runs = append(runs, b.Restored())
+			runs = append(runs, b.run())
 			return nil
 		})
 	})
