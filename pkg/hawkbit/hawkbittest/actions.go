@@ -76,10 +76,12 @@ func (s *Server) listActions(r *http.Request) (int, any, error) {
 // statusKnown refuses a status that the generation does not have.
 func (s *Server) statusKnown(q query) error {
 	for _, t := range q.terms() {
-		plain := slices.Contains([]string{"pending", "finished"}, t.values[0])
-		if t.field == "status" && (s.old() && !plain || !s.old() && t.values[0] == "pending") {
-			return &fault{
-				http.StatusBadRequest, packages + "RSQLParameterUnsupportedFieldException", "rest.param.rsqlInvalidField", "", nil,
+		for _, v := range t.values {
+			plain := slices.Contains([]string{"pending", "finished"}, v)
+			if t.field == "status" && (s.old() && !plain || !s.old() && v == "pending") {
+				return &fault{
+					http.StatusBadRequest, packages + "RSQLParameterUnsupportedFieldException", "rest.param.rsqlInvalidField", "", nil,
+				}
 			}
 		}
 	}

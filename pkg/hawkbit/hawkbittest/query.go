@@ -35,12 +35,15 @@ type (
 )
 
 func (q both) match(fields map[string]string) (bool, error) {
+	all := true
 	for _, part := range q {
-		if ok, err := part.match(fields); !ok || err != nil {
+		ok, err := part.match(fields)
+		if err != nil {
 			return false, err
 		}
+		all = all && ok
 	}
-	return true, nil
+	return all, nil
 }
 
 func (q either) match(fields map[string]string) (bool, error) {
@@ -173,7 +176,7 @@ func (p *parser) term() (query, bool) {
 		return nil, false
 	}
 	t := term{field: strings.ToLower(head[1]), operator: head[2]}
-	list := p.skip("(")
+	list := head[2] != "==" && head[2] != "!=" && p.skip("(")
 	for {
 		value, ok := p.take(valuePattern)
 		if !ok {

@@ -516,6 +516,8 @@ func TestFiltersAreFIQL(t *testing.T) {
 		`name==a)`:                                   "400",
 		`name=in=(a`:                                 "400",
 		`name==c, d`:                                 "400",
+		`name==(a,b)`:                                "400",
+		`name==zzz;color==red`:                       "400",
 		`name=like=a`:                                "400",
 		`name=="a`:                                   "400",
 		`name==a or `:                                "400",
