@@ -15,11 +15,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	clientv1 "github.com/tektoncd/pipeline/pkg/client/clientset/versioned/typed/pipeline/v1"
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -229,27 +231,17 @@ func percentile(list []time.Duration, p int) time.Duration {
 	return sorted[min(len(sorted)*p/100, len(sorted)-1)]
 }
 
-// parallel calls f for each index by the clients.
+// parallel calls f for each index by the clients, until one fails.
 func parallel(n int, f func(i int) error) error {
-	var g sync.WaitGroup
-	next := make(chan int)
-	errs := make(chan error, n)
-	for range clients {
-		g.Go(func() {
-			for i := range next {
-				errs <- f(i)
-			}
+	var failed atomic.Bool
+	var g errgroup.Group
+	g.SetLimit(clients)
+	for i := 0; i < n && !failed.Load(); i++ {
+		g.Go(func() error {
+			err := f(i)
+			failed.CompareAndSwap(false, err != nil)
+			return err
 		})
 	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	g.Wait()
-	close(errs)
-	var all []error
-	for err := range errs {
-		all = append(all, err)
-	}
-	return errors.Join(all...)
+	return g.Wait()
 }

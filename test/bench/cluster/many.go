@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,6 +34,9 @@ func (b *bench) many(ctx context.Context, n int, empty time.Duration) error {
 		return err
 	}
 	fmt.Printf("%d ended builds were created in %s\n", n, time.Since(begin).Round(time.Second))
+	if err := settle(ctx); err != nil { // their states are recorded
+		return err
+	}
 	for _, service := range []string{"api", "builder", "status"} {
 		took, err := b.restart(ctx, service)
 		if err != nil {
@@ -116,19 +120,23 @@ func (b *bench) restart(ctx context.Context, service string) (time.Duration, err
 	out, err := kubectl(
 		ctx, "--namespace=ajour", "get", "pods", "--selector=app.kubernetes.io/name="+service,
 		"--field-selector=status.phase=Running", "--sort-by=.metadata.creationTimestamp",
-		`--output=jsonpath={range .items[*]}`+started+` `+ready+`{"\n"}{end}`,
+		`--output=jsonpath={range .items[*]}`+started+` `+ready+` {.metadata.deletionTimestamp}{"\n"}{end}`,
 	)
 	if err != nil {
 		return 0, err
 	}
 	var most time.Duration
 	for line := range strings.Lines(out) {
-		started, ready, _ := strings.Cut(strings.TrimSpace(line), " ")
-		from, err1 := time.Parse(time.RFC3339, started)
-		to, err2 := time.Parse(time.RFC3339, ready)
-		if err1 == nil && err2 == nil {
-			most = max(most, to.Sub(from))
+		times := strings.Fields(line)
+		if len(times) != 2 { // one of before, which is being deleted
+			continue
 		}
+		from, err1 := time.Parse(time.RFC3339, times[0])
+		to, err2 := time.Parse(time.RFC3339, times[1])
+		if err := errors.Join(err1, err2); err != nil {
+			return 0, err
+		}
+		most = max(most, to.Sub(from))
 	}
 	return most, nil
 }
@@ -183,7 +191,7 @@ func (b *bench) apiRequests(ctx context.Context) (int, error) {
 // a run came within three seconds.
 func settle(ctx context.Context) error {
 	last := -1
-	return wait.PollUntilContextTimeout(ctx, 3*time.Second, 3*time.Minute, true, func(ctx context.Context) (bool, error) {
+	return wait.PollUntilContextTimeout(ctx, 3*time.Second, 15*time.Minute, true, func(ctx context.Context) (bool, error) {
 		n, err := runRequests(ctx)
 		quiet := n == last
 		last = n
