@@ -178,7 +178,8 @@ type change struct {
 }
 
 // passAll passes the last change of each object on, all at the same time. Whoever gets it reads the
-// object, and so has those before it.
+// object, and so has those before it. One that the broker refuses for good is skipped with those, which
+// differ from it in nothing that a broker checks.
 func (s *Source) passAll(ctx context.Context, fetches kgo.Fetches) error {
 	last := map[build.ObjectRef]change{}
 	fetches.EachRecord(func(r *kgo.Record) {
