@@ -55,7 +55,8 @@ type Run struct {
 	// Trace is the trace context that it was asked for in, as the value of traceparent (W3C Trace
 	// Context); empty for none.
 	Trace string `json:"-"`
-	// Archived reports that the run has ended, and that what would be gone with its pods was archived.
+	// Archived reports that the run has ended, and that what would be gone with its pods was archived and its state
+	// recorded.
 	Archived bool `json:"-"`
 	// Log is what is there of its output; nil while that is not known.
 	Log *Log `json:"-"`

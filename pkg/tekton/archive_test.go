@@ -17,8 +17,12 @@ import (
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"github.com/tektoncd/pipeline/pkg/client/clientset/versioned/fake"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	kubefake "k8s.io/client-go/kubernetes/fake"
+	ktesting "k8s.io/client-go/testing"
 	"knative.dev/pkg/apis"
 
 	"github.com/drogue-iot/ajour/pkg/build"
@@ -180,30 +184,83 @@ func TestABuildOfAnEarlierVersionIsArchivedOnceMore(t *testing.T) {
 	if err != nil || before.Archived {
 		t.Fatal(err, before)
 	}
-	state := tekton.NewStore()
-	state.Replace([]build.Run{before})
-	k := tekton.NewArchiver(state, f.client, nil, slog.New(slog.DiscardHandler))
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- k.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
-	for {
-		pr, err := runs.Get(t.Context(), f.run.Name, metav1.GetOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if pr.Annotations["ajour.drogue.io/state"] != "" {
-			break
-		}
-		select {
-		case <-t.Context().Done():
-			t.Fatal("its state is not recorded")
-		case <-time.After(5 * time.Millisecond):
-		}
+	k := tekton.NewArchiver(tekton.NewStore(), f.client, func(context.Context, build.Run) (build.Log, error) {
+		t.Error("its output is archived once more")
+		return build.Log{}, build.ErrLogGone
+	}, slog.New(slog.DiscardHandler))
+	if err := k.Archive(t.Context(), before); err != nil {
+		t.Fatal(err)
 	}
 	after, err := f.client.Get(t.Context(), id)
 	before.Archived = true
 	if diff := cmp.Diff(before, after); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}
+
+// TestAnArchiverSaysWhatItCannotDo: a build that lingers has no last state, and a policy of admission that denies the
+// change looks like a run that was replaced.
+func TestAnArchiverSaysWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	f := newFinished(t, outputs{})
+	run, err := f.client.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := tekton.NewArchiver(tekton.NewStore(), f.client, nil, slog.New(slog.DiscardHandler))
+	f.tekton.PrependReactor("patch", "pipelineruns", func(ktesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewInvalid(schema.GroupKind{Kind: "PipelineRun"}, f.run.Name, nil)
+	})
+	if err := k.Archive(t.Context(), run); !errors.Is(err, build.ErrChanged) {
+		t.Errorf("denied: %v", err)
+	}
+	tasks := f.tekton.TektonV1().TaskRuns(f.run.Namespace)
+	tr, err := tasks.Get(t.Context(), f.run.Name+"-build-firmware", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown})
+	if _, err := tasks.Update(t.Context(), tr, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Archive(t.Context(), run); err == nil || errors.Is(err, build.ErrChanged) {
+		t.Errorf("lingering: %v", err)
+	}
+	run.UID = "of a former run"
+	if err := k.Archive(t.Context(), run); err != nil {
+		t.Errorf("replaced: %v", err)
+	}
+}
+
+// TestABuildWhoseTaskRunsAreGoneIsArchivedAsItWasSeen.
+func TestABuildWhoseTaskRunsAreGoneIsArchivedAsItWasSeen(t *testing.T) {
+	t.Parallel()
+	f := newFinished(t, outputs{})
+	runs, tasks := f.tekton.TektonV1().PipelineRuns(f.run.Namespace), f.tekton.TektonV1().TaskRuns(f.run.Namespace)
+	for _, task := range []string{"fetch-source", "build-firmware"} {
+		f.run.Status.ChildReferences = append(
+			f.run.Status.ChildReferences, v1.ChildStatusReference{Name: f.run.Name + "-" + task},
+		)
+	}
+	if _, err := runs.Update(t.Context(), f.run, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := f.client.Get(t.Context(), id)
+	if err != nil || seen.Reason != build.ReasonBuildFailed {
+		t.Fatal(err, seen)
+	}
+	for _, c := range f.run.Status.ChildReferences {
+		if err := tasks.Delete(t.Context(), c.Name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := tekton.NewArchiver(tekton.NewStore(), f.client, nil, slog.New(slog.DiscardHandler))
+	if err := k.Archive(t.Context(), seen); err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.client.Get(t.Context(), id)
+	seen.Archived = true
+	if diff := cmp.Diff(seen, got); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
 }

@@ -30,8 +30,8 @@ const (
 )
 
 // Archiver archives of builds that have ended what is gone with their pods: the line of the output that
-// explains a failure, as an annotation of the run, and what their steps printed. With it, it records their
-// state on the run. It is for the leader alone.
+// explains a failure, as an annotation of the run, and what their steps printed. It also records the state of
+// the build on the run. It is for the leader alone.
 type Archiver struct {
 	state  *Store
 	client *Client
@@ -98,7 +98,7 @@ type backlog struct {
 }
 
 func (b *backlog) add(r build.Run) {
-	if !r.Phase.Final() || r.Archived || r.Name == "" {
+	if !r.Phase.Final() || r.Lingering || r.Archived || r.Name == "" {
 		return
 	}
 	b.mu.Lock()
@@ -143,55 +143,76 @@ func (b *backlog) done(name string, err error) time.Duration {
 }
 
 // archive archives one build. The annotations come last: a build that has them is complete. One of an earlier
-// version, which recorded no state, is archived once more.
+// version has all but the record, and gets that.
 func (a *Archiver) archive(ctx context.Context, run build.Run) error {
-	full, err := a.client.Get(ctx, run.ID)
-	if errors.Is(err, build.ErrNotFound) || err == nil && full.UID != run.UID {
+	pr, children, err := a.client.read(ctx, run.ID)
+	if errors.Is(err, build.ErrNotFound) || err == nil && string(pr.UID) != run.UID {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if full.Lingering {
+	h, state, err := a.client.observe(ctx, pr, children)
+	if err != nil {
+		return err
+	}
+	if state.Lingering {
 		return errLingers
 	}
-	message := full.Message
+	if !tasksOf(pr, children).complete(h) && len(h.children) > 0 {
+		state = run // as it was seen before its TaskRuns were deleted
+	}
+	ops := []operation{{"test", "/metadata/uid", state.UID}}
+	if h.message == "" {
+		more, err := a.output(ctx, state)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, more...)
+	}
+	text, err := recordFor(state, h.onePod)
+	if err != nil {
+		return err
+	}
+	ops = append(ops, operation{"add", annotationPath(annotationState), text})
+	err = a.client.patch(ctx, state, "archive", ops)
+	if !errors.Is(err, build.ErrChanged) {
+		return err
+	}
+	// The API server answers the same if the run was replaced, and if a policy of admission denies the change.
+	now, failed := a.client.get(ctx, run.ID)
+	if errors.Is(failed, build.ErrNotFound) || failed == nil && string(now.UID) != run.UID {
+		return nil
+	}
+	return errors.Join(err, failed)
+}
+
+// output archives what the steps of a build printed, and returns the operations that note it and the message of the
+// build on the run.
+func (a *Archiver) output(ctx context.Context, run build.Run) ([]operation, error) {
+	message := run.Message
 	if message == "" {
 		message = "-" // an annotation that is there
 	}
-	ops := []operation{
-		{"test", "/metadata/uid", full.UID}, {"add", annotationPath(annotationMessage), message},
+	ops := []operation{{"add", annotationPath(annotationMessage), message}}
+	if a.save == nil || run.Secret { // its output may show what is secret
+		return ops, nil
 	}
-	if a.save != nil && !full.Secret { // its output may show what is secret
-		l, err := a.save(ctx, full)
-		switch {
-		case errors.Is(err, errTooLong):
-			a.log.WarnContext(ctx, "what a build printed is not archived", "build", run.ID, "error", err)
-		case errors.Is(err, build.ErrLogGone):
-			l = build.Log{Gone: true}
-		case err != nil:
-			return err
-		}
-		if !errors.Is(err, errTooLong) {
-			text, err := json.Marshal(l)
-			if err != nil {
-				return err
-			}
-			ops = append(ops, operation{"add", annotationPath(annotationLog), string(text)})
-			full.Log = &l
-		}
+	l, err := a.save(ctx, run)
+	switch {
+	case errors.Is(err, errTooLong):
+		a.log.WarnContext(ctx, "what a build printed is not archived", "build", run.ID, "error", err)
+		return ops, nil
+	case errors.Is(err, build.ErrLogGone):
+		l = build.Log{Gone: true}
+	case err != nil:
+		return nil, err
 	}
-	full.Archived = true
-	record, err := recordFor(full)
+	text, err := json.Marshal(l)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ops = append(ops, operation{"add", annotationPath(annotationState), record})
-	err = a.client.patch(ctx, full, "archive", ops)
-	if errors.Is(err, build.ErrChanged) {
-		return nil
-	}
-	return err
+	return append(ops, operation{"add", annotationPath(annotationLog), string(text)}), nil
 }
 
 // errLingers says that the state of a build that has ended is not the last one.

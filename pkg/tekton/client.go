@@ -79,24 +79,36 @@ func (c *Client) Create(ctx context.Context, s build.Spec) error {
 // Get reads a build in full by its id: with its description, and with a line of the
 // builder's output if that failed. It returns [build.ErrNotFound] if there is none.
 func (c *Client) Get(ctx context.Context, id string) (build.Run, error) {
+	pr, children, err := c.read(ctx, id)
+	if err != nil {
+		return build.Run{}, err
+	}
+	_, run, err := c.observe(ctx, pr, children)
+	return run, err
+}
+
+// read reads the run of a build, and its TaskRuns.
+func (c *Client) read(ctx context.Context, id string) (*v1.PipelineRun, []*v1.TaskRun, error) {
 	pr, err := c.get(ctx, id)
 	if err != nil {
-		return build.Run{}, err
+		return nil, nil, err
 	}
 	children, err := c.tasksOf(ctx, pr)
-	if err != nil {
-		return build.Run{}, err
-	}
-	run, ours := Observe(pr, children)
+	return pr, children, err
+}
+
+// observe derives the state of a build from what was read.
+func (c *Client) observe(ctx context.Context, pr *v1.PipelineRun, children []*v1.TaskRun) (*head, build.Run, error) {
+	h, run, ours := observeAll(pr, children)
 	if !ours {
-		return build.Run{}, fmt.Errorf("run %s is not ours: %w", pr.Name, build.ErrNotFound)
+		return nil, build.Run{}, fmt.Errorf("run %s is not ours: %w", pr.Name, build.ErrNotFound)
 	}
-	if run.Reason == build.ReasonBuildFailed && !run.Secret && pr.Annotations[annotationMessage] == "" {
+	if run.Reason == build.ReasonBuildFailed && !run.Secret && h.message == "" {
 		if line := c.excerpt(ctx, pr, children); line != "" {
 			run.Message = build.Clean(run.Message + ": " + line)
 		}
 	}
-	return run, nil
+	return h, run, nil
 }
 
 func (c *Client) get(ctx context.Context, id string) (*v1.PipelineRun, error) {

@@ -97,7 +97,9 @@ func (c *Cluster) Reflector(s *Store, log *slog.Logger) *Reflector {
 	briefs := func(resource string) Briefs {
 		return c.briefs.Resource(v1.SchemeGroupVersion.WithResource(resource)).Namespace(c.namespace)
 	}
-	return NewReflector(s, Listers{c.leanRuns, c.leanTasks, briefs("pipelineruns"), briefs("taskruns")}, log)
+	return NewReflector(s, Listers{
+		Runs: c.leanRuns, RunBriefs: briefs("pipelineruns"), Tasks: c.leanTasks, TaskBriefs: briefs("taskruns"),
+	}, log)
 }
 
 // Reaper returns a reaper of the pods of ended builds.

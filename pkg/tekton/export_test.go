@@ -10,6 +10,7 @@ import (
 	"time"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/drogue-iot/ajour/pkg/build"
 )
@@ -70,3 +71,17 @@ func (f Fed) RemoveTask(tr *v1.TaskRun) { f.removeTask(tr.Name) }
 
 // ListWithout gives it a later list of the TaskRuns, which is without one.
 func (f Fed) ListWithout(*v1.TaskRun) { f.replaceTasks(nil) }
+
+// RecordFor returns the record of a build that has ended.
+func RecordFor(r build.Run, pr *v1.PipelineRun) (string, error) {
+	return recordFor(r, pr.Spec.PipelineSpec != nil)
+}
+
+// RecordCounts reports whether the metadata of a run have the state of its build.
+func RecordCounts(pr *v1.PipelineRun) bool {
+	_, ok := briefHeadOf(&metav1.PartialObjectMetadata{ObjectMeta: pr.ObjectMeta})
+	return ok
+}
+
+// Archive archives one build.
+func (a *Archiver) Archive(ctx context.Context, r build.Run) error { return a.archive(ctx, r) }

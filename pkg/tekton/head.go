@@ -39,8 +39,8 @@ type head struct {
 	timeout time.Duration
 	// children are the names of its TaskRuns, as Tekton has them.
 	children []string
-	// recorded reports that run is the state that was recorded at its end, and depends on nothing else.
-	recorded bool
+	// record is the state that was recorded at its end; nil if there is none.
+	record *record
 }
 
 // behind reports whether the run has ended by itself, and what it left is not known yet (TEK-35): runs and
@@ -48,7 +48,7 @@ type head struct {
 // was cancelled or that timed out may end before its TaskRuns, and its reason does not depend on them.
 func (h *head) behind(known map[string]*task) bool {
 	alone := h.condition.ok || h.condition.failed && h.condition.reason == v1.PipelineRunReasonFailed.String()
-	return alone && !h.recorded && slices.ContainsFunc(h.children, func(name string) bool {
+	return alone && h.record == nil && slices.ContainsFunc(h.children, func(name string) bool {
 		t := known[name]
 		return t == nil || string(t.owner) != h.run.UID || !t.condition.ended()
 	})
@@ -130,8 +130,8 @@ func headOf(pr *v1.PipelineRun) (*head, build.Description, bool) {
 		build.RunName(h.run.ID) != pr.Name {
 		return nil, d, false
 	}
-	if r := recordOf(&pr.ObjectMeta); r != nil && h.condition.ended() {
-		h.run, h.recorded = *r, true
+	if h.condition.ended() {
+		h.record = recordOf(&pr.ObjectMeta)
 	}
 	return h, d, true
 }

@@ -17,11 +17,11 @@ import (
 	duckv1 "knative.dev/pkg/apis/duck/v1"
 )
 
-// A service that starts reads every run of the namespace, and each has its parameters, its
+// A service that starts reads the runs of the namespace, and each has its parameters, its
 // pipeline and the fields that managers own, which nobody looks at. So the reflectors decode
 // the types below, which name what is looked at, and hand it on as Tekton's own types.
-// BenchmarkDecode has what that saves; the API server still sends the whole of each run. Of those that have
-// ended it sends no more than their metadata: see recordOf.
+// BenchmarkDecode has what that saves; the API server still sends the whole of each run. Those whose state
+// is recorded are not read in full at the start: see record.
 
 // ignored is a member that is skipped.
 type ignored struct{}

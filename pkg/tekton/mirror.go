@@ -5,6 +5,7 @@ package tekton
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -78,13 +79,14 @@ type mirror[O metav1.Object, L runtime.Object, T any] struct {
 	reduce func(O) (T, bool)
 	briefs Briefs
 	// brief returns what is stored of an object, nil for nothing. It reports false if the metadata do not say
-	// that. It is called when the first list may begin.
+	// that. It is not called before begin is closed.
 	brief func(*metav1.PartialObjectMetadata) (any, bool)
 	begin <-chan struct{}
 	feed  feed[T]
 
 	mu sync.Mutex
-	// ahead are the versions of objects that were read one by one, which may be later than that of their list.
+	// ahead are the versions of the objects that were read one by one for the last list, which may be later than
+	// that of the list.
 	ahead map[string]string
 }
 
@@ -117,7 +119,16 @@ func (m *mirror[O, L, T]) list(ctx context.Context, opts metav1.ListOptions) (ru
 	if opts.Limit > 0 { // a server takes no notice of it where a list may be of any version
 		opts.ResourceVersion, opts.ResourceVersionMatch = "", ""
 	}
+	if opts.Continue == "" {
+		m.mu.Lock()
+		m.ahead = map[string]string{}
+		m.mu.Unlock()
+	}
 	page, err := m.briefs.List(ctx, opts)
+	if apierrors.IsResourceExpired(err) && opts.Continue != "" {
+		// Client-go would list everything at once. With an error of no kind it begins anew, page by page.
+		return nil, errors.New(err.Error())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -201,17 +212,14 @@ func (m *mirror[O, L, T]) convert(o O) *reduced {
 	return newReduced(o, nil)
 }
 
-// note notes the version of an object that was read by itself.
+// note stores the version that GET returned.
 func (m *mirror[O, L, T]) note(o O) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ahead == nil {
-		m.ahead = map[string]string{}
-	}
 	m.ahead[o.GetName()] = o.GetResourceVersion()
 }
 
-// past reports whether an event is of before the object was read by itself.
+// past reports whether an event is older than the object that GET returned.
 func (m *mirror[O, L, T]) past(o O) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -219,11 +227,8 @@ func (m *mirror[O, L, T]) past(o O) bool {
 	if !ok {
 		return false
 	}
-	if order, err := resourceversion.CompareResourceVersion(o.GetResourceVersion(), version); err == nil && order < 0 {
-		return true
-	}
-	delete(m.ahead, o.GetName())
-	return false
+	order, err := resourceversion.CompareResourceVersion(o.GetResourceVersion(), version)
+	return err == nil && order < 0
 }
 
 // mirrored is the store of a reflector. It implements [cache.ReflectorStore].

@@ -45,12 +45,11 @@ const (
 	annotationCancelledBy    = "ajour.drogue.io/cancelled-by"
 	annotationPublication    = "ajour.drogue.io/publication"
 	annotationWarnings       = "ajour.drogue.io/warnings"
-	// annotationMessage is the message of a build that has ended, written when what is gone with
-	// its pods was archived.
+	// annotationMessage is the message of a build that has ended, with a line of its output.
 	annotationMessage = "ajour.drogue.io/message"
 	// annotationLog is what was archived of the output, as JSON.
 	annotationLog = "ajour.drogue.io/log"
-	// annotationState is the state of a build that has ended, a [build.StoredRun] as JSON: see recordOf.
+	// annotationState is the state of a build that has ended, a record as JSON.
 	annotationState = "ajour.drogue.io/state"
 )
 

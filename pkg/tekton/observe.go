@@ -18,27 +18,42 @@ import (
 // Observe reads a build, with its description, from its PipelineRun and the TaskRuns of
 // that. It reports false for a PipelineRun that is not ours.
 func Observe(pr *v1.PipelineRun, children []*v1.TaskRun) (build.Run, bool) {
+	_, r, ours := observeAll(pr, children)
+	return r, ours
+}
+
+func observeAll(pr *v1.PipelineRun, children []*v1.TaskRun) (*head, build.Run, bool) {
 	h, d, ours := headOf(pr)
 	if !ours {
-		return build.Run{}, false
+		return nil, build.Run{}, false
 	}
-	var list tasks
+	list := tasksOf(pr, children)
+	r := observe(h, list)
+	r.Description = d
+	if h.record != nil && !list.complete(h) {
+		r.Retained = nil // what a run mounts follows from what Tekton wrote
+	}
+	return h, r, true
+}
+
+// tasksOf reads the TaskRuns of a run.
+func tasksOf(pr *v1.PipelineRun, children []*v1.TaskRun) (list tasks) {
 	for _, tr := range children {
 		if t, ok := taskOf(tr); ok && t.owner == pr.UID {
 			list = append(list, t)
 		}
 	}
-	r := observe(h, list)
-	r.Description = d
-	return r, true
+	return list
 }
 
-// observe derives the state of a build.
+// observe derives the state of a build. What was recorded at its end stands in for TaskRuns that are gone, or that
+// were not read.
 func observe(h *head, t tasks) build.Run {
-	if h.recorded {
-		return h.run
+	if h.record != nil && !t.complete(h) {
+		return h.record.run(h.run)
 	}
 	r := h.run
+	r.Archived = h.record != nil
 	r.Commit = cmp.Or(t.result(stageFetch, "commit"), r.Commit)
 	r.Committed, _ = time.Parse(time.RFC3339, t.result(stageFetch, "commit-time")) // zero for none
 	r.Artifact = h.artifact(t, build.Artifact{Version: t.result(stageFetch, "version")})
@@ -131,6 +146,13 @@ func (t tasks) named(name string) *task {
 		}
 	}
 	return nil
+}
+
+// complete reports whether all TaskRuns of a run are known.
+func (t tasks) complete(h *head) bool {
+	return len(h.children) > 0 && !slices.ContainsFunc(h.children, func(name string) bool {
+		return !slices.ContainsFunc(t, func(tr *task) bool { return tr.name == name })
+	})
 }
 
 // of returns the TaskRun that carries out a stage, and whether others are in it too.

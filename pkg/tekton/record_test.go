@@ -44,6 +44,7 @@ func numbered(t *testing.T, n int, status corev1.ConditionStatus, reason string)
 	tr := pod(status, reason, "", step("fetch", 0, "commit", "4f1c"+strconv.Itoa(n), "version", "4f1c"), step("build", 0),
 		step("publish", 0, "checksum", "abc", "image-url", "r/a:1", "image-digest", "sha256:1"))["firmware"]
 	tr.Name, tr.Namespace, tr.UID = pr.Name+"-firmware", "builds", types.UID("task-"+strconv.Itoa(n))
+	pr.Status.ChildReferences = []v1.ChildStatusReference{{Name: tr.Name}}
 	tr.Labels = map[string]string{"app.kubernetes.io/managed-by": "ajour", "tekton.dev/pipelineTask": "firmware"}
 	tr.OwnerReferences = []metav1.OwnerReference{{Name: pr.Name, UID: pr.UID, Controller: new(true)}}
 	return pr, tr
@@ -56,12 +57,12 @@ func record(t *testing.T, pr *v1.PipelineRun, tr *v1.TaskRun) build.Run {
 	if !ours || !r.Phase.Final() {
 		t.Fatalf("%+v", r)
 	}
-	r.Archived, r.Description = true, build.Description{}
-	data, err := json.Marshal(build.Stored(r))
+	text, err := tekton.RecordFor(r, pr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pr.Annotations[stateAnnotation] = string(data)
+	pr.Annotations[stateAnnotation] = text
+	r.Archived, r.Description = true, build.Description{}
 	return r
 }
 
@@ -140,8 +141,23 @@ func TestManyBuildsWithoutARecordAreListed(t *testing.T) {
 	}
 }
 
-// TestARecordOfSomethingElseIsNone: the state is what the run says.
-func TestARecordOfSomethingElseIsNone(t *testing.T) {
+// changed returns the record of a run with a member changed.
+func changed(t *testing.T, pr *v1.PipelineRun, member string, value any) {
+	t.Helper()
+	var r map[string]any
+	if err := json.Unmarshal([]byte(pr.Annotations[stateAnnotation]), &r); err != nil {
+		t.Fatal(err)
+	}
+	r[member] = value
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pr.Annotations[stateAnnotation] = string(text)
+}
+
+// TestAForeignRecordIsIgnored, be it in the whole run or in its metadata.
+func TestAForeignRecordIsIgnored(t *testing.T) {
 	t.Parallel()
 	other, otherTask := numbered(t, 2, corev1.ConditionTrue, "Succeeded")
 	record(t, other, otherTask)
@@ -149,26 +165,48 @@ func TestARecordOfSomethingElseIsNone(t *testing.T) {
 		"of a different run": func(pr *v1.PipelineRun) {
 			pr.Annotations[stateAnnotation] = other.Annotations[stateAnnotation]
 		},
-		"of a former run":     func(pr *v1.PipelineRun) { pr.UID = "new" },
-		"of a changed object": func(pr *v1.PipelineRun) { pr.Annotations["ajour.drogue.io/application"] = "victim" },
-		"no JSON":             func(pr *v1.PipelineRun) { pr.Annotations[stateAnnotation] = "x" },
-		"no end":              func(pr *v1.PipelineRun) { pr.Annotations[stateAnnotation] = `{"phase":"Running"}` },
-		"of a run that goes on": func(pr *v1.PipelineRun) {
-			pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown})
-		},
+		"of a former run":           func(pr *v1.PipelineRun) { pr.UID = "new" },
+		"no JSON":                   func(pr *v1.PipelineRun) { pr.Annotations[stateAnnotation] = "x" },
+		"no end":                    func(pr *v1.PipelineRun) { changed(t, pr, "phase", "Running") },
+		"of a later version":        func(pr *v1.PipelineRun) { changed(t, pr, "version", 2) },
+		"of a run that is not ours": func(pr *v1.PipelineRun) { pr.Labels["app.kubernetes.io/managed-by"] = "x" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pr, tr := numbered(t, 1, corev1.ConditionTrue, "Succeeded")
 			record(t, pr, tr)
+			if !tekton.RecordCounts(pr) {
+				t.Fatal("its own record is ignored")
+			}
 			change(pr)
-			failed := tr.DeepCopy() // what the record says differs
-			failed.Status.Steps[0].Results[0].Value = *v1.NewStructuredValues("5e2d")
-			failed.OwnerReferences[0].UID = pr.UID
-			if got, ours := tekton.Observe(pr, []*v1.TaskRun{failed}); !ours || got.Commit != "5e2d" {
+			if tekton.RecordCounts(pr) {
+				t.Error("it counts")
+			}
+			if got, ours := tekton.Observe(pr, nil); ours && got.Commit != "" {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+// TestARecordSaysNothingThatTektonSays: what the TaskRuns say goes before it, and no claim is mounted for its sake.
+func TestARecordSaysNothingThatTektonSays(t *testing.T) {
+	t.Parallel()
+	pr, tr := numbered(t, 1, corev1.ConditionTrue, "Succeeded")
+	want := record(t, pr, tr)
+	changed(t, pr, "commit", "0bad")
+	changed(t, pr, "retained", map[string]any{"build": id, "claim": "of-somebody-else"})
+	got, _ := tekton.Observe(pr, []*v1.TaskRun{tr})
+	want.Description = got.Description
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got, _ := tekton.Observe(pr, nil); got.Retained != nil {
+		t.Errorf("%+v", got.Retained)
+	}
+	pr.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: corev1.ConditionUnknown})
+	if got, _ := tekton.Observe(pr, nil); got.Phase.Final() {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -188,9 +226,9 @@ func (v versioned) Watch(context.Context, metav1.ListOptions) (watch.Interface, 
 	return v.events, nil
 }
 
-// TestAnEventOfBeforeIsLeftOut: a run that was read by itself is later than its list, whose watch begins before
-// that. A build that has ended would run once more.
-func TestAnEventOfBeforeIsLeftOut(t *testing.T) {
+// TestAnEventThatIsOlderThanAGetIsDropped: a run that was read by itself may be later than its list, where the watch
+// begins. A build that has ended would run once more.
+func TestAnEventThatIsOlderThanAGetIsDropped(t *testing.T) {
 	t.Parallel()
 	ended, _ := numbered(t, 1, corev1.ConditionFalse, "CreateRunFailed")
 	ended.ResourceVersion = "10"

@@ -32,7 +32,7 @@ type Reflector struct {
 	// runsRead and tasksRead report that the first list of each is complete.
 	runsRead, tasksRead bool
 	warned              bool
-	// runsListed is closed when the first list of PipelineRuns is complete.
+	// runsListed is called when a list of PipelineRuns is complete.
 	runsListed func()
 }
 
@@ -78,7 +78,7 @@ func (r *Reflector) Run(ctx context.Context) error {
 	return nil
 }
 
-// needless reports whether nothing depends on a TaskRun: the state of its run was recorded, or it has none.
+// needless reports whether nothing depends on a TaskRun: no run owns it, or the state of its run was recorded.
 func (r *Reflector) needless(m *metav1.PartialObjectMetadata) bool {
 	owner := metav1.GetControllerOf(m)
 	if owner == nil {
@@ -87,7 +87,7 @@ func (r *Reflector) needless(m *metav1.PartialObjectMetadata) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := r.heads[owner.Name]
-	return h != nil && h.recorded && h.run.UID == string(owner.UID)
+	return h != nil && h.record != nil && h.run.UID == string(owner.UID)
 }
 
 func pointers[T any](items []T) []*T {
@@ -241,17 +241,17 @@ func (r *Reflector) warn(h *head) {
 }
 
 // TaskRunEnded returns when the TaskRun that owns an object of a build ended. It reports false for one
-// that has not ended, or is not known. All TaskRuns of a build whose end was recorded have.
+// that has not ended, or is not known. Those of a build whose state was recorded are not read: all of them have
+// ended.
 func (r *Reflector) TaskRunEnded(owner metav1.OwnerReference, id string) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t, ok := r.taskRuns[owner.Name]
-	if ok {
+	if t, ok := r.taskRuns[owner.Name]; ok {
 		return t.condition.since, t.uid == owner.UID && t.condition.ended()
 	}
 	h := r.heads[build.RunName(id)]
-	if h == nil || !h.recorded {
+	if h == nil || h.record == nil || owner.Kind != "TaskRun" {
 		return time.Time{}, false
 	}
-	return h.run.Completed, true
+	return h.record.Completed, true
 }
